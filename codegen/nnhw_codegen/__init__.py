@@ -1,0 +1,1 @@
+"""Quantizer with proof, integer reference and code emitters of nnhw."""

@@ -1,0 +1,1 @@
+"""Runs quantized nnhw models on a MicroPython board."""

@@ -1,0 +1,147 @@
+"""Activations: one record each, in floats; the integer form on every target is derived from the record (SPEC 4).
+
+A record splits the function into a straight part and a curve:
+
+    f(z) = ramp(z) + curve(z)
+    ramp(z)  = z for z >= 0, slope * z for z < 0        (absent: 0)
+    curve(z) = table over |z|, mirrored                 (absent: 0)
+
+To add an activation, write one record and add it to ``RECORDS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The part of an activation that needs a table.
+
+    ``half`` gives the curve for u >= 0. For z < 0 the curve is ``half(-z)`` (mirror "even") or
+    ``center - half(-z)`` (mirror "point"). Beyond ``reach`` the device holds the last value.
+    """
+
+    half: Callable[[Array], Array]
+    mirror: Literal["even", "point"]
+    center: float = 0.0
+    reach: float = 8.0
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An element-wise, non-decreasing activation function.
+
+    ``value(z)`` and ``derivative(z, at_zero)`` take and return float arrays of any one shape and are finite for
+    every finite z. ``at_zero`` is the derivative to use where z == 0 and the function has a corner there.
+    ``ramp`` is the slope left of zero of the straight part, 0 <= ramp <= 1 with a power of two as denominator;
+    None where there is no straight part.
+    """
+
+    name: str
+    value: Callable[[Array], Array]
+    derivative: Callable[[Array, float], Array]
+    ramp: Fraction | None = None
+    curve: Curve | None = None
+
+    @property
+    def has_corner(self) -> bool:
+        """True where the derivative at 0 is a choice (ReLU, leaky ReLU)."""
+        return self.ramp is not None and self.ramp != 1 and self.curve is None
+
+
+def _half_logsig(u: Array) -> Array:
+    return np.asarray(1.0 / (1.0 + np.exp(-u)))
+
+
+def _logsig(z: Array) -> Array:
+    # 1/(1+e^-z) for z >= 0 and the equivalent e^z/(e^z+1) for z < 0: the exponent is never positive, so no overflow.
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0, e) / (1.0 + e)
+
+
+def _logsig_derivative(z: Array, at_zero: float) -> Array:
+    # e^z/(e^z+1)^2 is even in z: the form with the negative exponent keeps its relative precision far out.
+    e = np.exp(-np.abs(z))
+    return np.asarray(e / (1.0 + e) ** 2)
+
+
+def _softplus_tail(u: Array) -> Array:
+    return np.asarray(np.log1p(np.exp(-u)))
+
+
+def _softplus(z: Array) -> Array:
+    return np.asarray(np.maximum(z, 0.0) + _softplus_tail(np.abs(z)))
+
+
+def _tanh_derivative(z: Array, at_zero: float) -> Array:
+    # 1 - tanh^2 = 4 e^-2|z| / (1 + e^-2|z|)^2, without the cancellation of 1 - y*y.
+    e = np.exp(-2.0 * np.abs(z))
+    return np.asarray(4.0 * e / (1.0 + e) ** 2)
+
+
+def _ramp(name: str, slope: Fraction) -> Activation:
+    left = float(slope)
+
+    def value(z: Array) -> Array:
+        return np.asarray(np.maximum(z, z * left))
+
+    def derivative(z: Array, at_zero: float) -> Array:
+        # at_zero 0 means the slope from the left, 1 the slope from the right, 0.5 the mean of both.
+        return np.where(z > 0, 1.0, np.where(z < 0, left, left + (1.0 - left) * at_zero))
+
+    return Activation(name, value, derivative, ramp=slope)
+
+
+def dyadic(slope: float, tolerance: float = 0.02) -> Fraction:
+    """The nearest fraction c / 2^q, smallest q <= 12, within ``tolerance`` (relative) of ``slope``.
+
+    Raises ValueError unless 0 <= slope <= 1 (a steeper left side would not be a leak).
+    """
+    if not 0.0 <= slope <= 1.0:
+        raise ValueError(f"slope {slope!r} is outside 0 to 1")
+    for q in range(13):
+        nearest = Fraction(round(slope * 2**q), 2**q)
+        if abs(float(nearest) - slope) <= tolerance * slope:
+            return nearest
+    return Fraction(round(slope * 2**12), 2**12)
+
+
+DEFAULT_SLOPE = 0.125
+
+RECORDS: tuple[Activation, ...] = (
+    _ramp("identity", Fraction(1)),
+    _ramp("relu", Fraction(0)),
+    _ramp("leaky_relu", dyadic(DEFAULT_SLOPE)),
+    Activation("logsig", _logsig, _logsig_derivative, curve=Curve(_half_logsig, "point", center=1.0)),
+    Activation("softplus", _softplus, lambda z, at_zero: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
+    Activation("tanh", np.tanh, _tanh_derivative, curve=Curve(np.tanh, "point")),
+)
+
+
+def names() -> tuple[str, ...]:
+    """The names of all element-wise activations."""
+    return tuple(record.name for record in RECORDS)
+
+
+def get(name: str, slope: float | None = None) -> Activation:
+    """The record called ``name``; ``slope`` sets the left slope of leaky_relu (rounded to the device's own slope).
+
+    Raises ValueError for an unknown name, or a slope given to another activation or outside 0 to 1.
+    """
+    if slope is not None:
+        if name != "leaky_relu":
+            raise ValueError(f"{name!r} takes no slope, only 'leaky_relu' does")
+        return _ramp(name, dyadic(slope))
+    for record in RECORDS:
+        if record.name == name:
+            return record
+    raise ValueError(f"unknown activation {name!r}; known: {', '.join(names())}")

@@ -1,0 +1,89 @@
+"""A dense network in floats: the model that users train, save and export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnhw.activations import Activation
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input feature and its doorway (SPEC 3).
+
+    A raw value v becomes ``ticks = floor(v / step + 0.5)``, limited to [low, high] (also raw units), and enters the
+    first layer as ``(v - mean) / scale``. ``step`` is the resolution of the sensor, in raw units.
+    """
+
+    name: str
+    mean: float = 0.0
+    scale: float = 1.0
+    step: float = 2.0**-8
+    low: float = -100.0
+    high: float = 100.0
+
+
+@dataclass
+class Layer:
+    """One dense layer: ``activation(weights @ x + bias)``; weights have shape (units, inputs), bias (units,).
+
+    ``activation`` is None for softmax, which is allowed on the last layer only.
+    """
+
+    weights: FloatArray
+    bias: FloatArray
+    activation: Activation | None
+
+    @property
+    def activation_name(self) -> str:
+        """The name used in model.json."""
+        return "softmax" if self.activation is None else self.activation.name
+
+
+@dataclass
+class Network:
+    """Layers, the doorway of every input, and the class names (empty: a regression network)."""
+
+    layers: list[Layer]
+    inputs: tuple[Input, ...]
+    classes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def standardize(self, rows: FloatArray) -> FloatArray:
+        """Raw rows (n, inputs) -> the first layer's x: put on the tick grid, limited to the range, standardized."""
+        step, low, high, mean, scale = (
+            np.array([getattr(i, key) for i in self.inputs]) for key in ("step", "low", "high", "mean", "scale")
+        )
+        ticks = np.clip(np.floor(rows / step + 0.5), np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9))
+        return np.asarray((ticks * step - mean) / scale)
+
+    def preactivations(self, x: FloatArray) -> list[FloatArray]:
+        """Standardized x (n, inputs) -> z of every layer, each (n, units); the last one holds the logits."""
+        result = []
+        for index, layer in enumerate(self.layers):
+            z = x @ layer.weights.T + layer.bias
+            result.append(z)
+            if layer.activation is not None and index + 1 < len(self.layers):
+                x = layer.activation.value(z)
+        return result
+
+    def logits(self, rows: FloatArray) -> FloatArray:
+        """Raw rows (n, inputs) -> the last layer's z (n, units), before its activation."""
+        return self.preactivations(self.standardize(rows))[-1]
+
+    def predict(self, rows: FloatArray) -> NDArray[Any]:
+        """Raw rows (n, inputs) -> class indices (n,), or the outputs (n, units) of a regression network."""
+        z = self.logits(rows)
+        if not self.classes:
+            last = self.layers[-1].activation
+            return z if last is None else last.value(z)
+        if z.shape[1] == 1:
+            return np.asarray((z[:, 0] > 0).astype(np.int64))
+        return np.asarray(z.argmax(axis=1))
