@@ -57,12 +57,9 @@ class Network:
     training: dict[str, Any] = field(default_factory=dict)
 
     def standardize(self, rows: FloatArray) -> FloatArray:
-        """Raw rows (n, inputs) -> the first layer's x: put on the tick grid, limited to the range, standardized."""
-        step, low, high, mean, scale = (
-            np.array([getattr(i, key) for i in self.inputs]) for key in ("step", "low", "high", "mean", "scale")
-        )
-        ticks = np.clip(np.floor(rows / step + 0.5), np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9))
-        return np.asarray((ticks * step - mean) / scale)
+        """Raw rows (n, inputs) -> the first layer's x, ``(rows - mean) / scale``."""
+        mean, scale = (np.array([getattr(i, key) for i in self.inputs]) for key in ("mean", "scale"))
+        return np.asarray((rows - mean) / scale)
 
     def preactivations(self, x: FloatArray) -> list[FloatArray]:
         """Standardized x (n, inputs) -> z of every layer, each (n, units); the last one holds the logits."""
