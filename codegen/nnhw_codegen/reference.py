@@ -1,0 +1,62 @@
+"""The definition of the right answer: a quantized model executed in NumPy int64 (SPEC 3, 5, 6).
+
+Every other engine is compared with this one, integer by integer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnhw_codegen.expr import evaluate
+from nnhw_codegen.fixed import IntArray, saturate, to_real
+from nnhw_codegen.qmodel import QLayer, QModel
+
+
+def ticks(model: QModel, rows: NDArray[np.floating[Any]]) -> IntArray:
+    """Raw values (n, inputs) -> ticks, floor(value / step + 0.5) (SPEC 3.1), limited to what the doorway takes."""
+    step = np.array([entry.step for entry in model.inputs])
+    low, high = model.tick_range
+    # The limit keeps far-out values within the integers that the doorway may subtract from (SPEC 3.2); it changes no code.
+    return np.asarray(np.clip(np.floor(rows / step + 0.5), low - 1, high + 1), dtype=np.int64)
+
+
+def codes(model: QModel, tick_rows: IntArray) -> IntArray:
+    """Ticks (n, inputs), |tick| < 2^29 -> input codes (SPEC 3.3)."""
+    low, span, gain, offset, shift = np.array(
+        [(i.low, i.span, i.gain, i.offset, i.shift) for i in model.inputs], dtype=np.int64
+    ).T
+    u = np.minimum(np.maximum(tick_rows - low, 0), span)
+    return np.asarray((u * gain + offset) >> shift)
+
+
+def layer_output(layer: QLayer, x: IntArray) -> IntArray:
+    """Codes (n, fan_in) -> outputs (n, units) of one layer (SPEC 5.2)."""
+    z = (layer.bias + x @ layer.weights.T) >> layer.shift
+    if layer.limit:
+        z = saturate(z, layer.limit)
+    return np.asarray(z if layer.activation is None else evaluate(layer.activation, z))
+
+
+def logits(model: QModel, code_rows: IntArray) -> IntArray:
+    """Input codes (n, inputs) -> the last layer's outputs (n, units)."""
+    x = code_rows
+    for layer in model.layers:
+        x = layer_output(layer, x)
+    return x
+
+
+def decide(model: QModel, outputs: IntArray) -> NDArray[Any]:
+    """Outputs (n, units) -> class indices (n,); for regression the values as reals (n, units) (SPEC 6)."""
+    if model.decision == "values":
+        return to_real(outputs, model.output_frac)
+    if model.decision == "threshold":
+        return np.asarray((outputs[:, 0] > 0).astype(np.int64))
+    return np.asarray(outputs.argmax(axis=1))  # the first of equal maxima
+
+
+def predict(model: QModel, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    """Raw values (n, inputs) -> class indices (n,), or values (n, units) of a regression model."""
+    return decide(model, logits(model, codes(model, ticks(model, rows))))
