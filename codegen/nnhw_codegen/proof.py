@@ -39,13 +39,18 @@ def output_range(
     return np.array([s.min() for s in slices]), np.array([s.max() for s in slices])
 
 
-def overflowing(limit: int, saturation: int, shift: IntArray, low: IntArray, high: IntArray) -> IntArray:
-    """Indices of the neurons whose partial sums may reach ``limit``, or whose z the saturation could not subtract."""
-    reach = np.maximum(high, -low)
-    bad = reach >= limit
-    if saturation:
-        bad |= (reach >> shift) + 1 + saturation >= PROOF_LIMIT  # z -+ limit is an intermediate too (SPEC 2.3)
-    return np.flatnonzero(bad)
+Z_LIMIT = PROOF_LIMIT // 2
+"""z stays below this, so that z -+ limit and the difference of two logits are small integers too (SPEC 2.3)."""
+
+
+def overflowing(limit: int, low: IntArray, high: IntArray) -> IntArray:
+    """Indices of the neurons whose partial sums may reach ``limit``."""
+    return np.flatnonzero(np.maximum(high, -low) >= limit)
+
+
+def z_too_wide(shift: IntArray, low: IntArray, high: IntArray) -> bool:
+    """True where some neuron's z may reach Z_LIMIT."""
+    return bool(np.any(np.maximum(high >> shift, -(low >> shift)) >= Z_LIMIT))
 
 
 def _check_doorway(entry: QInput) -> None:
@@ -67,7 +72,9 @@ def _check_layer(index: int, layer: QLayer, accumulator_limit: int, low: IntArra
             f"{place}, neuron {neuron}: stored bound {layer.low[neuron]}..{layer.high[neuron]}, "
             f"recomputed {low[neuron]}..{high[neuron]}; export the model again"
         )
-    bad = overflowing(accumulator_limit, layer.limit, layer.shift, low, high)
+    if z_too_wide(layer.shift, low, high):
+        raise ProofError(f"{place}: a pre-activation can reach 2^29")
+    bad = overflowing(accumulator_limit, low, high)
     if bad.size:
         n = int(bad[0])
         raise ProofError(f"{place}, neuron {n}: a partial sum can reach {low[n]}..{high[n]}, limit {accumulator_limit}")

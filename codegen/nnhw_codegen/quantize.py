@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from nnhw.activations import Activation
 from nnhw.activations import get as activation_named
 from nnhw.network import Input, Layer, Network
+from numpy.typing import NDArray
+
 from nnhw_codegen import proof
 from nnhw_codegen.fixed import PROOF_LIMIT, IntArray, best_frac, rounding, to_code
 from nnhw_codegen.precision import Precision
@@ -119,18 +119,22 @@ def _quantize_layer(
     wanted, output_frac = 0, 0
     if activation is not None:
         wanted, output_frac = formats(activation, _z_frac(activation, z, limit), limit)
+    coarser = 0
     while True:
-        finest = int(weight_frac.min()) + input_frac
+        finest = int(weight_frac.min()) + input_frac - coarser
         z_frac = finest if activation is None else min(wanted, finest)
         weight_frac = np.minimum(weight_frac, z_frac + MAX_SHIFT - input_frac)
         shift = weight_frac + input_frac - z_frac
         weights = to_code(layer.weights, weight_frac[:, None], precision.weight_limit)
         bias = to_code(layer.bias, weight_frac + input_frac) + rounding(shift)
         bounds = proof.accumulator_bounds(weights, bias, low, high)
-        bad = proof.overflowing(precision.accumulator_limit, limit, shift, *bounds)
-        if not bad.size:
+        bad = proof.overflowing(precision.accumulator_limit, *bounds)
+        if bad.size:
+            weight_frac[bad if precision.per_neuron else slice(None)] -= 1
+        elif proof.z_too_wide(shift, *bounds):
+            coarser += 1
+        else:
             break
-        weight_frac[bad if precision.per_neuron else slice(None)] -= 1
     expr = None
     if activation is None:
         output_frac = z_frac

@@ -1,0 +1,38 @@
+"""The emitters: one record each; to add one, write its file and its line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nnhw_codegen import emit_micropython
+from nnhw_codegen.program import Program
+from nnhw_codegen.text import Origin
+
+
+@dataclass(frozen=True)
+class Emitter:
+    """``emit`` turns a program into {file name: content}; ``requires`` is what the port must offer (empty: nothing)."""
+
+    name: str
+    summary: str
+    emit: Callable[[Program, Origin], dict[str, bytes]]
+    requires: str = ""
+
+
+EMITTERS: tuple[Emitter, ...] = (
+    Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),
+)
+
+
+def names() -> tuple[str, ...]:
+    """The names of all emitters."""
+    return tuple(e.name for e in EMITTERS)
+
+
+def get(name: str) -> Emitter:
+    """The emitter called ``name``; raises ValueError for an unknown one."""
+    for emitter in EMITTERS:
+        if emitter.name == name:
+            return emitter
+    raise ValueError(f"unknown code {name!r}; known: {', '.join(names())}")

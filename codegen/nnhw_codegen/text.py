@@ -1,0 +1,71 @@
+"""Building blocks of the text emitters: an indenting writer, identifiers, the banner of generated files."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a generated file comes from.
+
+    ``name`` is the module or prefix name (an identifier), ``banner`` one line naming model, precision, FORMAT and the
+    command that makes the file again, ``model_hash`` identifies the integers.
+    """
+
+    name: str
+    banner: str
+    model_hash: str
+
+
+class Writer:
+    """Collects lines at the current indentation."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._depth = 0
+
+    def line(self, text: str = "") -> None:
+        """Append one line."""
+        self._lines.append("    " * self._depth + text if text else "")
+
+    def lines(self, *texts: str) -> None:
+        """Append several lines."""
+        for text in texts:
+            self.line(text)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Append ``head`` and indent what follows inside the with statement."""
+        self.line(head)
+        self._depth += 1
+        yield
+        self._depth -= 1
+
+    @contextmanager
+    def function(self, head: str, doc: str = "") -> Iterator[None]:
+        """A top-level Python function: two empty lines, the head, its docstring, and the body indented."""
+        self.lines("", "")
+        with self.block(f"def {head}:"):
+            if doc:
+                self.line(f'"""{doc}"""')
+            yield
+
+    def text(self) -> str:
+        """All lines, each ended by a newline."""
+        return "".join(line + "\n" for line in self._lines)
+
+
+def identifier(name: str) -> str:
+    """``name`` as an identifier that Python and C accept: other characters become underscores."""
+    result = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_").lower() or "model"
+    return f"m_{result}" if result[0].isdigit() or keyword.iskeyword(result) else result
+
+
+def bytes_literal(data: bytes) -> str:
+    """A bytes literal in the shortest escaping that every MicroPython reads."""
+    return repr(data)
