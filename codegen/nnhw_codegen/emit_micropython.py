@@ -31,7 +31,9 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     if form == "auto":
         form = "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
     w = Writer()
-    micropython_api.head(w, origin, "from math import floor", *(["from array import array"] if form == "table" else []))
+    micropython_api.head(
+        w, origin, "from math import floor", *(["from array import array"] if form == "table" else [])
+    )
     micropython_api.constants(w, program, origin)
     functions = _functions(w, program)
     if form == "baked":

@@ -20,9 +20,7 @@ class Emitter:
     requires: str = ""
 
 
-EMITTERS: tuple[Emitter, ...] = (
-    Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),
-)
+EMITTERS: tuple[Emitter, ...] = (Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),)
 
 
 def names() -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """What every emitted MicroPython module offers its user, whatever computes the integers (SPEC 8).
 
-    predict(values)            raw values -> class index, or value
-    label(values)              raw values -> class name
-    predict_ticks(t)           ticks -> class index, or value: no float up to the answer
-    logits_from_ticks(t, y)    ticks -> outputs, all integers
-    logits_from_codes(x, y)    input codes -> outputs
+predict(values)            raw values -> class index, or value
+label(values)              raw values -> class name
+predict_ticks(t)           ticks -> class index, or value: no float up to the answer
+logits_from_ticks(t, y)    ticks -> outputs, all integers
+logits_from_codes(x, y)    input codes -> outputs
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -159,7 +160,7 @@ def _read_table(reader: _Reader) -> Table:
     return Table(tuple(reader.array(f"<u{bits // 8}", count).tolist()), bits)
 
 
-def _read_layer(reader: _Reader, tables: list[Table], weight_bits: int) -> dict[str, object]:
+def _read_layer(reader: _Reader, tables: list[Table], weight_bits: int) -> dict[str, Any]:
     header = LAYER.unpack(reader.take(LAYER.size))
     units, fan_in, limit, input_frac, z_frac, output_frac, steps, constants, _, result = header
     values = reader.array("<i4", constants).tolist()
@@ -191,7 +192,9 @@ def _expression(code: list[tuple[int, ...]], constants: list[int], tables: list[
                 registers[target] = Expr(OPS[op], (operand(a), operand(b)))
         return registers[result]
     except (KeyError, IndexError) as error:
-        raise NnbError(f"activation step names something that is not there ({error}): export the model again") from error
+        raise NnbError(
+            f"activation step names something that is not there ({error}): export the model again"
+        ) from error
 
 
 def save(model: QModel, path: Path) -> None:

@@ -32,6 +32,7 @@ class Precision:
 PRECISIONS: tuple[Precision, ...] = (
     Precision("w16a16", 16, 16, per_neuron=False, summary="most exact"),
     Precision("w8a16", 8, 16, per_neuron=True, summary="half the weight bytes, accuracy kept"),
+    Precision("w8a8", 8, 8, per_neuron=True, summary="8-bit activations, direct tables"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnhw_codegen.expr import Register, Step, Table, linearize
 from nnhw_codegen.fixed import IntArray
@@ -25,8 +26,8 @@ class Dense:
     bias: IntArray
     shift: IntArray
     limit: int
-    clips_low: IntArray
-    clips_high: IntArray
+    clips_low: NDArray[np.bool_]
+    clips_high: NDArray[np.bool_]
     steps: tuple[Step, ...]
     result: Register
     registers: int
@@ -99,10 +100,10 @@ def _dense(layer: QLayer) -> Dense:
     )
 
 
-def _ignores_below(steps: tuple[Step, ...], lowest: int) -> np.bool_:
+def _ignores_below(steps: tuple[Step, ...], lowest: int) -> bool:
     """True where the first step is max(z, c) with c >= lowest and z is dead after it, so that saturating below is idle."""
     first = steps[0] if steps else None
-    return np.bool_(
+    return (
         first is not None
         and first.op == "max"
         and first.a == Register(0)

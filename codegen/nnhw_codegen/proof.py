@@ -77,7 +77,9 @@ def _check_layer(index: int, layer: QLayer, accumulator_limit: int, low: IntArra
     bad = overflowing(accumulator_limit, low, high)
     if bad.size:
         n = int(bad[0])
-        raise ProofError(f"{place}, neuron {n}: a partial sum can reach {low[n]}..{high[n]}, limit {accumulator_limit}")
+        raise ProofError(
+            f"{place}, neuron {n}: a partial sum can reach {low[n]}..{high[n]}, limit {accumulator_limit}"
+        )
     if layer.activation is not None and largest(layer.activation, -layer.limit, layer.limit) >= PROOF_LIMIT:
         raise ProofError(f"{place}: an intermediate of the activation can reach 2^30")
 

@@ -85,7 +85,7 @@ def _curve(curve: Curve, z_frac: int, output_frac: int, limit: int) -> Expr:
         half = _interpolated(curve, magnitude, z_frac, output_frac, limit)
     if curve.mirror == "even":
         return half
-    center = round(curve.center * 2**output_frac)
+    center = round(curve.center * 2.0**output_frac)
     # t for z >= 0 and center - t for z < 0, without a branch: the sign is 0 or -1.
     return half + (half + half - center) * (Z >> limit.bit_length())
 
@@ -155,7 +155,9 @@ def _nodes(curve: Curve, cell_bits: int, output_frac: int) -> tuple[tuple[int, .
     u = np.arange(cells + 1) * (curve.reach / cells)
     exact = curve.half(u)
     chord_error = curve.half((u[:-1] + u[1:]) / 2) - (exact[:-1] + exact[1:]) / 2
-    exact = exact + 0.5 * np.concatenate(([chord_error[0]], (chord_error[:-1] + chord_error[1:]) / 2, [chord_error[-1]]))
+    exact = exact + 0.5 * np.concatenate(
+        ([chord_error[0]], (chord_error[:-1] + chord_error[1:]) / 2, [chord_error[-1]])
+    )
     base = min(0, int(np.floor(exact.min() * 2.0**output_frac)))
     span = float(exact.max()) - base / 2.0**output_frac
     frac = TABLE_FRAC - max(0, int(np.ceil(np.log2(span))))
