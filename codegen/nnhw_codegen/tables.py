@@ -79,7 +79,7 @@ def _ramp(activation: Activation) -> Expr:
 
 def _curve(curve: Curve, z_frac: int, output_frac: int, limit: int) -> Expr:
     magnitude = maximum(Z, 0 - Z)
-    if limit.bit_length() < 8:
+    if limit.bit_length() <= 8:
         half = _direct(curve, magnitude, z_frac, output_frac, limit)
     else:
         half = _interpolated(curve, magnitude, z_frac, output_frac, limit)
