@@ -32,7 +32,9 @@ def units(network: Network, limit: int) -> Network:
         inputs.append(replace(entry, mean=middle, scale=unit))
         bias += weights[:, i] * ((middle - entry.mean) / entry.scale)
         weights[:, i] *= unit / entry.scale
-    return replace(network, layers=[Layer(weights, bias, first.activation), *network.layers[1:]], inputs=tuple(inputs))
+    return replace(
+        network, layers=[Layer(weights, bias, first.activation), *network.layers[1:]], inputs=tuple(inputs)
+    )
 
 
 def tick_range(entry: Input) -> tuple[int, int]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from nnhw.activations import Activation, Curve
 
+from nnhw.activations import Activation, Curve
 from nnhw_codegen.expr import Expr, Table, Z, evaluate, look, maximum, minimum
 from nnhw_codegen.fixed import IntArray
 

@@ -70,7 +70,7 @@ def _half_logsig(u: Array) -> Array:
 def _logsig(z: Array) -> Array:
     # 1/(1+e^-z) for z >= 0 and the equivalent e^z/(e^z+1) for z < 0: the exponent is never positive, so no overflow.
     e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, e) / (1.0 + e)
+    return np.asarray(np.where(z >= 0, 1.0, e) / (1.0 + e))
 
 
 def _logsig_derivative(z: Array, at_zero: float) -> Array:
@@ -127,7 +127,7 @@ RECORDS: tuple[Activation, ...] = (
     _ramp("relu", Fraction(0)),
     _ramp("leaky_relu", dyadic(DEFAULT_SLOPE)),
     Activation("logsig", _logsig, _logsig_derivative, curve=Curve(_half_logsig, "point", center=1.0)),
-    Activation("softplus", _softplus, lambda z, at_zero: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
+    Activation("softplus", _softplus, lambda z, _: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
     Activation("tanh", np.tanh, _tanh_derivative, curve=Curve(np.tanh, "point")),
 )
 
