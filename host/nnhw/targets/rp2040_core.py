@@ -166,7 +166,8 @@ class Core:
                 check()
             step()
         raise TargetError(
-            f"rp2040-core: the code did not return within {max_instructions} instructions; pc is 0x{pc:08x}"
+            f"rp2040-core: the code did not return within {max_instructions} instructions; "
+            f"pc is 0x{registers[15]:08x}"
         )
 
     def _check_for(self, pc: int) -> Check | None:
