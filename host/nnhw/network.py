@@ -63,7 +63,7 @@ class Network:
 
     def preactivations(self, x: FloatArray) -> list[FloatArray]:
         """Standardized x (n, inputs) -> z of every layer, each (n, units); the last one holds the logits."""
-        result = []
+        result: list[FloatArray] = []
         for index, layer in enumerate(self.layers):
             z = x @ layer.weights.T + layer.bias
             result.append(z)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw import activations, losses, optimizers
-from nnhw.backprop import Backprop, Parameters, with_ones
+from nnhw.backprop import Backprop, Parameters
 from nnhw.datasets import Dataset, inputs_from, split_rows
 from nnhw.network import Input, Layer, Network
 
@@ -48,9 +48,9 @@ class Options:
     """
 
     epochs: int = 200
-    batch: int = 16
+    batch: int = 8
     optimizer: str = "adam"
-    rate: float = 0.01
+    rate: float = 0.02
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
     loss: str = "auto"
@@ -84,7 +84,11 @@ def _expect(holds: bool, name: str, value: object, expected: str) -> None:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reached; ``number`` counts from 1 and ``validation_loss`` is None without validation rows."""
+    """What one epoch reached; ``number`` counts from 1.
+
+    ``loss`` is the mean over the batches, each before its own step; ``validation_loss`` is taken after the last step,
+    None without validation rows.
+    """
 
     number: int
     epochs: int
@@ -190,14 +194,16 @@ def fit(
     """
     options = options or Options()
     targets = target_matrix(network, dataset)
-    x = with_ones(network.standardize(dataset.rows))
+    x = np.hstack([network.standardize(dataset.rows), np.ones((len(dataset.rows), 1))])
     plain = _is_plain_regression(network)
     if plain:
         mean, scale = _target_scaling(targets)
         targets = (targets - mean) / scale
         _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
     try:
-        history = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
+        history = _fit_standardized(
+            network, x, targets, _validation_rows(dataset, options), options, progress
+        )
     finally:
         if plain:
             _rescale(network.layers[-1], scale, mean)
@@ -220,7 +226,7 @@ def _fit_standardized(
     options: Options,
     progress: Callable[[Epoch], None] | None,
 ) -> History:
-    """The loop over epochs, on x with its column of ones; stores the best weights in the network."""
+    """The loop over epochs, on x (n, inputs + 1) with a last column of ones; stores the best weights in the network."""
     layers, parameters = network.layers, Parameters(network.layers)
     loss = _loss_name(network, options)
 
@@ -229,18 +235,22 @@ def _fit_standardized(
 
     kept, held = rows
     x, x_held, targets, targets_held = x[kept], x[held], targets[kept], targets[held]
-    try:
-        whole, watch = passes(len(x)), passes(len(x_held)) if len(held) else None
-    except ValueError as error:
-        raise TrainingError(str(error)) from None
     # Batches are views of these two, which every epoch refills in a new order.
     x_shuffled, targets_shuffled = x.copy(), targets.copy()
-    full, rest = min(options.batch, len(x)), len(x) % min(options.batch, len(x))
-    run, run_rest = passes(full).run, passes(rest or full).run
-    batches = [
-        (run if start + full <= len(x) else run_rest, x_shuffled[start : start + full], targets_shuffled[start : start + full])
-        for start in range(0, len(x), full)
-    ]
+    z = np.empty(targets.T.shape)
+    full = min(options.batch, len(x))
+    try:
+        whole_run = passes(full)
+        rest_run = passes(len(x) % full or full)
+        watch = passes(len(held)) if len(held) else None
+        loss_of = losses.make(loss, layers[-1].activation, len(x), len(z)).value
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
+    batches = []
+    for start in range(0, len(x), full):
+        part = slice(start, start + full)
+        run = whole_run if start + full <= len(x) else rest_run
+        batches.append((run.run, x_shuffled[part].T, targets_shuffled[part].T, run.z, z[:, part]))
     optimizer = optimizers.make(
         options.optimizer, parameters.values, parameters.gradient, options.rate, options.momentum
     )
@@ -253,16 +263,18 @@ def _fit_standardized(
             if options.schedule == "cosine":
                 optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / options.epochs))
             order = generator.permutation(len(x))
-            np.take(x, order, 0, x_shuffled)
-            np.take(targets, order, 0, targets_shuffled)
-            for descend, some_x, some_targets in batches:
+            # Mode "clip" writes straight into the output; "raise" would go through a buffer.
+            np.take(x, order, 0, x_shuffled, "clip")
+            np.take(targets, order, 0, targets_shuffled, "clip")
+            for descend, some_x, some_targets, some_z, kept_z in batches:
                 descend(some_x, some_targets)
                 step()
+                kept_z[...] = some_z
             epoch = Epoch(
                 number,
                 options.epochs,
-                whole.value(x, targets),
-                watch.value(x_held, targets_held) if watch else None,
+                loss_of(z, targets_shuffled.T),
+                watch.value(x_held.T, targets_held.T) if watch else None,
             )
             if not isfinite(_watched(epoch)) or not isfinite(epoch.loss):
                 raise TrainingError(
@@ -313,9 +325,7 @@ def _loss_name(network: Network, options: Options) -> str:
     return "cross_entropy" if network.classes and probabilities else "mse"
 
 
-def _validation_rows(
-    dataset: Dataset, options: Options
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _validation_rows(dataset: Dataset, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if not options.validation:
         return np.arange(len(dataset.rows)), np.arange(0)
     kept, held = split_rows(dataset, options.validation, options.seed)
