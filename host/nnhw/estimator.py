@@ -16,9 +16,9 @@ from nnhw.options import Options
 from nnhw.train import train
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-    from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # type: ignore[import-untyped, unused-ignore]
+    from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped, unused-ignore]
+    from sklearn.utils.validation import check_is_fitted, validate_data  # type: ignore[import-untyped, unused-ignore]
 except ImportError as error:
     raise ImportError("nnhw.estimator needs scikit-learn 1.6 or newer: pip install 'nnhw[study]'") from error
 
@@ -83,7 +83,7 @@ class NnhwClassifier(ClassifierMixin, _NnhwEstimator):  # type: ignore[misc, unu
         check_classification_targets(y)
         self.classes_, targets = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError("y holds a single class; expected at least two classes")
+            raise ValueError(f"y holds 1 class, {self.classes_[0]!r}; expected at least two")
         self._train(X, targets.astype(np.int64), classes=[str(label) for label in self.classes_])
         return self
 
@@ -95,7 +95,7 @@ class NnhwClassifier(ClassifierMixin, _NnhwEstimator):  # type: ignore[misc, unu
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of every class for every row, (n, classes)."""
         rows = self._checked(X)
-        return self.network_.probabilities(rows)
+        return np.asarray(self.network_.probabilities(rows))
 
 
 class NnhwRegressor(RegressorMixin, _NnhwEstimator):  # type: ignore[misc, unused-ignore]

@@ -18,8 +18,9 @@ from nnhw import activations, losses, optimizers
 from nnhw.backprop import Backprop, Parameters
 from nnhw.datasets import Dataset, inputs_from, split_rows
 from nnhw.network import Input, Layer, Network
-from nnhw.options import Options as Options
-from nnhw.options import TrainingError as TrainingError
+from nnhw.options import Options, TrainingError
+
+__all__ = ["Epoch", "History", "Options", "TrainingError", "create", "fit", "train"]
 
 Array = NDArray[np.float64]
 
