@@ -225,10 +225,12 @@ def _fit_standardized(
                 loss_of(z, targets_shuffled.T),
                 watch.value(x_held.T, targets_held.T) if watch else None,
             )
-            if not isfinite(_watched(epoch)) or not isfinite(epoch.loss):
+            # The losses may still be finite where the last steps of the epoch left the weights infinite.
+            if not (
+                isfinite(epoch.loss) and isfinite(_watched(epoch)) and np.isfinite(parameters.values).all()
+            ):
                 raise TrainingError(
-                    f"training diverged: the loss of epoch {number} is {epoch.loss}; "
-                    f"use a learning rate below {options.rate:g}"
+                    f"training diverged in epoch {number}; use a learning rate below {options.rate:g}"
                 )
             epochs.append(epoch)
             if progress:

@@ -11,12 +11,14 @@ pytest.importorskip("sklearn")
 from nnhw.estimator import NnhwClassifier, NnhwRegressor
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator
 
 
-@parametrize_with_checks([NnhwClassifier(), NnhwRegressor()])
-def test_scikit_learn_accepts_the_estimator(estimator, check):
-    check(estimator)
+@pytest.mark.parametrize("estimator", [NnhwClassifier(), NnhwRegressor()], ids=["classifier", "regressor"])
+def test_scikit_learn_accepts_the_estimator(estimator):
+    # Skipped checks are those that need pandas or an array-API variable.
+    results = check_estimator(estimator, on_skip=None)
+    assert sum(result["status"] == "passed" for result in results) >= 40
 
 
 def test_a_grid_search_ends_in_a_model_that_can_be_saved(tmp_path):
@@ -37,6 +39,8 @@ def test_a_grid_search_ends_in_a_model_that_can_be_saved(tmp_path):
 def test_without_scikit_learn_the_import_says_what_to_install():
     code = "import sys; sys.modules['sklearn.base'] = None; import nnhw.estimator"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
+    )
     assert "nnhw.estimator needs scikit-learn" in result.stderr
     assert "pip install 'nnhw[study]'" in result.stderr
