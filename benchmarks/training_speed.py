@@ -52,9 +52,7 @@ def theirs(dataset: Dataset, layers: tuple[int, ...], batch: int, optimizer: str
     return time.perf_counter() - start
 
 
-def microseconds_per_step(
-    dataset: Dataset, layers: tuple[int, ...], batch: int, optimizer: str
-) -> list[float]:
+def microseconds_per_step(dataset: Dataset, layers: tuple[int, ...], batch: int, optimizer: str) -> list[float]:
     """[ours, theirs]"""
     steps = math.ceil(len(dataset.rows) / batch)
     extra = math.ceil(STEPS / steps)

@@ -93,7 +93,7 @@ def quantize_widths(network: Network, precision: Precision, rows: FloatArray, wi
 
 
 def code_limit(width: int, never_negative: bool) -> int:
-    """The largest magnitude of codes of ``width`` bits; up to 8 bits, codes that are never negative need no sign bit."""
+    """The largest magnitude of codes of ``width`` bits; up to 8 bits, never negative codes need no sign bit."""
     return (1 << (width if never_negative and width <= 8 else width - 1)) - 1
 
 

@@ -24,9 +24,7 @@ def test_scikit_learn_accepts_the_estimator(estimator):
 def test_a_grid_search_ends_in_a_model_that_can_be_saved(tmp_path):
     rows, labels = load_iris(return_X_y=True, as_frame=False)
     labels = np.array(["setosa", "versicolor", "virginica"])[labels]
-    search = GridSearchCV(
-        NnhwClassifier(epochs=30), {"hidden": ["relu", "leaky_relu"], "rate": [0.02, 0.05]}, cv=3
-    )
+    search = GridSearchCV(NnhwClassifier(epochs=30), {"hidden": ["relu", "leaky_relu"], "rate": [0.02, 0.05]}, cv=3)
     search.fit(rows, labels)
     assert search.best_score_ > 0.9
     best = search.best_estimator_

@@ -61,9 +61,7 @@ class TestGradientMatchesCentralDifferences:
         assert_gradient_matches(layers_of(depth, get(hidden), get("logsig")), "cross_entropy", one_hot=True)
 
     def test_of_cross_entropy_after_one_logsig_unit(self, hidden, depth):
-        assert_gradient_matches(
-            layers_of(depth, get(hidden), get("logsig"), 1), "cross_entropy", one_hot=False
-        )
+        assert_gradient_matches(layers_of(depth, get(hidden), get("logsig"), 1), "cross_entropy", one_hot=False)
 
     def test_of_mse_after_identity(self, hidden, depth):
         assert_gradient_matches(layers_of(depth, get(hidden), get("identity")), "mse", one_hot=False)

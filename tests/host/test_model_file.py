@@ -337,9 +337,7 @@ class TestSchema:
             assert self.refuses([key]) == (key in self.schema["required"]), key
         for key in GOOD["layers"][0]:
             if key not in ("slope", "units"):
-                assert self.refuses(["layers", 0, key]) == (
-                    key in self.schema["$defs"]["layer"]["required"]
-                ), key
+                assert self.refuses(["layers", 0, key]) == (key in self.schema["$defs"]["layer"]["required"]), key
         for key in GOOD["inputs"][1]:
             assert self.refuses(["inputs", 1, key]) == (key in self.schema["$defs"]["input"]["required"]), key
 
