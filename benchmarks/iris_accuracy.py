@@ -10,9 +10,10 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from results import write
+
 from nnhw import datasets
 from nnhw.train import Options, train
-from results import write
 
 SEEDS = range(20)
 HELD_OUT = 0.3

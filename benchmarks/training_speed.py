@@ -13,11 +13,12 @@ import sys
 import time
 import warnings
 
+from results import write
+from sklearn.neural_network import MLPClassifier
+
 from nnhw import datasets
 from nnhw.datasets import Dataset
 from nnhw.train import Options, create, fit
-from results import write
-from sklearn.neural_network import MLPClassifier
 
 REQUIRED = 5.0
 ROUNDS = 7

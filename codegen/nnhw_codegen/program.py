@@ -16,7 +16,7 @@ from nnhw_codegen.qmodel import Decision, QInput, QLayer, QModel
 class Dense:
     """One layer: multiply-accumulate, shift, saturate where it can matter, activation steps (SPEC 5.2).
 
-    ``weights`` (units, fan_in), ``bias``, ``shift`` (units,) int64. ``clips_low`` and ``clips_high`` say for each neuron
+    ``weights`` (units, fan_in), ``bias``, ``shift`` (units,) int64. ``clips_low`` and ``clips_high`` say per neuron
     whether z can pass -limit or +limit and the result would differ: elsewhere saturation is proved to do nothing.
     ``steps`` compute the output from z in register 0 and leave it in ``result``; without steps the output is z itself.
     ``low`` and ``high`` bound every partial sum.

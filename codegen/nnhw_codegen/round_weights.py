@@ -28,7 +28,7 @@ class Compensation:
     factor: NDArray[np.float64]
 
 
-def compensation(codes: FloatArray) -> Compensation:
+def compensation(codes: IntArray) -> Compensation:
     """Prepare for calibration codes (n, fan_in). The bias comes last, as a constant 1: it keeps many bits."""
     fan_in = codes.shape[1]
     order = np.argsort(-(codes**2).sum(axis=0), kind="stable")
@@ -37,7 +37,7 @@ def compensation(codes: FloatArray) -> Compensation:
     moment[np.diag_indices(fan_in)] += DAMPING * max(float(np.trace(moment[:-1, :-1])) / fan_in, 1e-9)
     moment[-1, -1] += 1e-9
     inverse = np.linalg.inv(moment)
-    return Compensation(order, np.linalg.cholesky((inverse + inverse.T) / 2).T)
+    return Compensation(order, np.asarray(np.linalg.cholesky((inverse + inverse.T) / 2).T, dtype=np.float64))
 
 
 def round_weights(

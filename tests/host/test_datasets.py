@@ -2,6 +2,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from nnhw import datasets
 from nnhw.datasets import DataError, Dataset, inputs_from, load, load_csv, split, split_rows
 from nnhw.doorway import infer
@@ -152,7 +153,7 @@ class TestCsv:
             load_csv(path, "y", "regression")
 
     def test_a_missing_file_is_named(self, tmp_path):
-        with pytest.raises(DataError, match="none.csv: cannot be read: No such file"):
+        with pytest.raises(DataError, match=r"none\.csv: cannot be read: No such file"):
             load(tmp_path / "none.csv", "y")
 
     def test_an_unknown_name_lists_the_known_ones(self):

@@ -4,14 +4,16 @@ import sys
 
 import numpy as np
 import pytest
+
 from nnhw import model_file
 
 pytest.importorskip("sklearn")
 
-from nnhw.estimator import NnhwClassifier, NnhwRegressor
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
+
+from nnhw.estimator import NnhwClassifier, NnhwRegressor
 
 
 @pytest.mark.parametrize("estimator", [NnhwClassifier(), NnhwRegressor()], ids=["classifier", "regressor"])

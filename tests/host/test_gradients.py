@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nnhw import activations
 from nnhw.activations import Activation, get
 from nnhw.backprop import Backprop, Parameters

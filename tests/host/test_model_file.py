@@ -3,6 +3,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
+
 from nnhw import activations, datasets, model_file
 from nnhw.model_file import ModelFileError, load, loads, save
 from nnhw.network import Input, Layer, Network
@@ -313,7 +314,7 @@ def test_a_file_that_is_no_json_model_is_refused(tmp_path, content, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ModelFileError, match="none.json: cannot be read: No such file"):
+    with pytest.raises(ModelFileError, match=r"none\.json: cannot be read: No such file"):
         load(tmp_path / "none.json")
 
 

@@ -3,6 +3,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
+
 from nnhw import datasets, losses
 from nnhw.datasets import Dataset
 from nnhw.network import Input
