@@ -1,4 +1,4 @@
-"""Activations: one record each, in floats; the integer form on every target is derived from the record (SPEC 4).
+"""Activations: one record each, in floats; the integer form on every target is derived from it (SPEC 4).
 
 A record splits the function into a straight part and a curve:
 
@@ -40,10 +40,10 @@ class Curve:
 class Activation:
     """An element-wise, non-decreasing activation function.
 
-    ``value(z)`` and ``derivative(z, at_zero)`` take and return float arrays of any one shape and are finite for
-    every finite z. ``at_zero`` is the derivative to use where z == 0 and the function has a corner there.
-    ``ramp`` is the slope left of zero of the straight part, 0 <= ramp <= 1 with a power of two as denominator;
-    None where there is no straight part.
+    ``value(z)`` and ``derivative(z, at_zero)`` take and return float arrays of any one shape and are finite
+    for every finite z. ``at_zero`` is the derivative to use where z == 0 and the function has a corner there.
+    ``ramp`` is the slope left of zero of the straight part, 0 <= ramp <= 1 with a power of two as
+    denominator; None where there is no straight part.
     """
 
     name: str
@@ -63,9 +63,9 @@ def _half_logsig(u: Array) -> Array:
 
 
 def _logsig(z: Array) -> Array:
-    # 1/(1+e^-z) for z >= 0 and the equivalent e^z/(e^z+1) for z < 0: the exponent is never positive, so no overflow.
+    # 1/(1+e^-z) for z >= 0 and the equivalent e^z/(e^z+1) for z < 0: the exponent is never positive.
     e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, e) / (1.0 + e)
+    return np.asarray(np.where(z >= 0, 1.0, e) / (1.0 + e))
 
 
 def _logsig_derivative(z: Array, at_zero: float) -> Array:
@@ -122,7 +122,7 @@ RECORDS: tuple[Activation, ...] = (
     _ramp("relu", Fraction(0)),
     _ramp("leaky_relu", dyadic(DEFAULT_SLOPE)),
     Activation("logsig", _logsig, _logsig_derivative, curve=Curve(_half_logsig, "point", center=1.0)),
-    Activation("softplus", _softplus, lambda z, at_zero: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
+    Activation("softplus", _softplus, lambda z, _: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
     Activation("tanh", np.tanh, _tanh_derivative, curve=Curve(np.tanh, "point")),
 )
 
@@ -133,7 +133,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str, slope: float | None = None) -> Activation:
-    """The record called ``name``; ``slope`` sets the left slope of leaky_relu (rounded to the device's own slope).
+    """The record called ``name``; ``slope`` sets the left slope of leaky_relu, rounded as on the device.
 
     Raises ValueError for an unknown name, or a slope given to another activation or outside 0 to 1.
     """
