@@ -1,4 +1,4 @@
-"""Activations: one record each, in floats; the integer form on every target is derived from it (SPEC 4).
+"""Activations: one record each, in floats; the integer form on every target is derived from the record (SPEC 4).
 
 A record splits the function into a straight part and a curve:
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -40,10 +41,10 @@ class Curve:
 class Activation:
     """An element-wise, non-decreasing activation function.
 
-    ``value(z)`` and ``derivative(z, at_zero)`` take and return float arrays of any one shape and are finite
-    for every finite z. ``at_zero`` is the derivative to use where z == 0 and the function has a corner there.
-    ``ramp`` is the slope left of zero of the straight part, 0 <= ramp <= 1 with a power of two as
-    denominator; None where there is no straight part.
+    ``value(z)`` and ``derivative(z, at_zero)`` take and return float arrays of any one shape and are finite for
+    every finite z. ``at_zero`` is the derivative to use where z == 0 and the function has a corner there.
+    ``ramp`` is the slope left of zero of the straight part, 0 <= ramp <= 1 with a power of two as denominator;
+    None where there is no straight part.
     """
 
     name: str
@@ -63,9 +64,9 @@ def _half_logsig(u: Array) -> Array:
 
 
 def _logsig(z: Array) -> Array:
-    # 1/(1+e^-z) for z >= 0 and the equivalent e^z/(e^z+1) for z < 0: the exponent is never positive.
+    # 1/(1+e^-z) for z >= 0 and the equivalent e^z/(e^z+1) for z < 0: the exponent is never positive, so no overflow.
     e = np.exp(-np.abs(z))
-    return np.asarray(np.where(z >= 0, 1.0, e) / (1.0 + e))
+    return np.where(z >= 0, 1.0, e) / (1.0 + e)
 
 
 def _logsig_derivative(z: Array, at_zero: float) -> Array:
@@ -88,17 +89,23 @@ def _tanh_derivative(z: Array, at_zero: float) -> Array:
     return np.asarray(4.0 * e / (1.0 + e) ** 2)
 
 
+def _softplus_derivative(z: Array, at_zero: float) -> Array:
+    return _logsig(z)
+
+
+def _ramp_value(left: float, z: Array) -> Array:
+    return np.asarray(np.maximum(z, z * left))
+
+
+def _ramp_derivative(left: float, z: Array, at_zero: float) -> Array:
+    # at_zero 0 means the slope from the left, 1 the slope from the right, 0.5 the mean of both.
+    return np.where(z > 0, 1.0, np.where(z < 0, left, left + (1.0 - left) * at_zero))
+
+
 def _ramp(name: str, slope: Fraction) -> Activation:
+    # Partial functions, unlike nested ones, can be pickled, and so can networks.
     left = float(slope)
-
-    def value(z: Array) -> Array:
-        return np.asarray(np.maximum(z, z * left))
-
-    def derivative(z: Array, at_zero: float) -> Array:
-        # at_zero 0 means the slope from the left, 1 the slope from the right, 0.5 the mean of both.
-        return np.where(z > 0, 1.0, np.where(z < 0, left, left + (1.0 - left) * at_zero))
-
-    return Activation(name, value, derivative, ramp=slope)
+    return Activation(name, partial(_ramp_value, left), partial(_ramp_derivative, left), ramp=slope)
 
 
 def dyadic(slope: float, tolerance: float = 0.02) -> Fraction:
@@ -122,7 +129,7 @@ RECORDS: tuple[Activation, ...] = (
     _ramp("relu", Fraction(0)),
     _ramp("leaky_relu", dyadic(DEFAULT_SLOPE)),
     Activation("logsig", _logsig, _logsig_derivative, curve=Curve(_half_logsig, "point", center=1.0)),
-    Activation("softplus", _softplus, lambda z, _: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
+    Activation("softplus", _softplus, _softplus_derivative, Fraction(0), Curve(_softplus_tail, "even")),
     Activation("tanh", np.tanh, _tanh_derivative, curve=Curve(np.tanh, "point")),
 )
 
@@ -133,7 +140,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str, slope: float | None = None) -> Activation:
-    """The record called ``name``; ``slope`` sets the left slope of leaky_relu, rounded as on the device.
+    """The record called ``name``; ``slope`` sets the left slope of leaky_relu (rounded to the device's own slope).
 
     Raises ValueError for an unknown name, or a slope given to another activation or outside 0 to 1.
     """

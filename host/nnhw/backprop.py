@@ -1,7 +1,8 @@
 """Back-propagation in preallocated buffers: the inner loop of training.
 
 Each layer's weights and bias are one matrix (units, inputs + 1) whose last column is the bias, and every batch of
-x carries a last column of ones, so that one product gives z with its bias and one gives both gradients.
+x carries a last line of ones, so that one product gives z with its bias and one gives both gradients. Batches have
+the units first, (units, rows): NumPy is quickest along the last axis, and the rows outnumber the units.
 """
 
 from __future__ import annotations
@@ -46,11 +47,6 @@ def _views(flat: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
     return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
 
-def with_ones(x: Array) -> Array:
-    """x (rows, inputs) -> (rows, inputs + 1) float64, the last column 1."""
-    return np.hstack([x, np.ones((len(x), 1))])
-
-
 class Backprop:
     """Forward and backward pass for batches of exactly ``rows`` rows.
 
@@ -62,55 +58,58 @@ class Backprop:
         self, layers: Sequence[Layer], parameters: Parameters, rows: int, loss: str, relu_at_zero: float = 1.0
     ) -> None:
         self._forward = []
-        self._backward = []
+        self._backward: list[tuple[Array, Array, Array, Array | None, Array]] = []
         matrices, gradients = parameters.matrices, parameters.gradients
         seen: Array | None = None  # what a layer sees; None stands for the batch itself
         for index, layer in enumerate(layers[:-1]):
             if layer.activation is None:
                 raise ValueError(f"layer {index} is softmax, which is allowed on the last layer only")
-            z, slope, delta = (np.empty((rows, len(layer.bias))) for _ in range(3))
-            out = np.ones((rows, len(layer.bias) + 1))
-            activate = _activate(layer.activation, z, out[:, :-1], slope, relu_at_zero)
-            self._forward.append((matrices[index].T, z, activate, out))
-            ahead = matrices[index + 1][:, :-1]
-            self._backward.insert(0, (ahead, delta, slope, delta.T, seen, gradients[index]))
+            units = len(layer.bias)
+            z, slope, delta = (np.empty((units, rows)) for _ in range(3))
+            out = np.ones((units + 1, rows))
+            activate = _activate(layer.activation, z, out[:-1], slope, relu_at_zero)
+            self._forward.append((matrices[index], z, activate, out))
+            ahead = matrices[index + 1][:, :-1].T
+            across = None if seen is None else seen.T
+            self._backward.insert(0, (ahead, delta, slope, across, gradients[index]))
             seen = out
         units = len(layers[-1].bias)
-        self.z = np.empty((rows, units))
-        self._weights = matrices[-1].T
-        self._seen = seen
-        self._delta = np.empty((rows, units))
-        self._across = self._delta.T
+        self.z = np.empty((units, rows))
+        self._weights = matrices[-1]
+        self._across = None if seen is None else seen.T
+        self._delta = np.empty((units, rows))
         self._gradient = gradients[-1]
         self._loss = losses.make(loss, layers[-1].activation, rows, units, relu_at_zero)
 
     def forward(self, x: Array) -> None:
-        """Fill ``self.z``, the last layer's z (rows, units), from x (rows, inputs + 1)."""
+        """Fill ``self.z``, the last layer's z (units, rows), from x (inputs + 1, rows)."""
         for weights, z, activate, out in self._forward:
-            x.dot(weights, z)
+            weights.dot(x, z)
             activate()
             x = out
-        x.dot(self._weights, self.z)
+        self._weights.dot(x, self.z)
 
     def run(self, x: Array, targets: Array) -> None:
-        """Write the gradient of the mean loss of x (rows, inputs + 1) against targets (rows, units)."""
+        """Write the gradient of the mean loss of x (inputs + 1, rows) against targets (units, rows)."""
         self.forward(x)
         ahead = self._delta
         self._loss.delta(self.z, targets, ahead)
-        self._across.dot(x if self._seen is None else self._seen, self._gradient)
-        for weights, delta, slope, across, seen, gradient in self._backward:
-            ahead.dot(weights, delta)
+        ahead.dot(x.T if self._across is None else self._across, self._gradient)
+        for weights, delta, slope, across, gradient in self._backward:
+            weights.dot(ahead, delta)
             np.multiply(delta, slope, delta)
-            across.dot(x if seen is None else seen, gradient)
+            delta.dot(x.T if across is None else across, gradient)
             ahead = delta
 
     def value(self, x: Array, targets: Array) -> float:
-        """The mean loss of x (rows, inputs + 1) against targets (rows, units)."""
+        """The mean loss of x (inputs + 1, rows) against targets (units, rows)."""
         self.forward(x)
         return self._loss.value(self.z, targets)
 
 
-def _activate(activation: Activation, z: Array, out: Array, slope: Array, at_zero: float) -> Callable[[], None]:
+def _activate(
+    activation: Activation, z: Array, out: Array, slope: Array, at_zero: float
+) -> Callable[[], None]:
     """A function that reads z and writes the activation into ``out`` and its derivative into ``slope``."""
     if activation.curve is not None or activation.ramp is None:
 

@@ -1,7 +1,7 @@
 """Losses: the value of a batch and its derivative with respect to the last layer's z.
 
-Every loss is summed over the outputs and averaged over the rows; targets are floats of the shape of z, (rows, units):
-one-hot or 0/1 for classes, plain values for regression.
+Every loss is summed over the outputs and averaged over the rows. All arrays here have the units first, (units, rows);
+targets are floats: one-hot or 0/1 for classes, plain values for regression.
 
     cross_entropy after softmax   -sum(t * ln(softmax(z)))                 delta = softmax(z) - t
     cross_entropy after logsig    -sum(t * ln(y) + (1 - t) * ln(1 - y))    delta = y - t
@@ -10,7 +10,7 @@ one-hot or 0/1 for classes, plain values for regression.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class Loss(Protocol):
     """One loss for batches of a fixed number of rows."""
 
     def delta(self, z: Array, targets: Array, out: Array) -> None:
-        """Write the derivative of ``value`` with respect to z into ``out``; all three (rows, units)."""
+        """Write the derivative of ``value`` with respect to z into ``out``."""
 
     def value(self, z: Array, targets: Array) -> float:
         """The loss of z against the targets, for any number of rows."""
@@ -53,42 +53,33 @@ def make(name: str, activation: Activation | None, rows: int, units: int, relu_a
     return _LogsigCrossEntropy(activation, rows)
 
 
-def softmax(z: NDArray[Any]) -> Array:
-    """Probabilities (rows, units) from z (rows, units); finite for every finite z."""
-    out = np.empty(z.shape)
-    _Softmax(*z.shape).write(np.asarray(z, dtype=np.float64), out)
-    return out
-
-
 class _Softmax:
     def __init__(self, rows: int, units: int) -> None:
-        self.rows = rows
-        self._ones = np.ones((units, 1))
-        self._column = np.empty((rows, 1))
+        self.share = 1.0 / rows
+        self._ones = np.ones((1, units))
+        self._line = np.empty((1, rows))
 
     def write(self, z: Array, out: Array) -> None:
-        column = self._column
-        np.maximum.reduce(z, 1, None, column, True)
-        np.subtract(z, column, out)
+        line = self._line
+        np.maximum.reduce(z, 0, out=line, keepdims=True)
+        np.subtract(z, line, out)
         np.exp(out, out)
-        out.dot(self._ones, column)
-        np.divide(out, column, out)
+        self._ones.dot(out, line)
+        np.divide(out, line, out)
 
 
 class _SoftmaxCrossEntropy:
     def __init__(self, softmax: _Softmax) -> None:
         self._softmax = softmax
-        self._share = 1.0 / softmax.rows
 
     def delta(self, z: Array, targets: Array, out: Array) -> None:
         self._softmax.write(z, out)
         np.subtract(out, targets, out)
-        np.multiply(out, self._share, out)
+        np.multiply(out, self._softmax.share, out)
 
     def value(self, z: Array, targets: Array) -> float:
-        shifted = z - z.max(axis=1, keepdims=True)
-        total = np.log(np.exp(shifted).sum(axis=1)) * targets.sum(axis=1) - (targets * shifted).sum(axis=1)
-        return float(total.mean())
+        shifted = z - z.max(axis=0)
+        return float((np.log(np.exp(shifted).sum(axis=0)) - (targets * shifted).sum(axis=0)).mean())
 
 
 class _LogsigCrossEntropy:
@@ -102,7 +93,7 @@ class _LogsigCrossEntropy:
         np.multiply(out, self._share, out)
 
     def value(self, z: Array, targets: Array) -> float:
-        return float((self._softplus(z) - targets * z).sum(axis=1).mean())
+        return float((self._softplus(z) - targets * z).sum(axis=0).mean())
 
 
 class _SquaredError:
@@ -117,7 +108,7 @@ class _SquaredError:
         np.multiply(out, self._share, out)
 
     def value(self, z: Array, targets: Array) -> float:
-        return float(((self._activation.value(z) - targets) ** 2).sum(axis=1).mean() / 2)
+        return float(((self._activation.value(z) - targets) ** 2).sum(axis=0).mean() / 2)
 
 
 class _SoftmaxSquaredError:
@@ -127,9 +118,11 @@ class _SoftmaxSquaredError:
     def delta(self, z: Array, targets: Array, out: Array) -> None:
         self._softmax.write(z, out)
         error = out - targets
-        error -= (error * out).sum(axis=1, keepdims=True)
+        error -= (error * out).sum(axis=0, keepdims=True)
         np.multiply(out, error, out)
-        np.multiply(out, 1.0 / self._softmax.rows, out)
+        np.multiply(out, self._softmax.share, out)
 
     def value(self, z: Array, targets: Array) -> float:
-        return float(((softmax(z) - targets) ** 2).sum(axis=1).mean() / 2)
+        y = np.exp(z - z.max(axis=0))
+        y /= y.sum(axis=0)
+        return float(((y - targets) ** 2).sum(axis=0).mean() / 2)

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import cos, isfinite, pi, sqrt
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnhw import activations, losses, optimizers
-from nnhw.backprop import Backprop, Parameters, with_ones
+from nnhw.backprop import Backprop, Parameters
 from nnhw.datasets import Dataset, inputs_from, split_rows
 from nnhw.network import Input, Layer, Network
+from nnhw.options import Options, TrainingError
+
+__all__ = ["Epoch", "History", "Options", "TrainingError", "create", "fit", "train"]
 
 Array = NDArray[np.float64]
 
@@ -26,65 +28,13 @@ _HE = {"relu", "leaky_relu", "softplus"}
 _RELU_BIAS = 0.1  # keeps every unit alive on the first rows
 
 
-class TrainingError(ValueError):
-    """Training cannot start or cannot go on; the message says what to change."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train. Raises TrainingError for a value outside its range.
-
-    epochs        at most this many passes over the training rows
-    batch         rows per step
-    optimizer     "adam" or "sgd"
-    rate          learning rate of the first epoch
-    schedule      "cosine" lowers the rate to zero over the epochs, "constant" keeps it
-    momentum      of sgd
-    loss          "auto" (cross_entropy for classes, else mse), "cross_entropy" or "mse"
-    relu_at_zero  derivative of relu and leaky_relu at 0: 0 (from the left), 1 (from the right), 0.5 (their mean)
-    validation    share of the rows kept back to watch; the weights of the best epoch on them win. 0: none
-    patience      stop after this many epochs without a better validation loss. 0: never
-    seed          of the initial weights, the validation rows and the order of the rows
-    """
-
-    epochs: int = 200
-    batch: int = 16
-    optimizer: str = "adam"
-    rate: float = 0.01
-    schedule: Literal["cosine", "constant"] = "cosine"
-    momentum: float = 0.9
-    loss: str = "auto"
-    relu_at_zero: float = 1.0
-    validation: float = 0.0
-    patience: int = 20
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "patience", "seed"):
-            low = 1 if name in ("epochs", "batch") else 0
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-                raise TrainingError(f"{name} is {value!r}; expected an integer of at least {low}")
-        _expect(isfinite(self.rate) and self.rate > 0, "rate", self.rate, "a number above 0")
-        _expect(0 <= self.momentum < 1, "momentum", self.momentum, "a number from 0 to below 1")
-        _expect(0 <= self.validation < 1, "validation", self.validation, "a share from 0 to below 1")
-        _expect(self.relu_at_zero in (0, 0.5, 1), "relu_at_zero", self.relu_at_zero, "0, 0.5 or 1")
-        for name, known in (
-            ("optimizer", optimizers.NAMES),
-            ("schedule", ("cosine", "constant")),
-            ("loss", ("auto", *losses.NAMES)),
-        ):
-            _expect(getattr(self, name) in known, name, getattr(self, name), f"one of {', '.join(known)}")
-
-
-def _expect(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise TrainingError(f"{name} is {value!r}; expected {expected}")
-
-
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reached; ``number`` counts from 1 and ``validation_loss`` is None without validation rows."""
+    """What one epoch reached; ``number`` counts from 1.
+
+    ``loss`` is the mean over the batches, each before its own step; ``validation_loss`` is taken after the last step,
+    None without validation rows.
+    """
 
     number: int
     epochs: int
@@ -190,19 +140,24 @@ def fit(
     """
     options = options or Options()
     targets = target_matrix(network, dataset)
-    x = with_ones(network.standardize(dataset.rows))
+    x = np.hstack([network.standardize(dataset.rows), np.ones((len(dataset.rows), 1))])
     plain = _is_plain_regression(network)
     if plain:
         mean, scale = _target_scaling(targets)
         targets = (targets - mean) / scale
         _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
     try:
-        history = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
+        history = _fit_standardized(
+            network, x, targets, _validation_rows(dataset, options), options, progress
+        )
     finally:
         if plain:
             _rescale(network.layers[-1], scale, mean)
     network.training = {
-        **asdict(options),
+        **{
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in asdict(options).items()
+        },
         "dataset": dataset.name,
         "rows": len(dataset.rows),
         "epochs_run": len(history.epochs),
@@ -220,7 +175,7 @@ def _fit_standardized(
     options: Options,
     progress: Callable[[Epoch], None] | None,
 ) -> History:
-    """The loop over epochs, on x with its column of ones; stores the best weights in the network."""
+    """The loop over epochs, on x (n, inputs + 1) with a last column of ones; stores the best weights in the network."""
     layers, parameters = network.layers, Parameters(network.layers)
     loss = _loss_name(network, options)
 
@@ -229,18 +184,22 @@ def _fit_standardized(
 
     kept, held = rows
     x, x_held, targets, targets_held = x[kept], x[held], targets[kept], targets[held]
-    try:
-        whole, watch = passes(len(x)), passes(len(x_held)) if len(held) else None
-    except ValueError as error:
-        raise TrainingError(str(error)) from None
     # Batches are views of these two, which every epoch refills in a new order.
     x_shuffled, targets_shuffled = x.copy(), targets.copy()
-    full, rest = min(options.batch, len(x)), len(x) % min(options.batch, len(x))
-    run, run_rest = passes(full).run, passes(rest or full).run
-    batches = [
-        (run if start + full <= len(x) else run_rest, x_shuffled[start : start + full], targets_shuffled[start : start + full])
-        for start in range(0, len(x), full)
-    ]
+    z = np.empty(targets.T.shape)
+    full = min(options.batch, len(x))
+    try:
+        whole_run = passes(full)
+        rest_run = passes(len(x) % full or full)
+        watch = passes(len(held)) if len(held) else None
+        loss_of = losses.make(loss, layers[-1].activation, len(x), len(z)).value
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
+    batches = []
+    for start in range(0, len(x), full):
+        part = slice(start, start + full)
+        run = whole_run if start + full <= len(x) else rest_run
+        batches.append((run.run, x_shuffled[part].T, targets_shuffled[part].T, run.z, z[:, part]))
     optimizer = optimizers.make(
         options.optimizer, parameters.values, parameters.gradient, options.rate, options.momentum
     )
@@ -253,16 +212,18 @@ def _fit_standardized(
             if options.schedule == "cosine":
                 optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / options.epochs))
             order = generator.permutation(len(x))
-            np.take(x, order, 0, x_shuffled)
-            np.take(targets, order, 0, targets_shuffled)
-            for descend, some_x, some_targets in batches:
+            # Mode "clip" writes straight into the output; "raise" would go through a buffer.
+            np.take(x, order, 0, x_shuffled, "clip")
+            np.take(targets, order, 0, targets_shuffled, "clip")
+            for descend, some_x, some_targets, some_z, kept_z in batches:
                 descend(some_x, some_targets)
                 step()
+                kept_z[...] = some_z
             epoch = Epoch(
                 number,
                 options.epochs,
-                whole.value(x, targets),
-                watch.value(x_held, targets_held) if watch else None,
+                loss_of(z, targets_shuffled.T),
+                watch.value(x_held.T, targets_held.T) if watch else None,
             )
             if not isfinite(_watched(epoch)) or not isfinite(epoch.loss):
                 raise TrainingError(
@@ -313,9 +274,7 @@ def _loss_name(network: Network, options: Options) -> str:
     return "cross_entropy" if network.classes and probabilities else "mse"
 
 
-def _validation_rows(
-    dataset: Dataset, options: Options
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _validation_rows(dataset: Dataset, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if not options.validation:
         return np.arange(len(dataset.rows)), np.arange(0)
     kept, held = split_rows(dataset, options.validation, options.seed)
