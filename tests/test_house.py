@@ -57,9 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
 def test_wheel_holds_every_file_of_the_three_packages(wheel: zipfile.ZipFile) -> None:
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = {
-        path.relative_to((ROOT / package).parent).as_posix()
-        for package in PACKAGES
-        for path in files(ROOT / package)
+        path.relative_to((ROOT / package).parent).as_posix() for package in PACKAGES for path in files(ROOT / package)
     }
     assert packed == expected
     assert {"nnhw/py.typed", "nnhw_codegen/py.typed", "nnrun/py.typed"} <= packed

@@ -54,6 +54,11 @@ class Activation:
     curve: Curve | None = None
 
     @property
+    def is_identity(self) -> bool:
+        """True where the value is z itself."""
+        return self.ramp == 1 and self.curve is None
+
+    @property
     def has_corner(self) -> bool:
         """True where the derivative at 0 is a choice (ReLU, leaky ReLU)."""
         return self.ramp is not None and self.ramp != 1 and self.curve is None

@@ -17,8 +17,8 @@ FloatArray = NDArray[np.floating[Any]]
 class Input:
     """One input feature and its doorway (SPEC 3).
 
-    A raw value v becomes ``ticks = floor(v / step + 0.5)``, limited to [low, high] (also raw units), and
-    enters the first layer as ``(v - mean) / scale``. ``step`` is the resolution of the sensor, in raw units.
+    A raw value v becomes ``ticks = floor(v / step + 0.5)``, limited to [low, high] (also raw units), and enters the
+    first layer as ``(v - mean) / scale``. ``step`` is the resolution of the sensor, in raw units.
     """
 
     name: str
