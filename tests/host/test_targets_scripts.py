@@ -75,6 +75,14 @@ def test_a_session_survives_an_exception(script_target):
         assert session.run("print('still here')") == "still here\n"
 
 
+def test_a_closed_session_says_so(script_target):
+    session = script_target.session({})
+    session.close()
+    session.close()
+    with pytest.raises(TargetError, match=f"{script_target.name}: the session is closed"):
+        session.run("print(1)")
+
+
 def test_a_file_written_by_the_guest_stays_for_the_next_run(script_target):
     with script_target.session({}) as session:
         session.run("f = open('log.txt', 'w')\nf.write('kept')\nf.close()")
@@ -171,6 +179,21 @@ def test_a_model_of_3_kb_is_importable_on_the_microbit(target):
     assert len(model) > 2800
     script = "import gc, model\ngc.collect()\nprint(model.infer((1, 2, 3, 4)), gc.mem_free() > 4000)"
     assert target.run({"model.py": model}, script) == f"{47 - 100 + 51 + 4} True\n"
+
+
+@MICROBIT
+def test_machine_code_in_a_buffer_runs_on_the_microbit(target):
+    script = """
+import micropython
+@micropython.asm_thumb
+def call(r0, r1, r2):
+    push({r3})
+    add(r2, 1)
+    data(2, 0x4790)
+    pop({r3})
+print(call(40, 2, bytearray(b'\\x40\\x18\\x70\\x47')))
+"""
+    assert target.run({}, script) == "42\n"
 
 
 @MICROBIT
