@@ -18,24 +18,23 @@ ENTRIES: tuple[Entry, ...] = ("values", "ticks", "codes")
 ROWS_FILE = "rows.txt"
 
 # Text is read by every port, in blocks because a file may be unbuffered; files that iterate are not everywhere.
+# No function of its own: the stack of the micro:bit has no room for another call.
 _SCRIPT = """\
 import {name} as m
 y = [0] * {units}
 t = [0] * {inputs}
-def run(f):
-    rest = ""
-    while True:
-        block = f.read(256)
-        if not block:
-            return
-        lines = (rest + block).split(";")
-        rest = lines.pop()
-        for v in lines:
-            v = [{kind}(s) for s in v.split(",")]
-            {call}
-            print(y, {answer})
-with open({rows!r}) as f:
-    run(f)
+f = open({rows!r})
+rest = ""
+while True:
+    block = f.read(256)
+    if not block:
+        break
+    lines = (rest + block).split(";")
+    rest = lines.pop()
+    for v in lines:
+        v = [{kind}(s) for s in v.split(",")]
+        {call}
+        print(y, {answer})
 """
 
 _CALLS: Mapping[Entry, tuple[str, str, str]] = {

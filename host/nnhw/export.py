@@ -131,8 +131,8 @@ Copy the module to the board and use it there; nothing else is needed:
     mpremote cp $modules :
     mpremote exec "import $name; print($name.$call)"     # prints $answer
 
-Or `mpremote mip install package.json`, which brings the self-test too: `import selftest` on the board compares
-$count vectors with the integers of the PC."""
+Or `mpremote mip install package.json`, which brings the self-test too: `import $name`, then `import selftest` on the
+board compares $count vectors with the integers of the PC."""
 
 _USAGE_OTHER = "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
 
