@@ -62,6 +62,9 @@ micropython.heap_unlock()
 _FILE_BYTES = {"microbit": 6000}
 """The largest file that fits beside a module in the file system of a target."""
 
+_SHALLOW = ("microbit",)
+"""Targets that run a script at such a depth that their stack has no room for ``predict``; it has at the prompt."""
+
 _HEAP = {"wasm": 64 << 20}
 """Heap sizes. The garbage collector of this port does not see what only a WebAssembly local holds, and would free a
 function's variables while it runs: so the heap is large enough never to be collected."""
@@ -99,6 +102,10 @@ class Exported:
     def run(self, target: str, entry: Entry, rows: NDArray[Any]) -> Results:
         """Run the module on ``rows`` (n, inputs): raw values, ticks or codes, as ``entry`` says. Raises TargetError."""
         kind, call, answer = _CALLS[entry]
+        if not self.classifies:
+            answer = "0"
+        elif target in _SHALLOW:
+            answer = "m.decide(y)"
         script = _SCRIPT.format(
             name=self.name,
             units=self.sizes[-1],
@@ -106,7 +113,7 @@ class Exported:
             rows=ROWS_FILE,
             kind=kind,
             call=call,
-            answer=answer if self.classifies else "0",
+            answer=answer,
         )
         output = ""
         for text in _blocks(rows, _FILE_BYTES.get(target, 1 << 20)):
