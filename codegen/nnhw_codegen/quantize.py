@@ -79,7 +79,7 @@ def quantize_widths(network: Network, precision: Precision, rows: FloatArray, wi
         last = index + 1 == len(network.layers)
         activation = _integer_activation(layer, last, classifies=bool(network.classes))
         width = widths[index if last else index + 1]
-        limit = 0 if activation is None else code_limit(width, _never_negative(activation))
+        limit = 0 if activation is None else _z_limit(activation, width)
         done = _quantize_layer(layer, activation, z, frac, low, high, precision, limit)
         low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
         frac = done.output_frac
@@ -94,9 +94,12 @@ def code_limit(width: int, never_negative: bool) -> int:
     return (1 << (width if never_negative and width <= 8 else width - 1)) - 1
 
 
-def _never_negative(activation: Activation) -> bool:
+def _z_limit(activation: Activation, width: int) -> int:
+    """Where a hidden layer's z saturates; an interpolated curve always reads all 16 bits of z (SPEC 4.4)."""
+    if activation.curve is not None and width > 8:
+        width = 16
     reach = 1.0 if activation.curve is None else activation.curve.reach
-    return bool(activation.value(np.linspace(-reach, reach, 1025)).min() >= 0.0)
+    return code_limit(width, bool(activation.value(np.linspace(-reach, reach, 1025)).min() >= 0.0))
 
 
 def spread_rows(network: Network, count: int = 1000) -> NDArray[np.float64]:

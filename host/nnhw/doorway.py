@@ -16,16 +16,19 @@ Array = NDArray[np.float64]
 _FINEST_DECIMALS = 6
 _MOST_TICKS = 65535  # from low to high
 _LARGEST_TICK = 2**29
+_LEAST_SCALE = 1 / 8  # of the declared range
+_LEAST_MARGIN = 4  # steps
 _TOLERANCE = 1e-14  # relative; a few roundings of a float
 
 
 def infer(name: str, column: Array) -> Input:
     """The Input called ``name`` for a column of raw values (n,), all finite and at most 1e30 in magnitude.
 
-    mean and scale    mean and standard deviation (1 for a constant column)
+    mean and scale    mean, and standard deviation or an eighth of the declared range, whichever is larger: a column that is
+                      almost always the same would else be magnified until no format fits both it and the others
     step              the coarsest of 1, 0.1, ... 1e-6 that all values are multiples of; where none is, a power of two
                       near 1/16384 of the span
-    low and high      minimum and maximum, widened by a quarter of the span on either side (by one step at least) and
+    low and high      minimum and maximum, widened by a quarter of the span on either side (by four steps at least) and
                       outward to multiples of step; low does not pass 0 where no value is negative
 
     The step is coarsened by the smallest odd factor that makes ``(high - low) / step`` at most 65535 and low and high
@@ -45,7 +48,7 @@ def infer(name: str, column: Array) -> Input:
     return Input(
         name,
         mean=minimum if constant else float(column.mean()),
-        scale=1.0 if constant else float(column.std()),
+        scale=max(float(column.std()), float((high - low) * grid) * _LEAST_SCALE),
         step=float(grid),
         low=float(low * grid),
         high=float(high * grid),
@@ -65,7 +68,7 @@ def _grid(column: Array) -> Fraction:
 def _range(minimum: float, maximum: float, grid: Fraction) -> tuple[int, int]:
     """low and high in ticks of ``grid``."""
     first, last = _tick(minimum, grid, floor), _tick(maximum, grid, ceil)
-    margin = max(Fraction(last - first, 4), Fraction(1))
+    margin = max(Fraction(last - first, 4), Fraction(_LEAST_MARGIN))
     low, high = floor(first - margin), ceil(last + margin)
     return max(low, 0) if minimum >= 0 else low, high
 

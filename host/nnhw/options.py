@@ -47,7 +47,7 @@ class Options:
         for name in ("epochs", "batch", "patience", "seed"):
             low = 1 if name in ("epochs", "batch") else 0
             value = getattr(self, name)
-            holds = isinstance(value, Integral) and not isinstance(value, bool) and value >= low
+            holds = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= low
             _expect(holds, name, value, f"an integer of at least {low}")
         for name in ("rate", "momentum", "validation", "relu_at_zero"):
             value = getattr(self, name)
