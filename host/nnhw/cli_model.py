@@ -127,7 +127,7 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     type=click.Choice(["auto", *emitters.names()]),
     default="auto",
     show_default=True,
-    help="What to generate; auto is portable.",
+    help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS) + ". auto is portable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def export(model: Path, out: Path | None, precision_name: str, code: str, as_json: bool) -> None:

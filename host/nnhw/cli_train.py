@@ -94,6 +94,8 @@ def train(
         raise click.BadParameter("--slope needs --hidden leaky_relu")
     if not 0 <= held_out < 1:
         raise click.BadParameter(f"--held-out is {held_out:g}; expected a share from 0 to below 1")
+    if not out.resolve().parent.is_dir():
+        raise click.BadParameter(f"--out {out}: there is no directory {out.parent}")
     settings = Options(relu_at_zero=float(relu_at_zero), **options)
     dataset = datasets.load(data, target, task)
     kept, held = datasets.split(dataset, held_out, settings.seed) if held_out else (dataset, None)

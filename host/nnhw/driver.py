@@ -59,7 +59,7 @@ micropython.heap_unlock()
 """
 
 
-_FILE_BYTES = {"microbit": 6000}
+_FILE_BYTES = {"microbit": 3000}
 """The largest file that fits beside a module in the file system of a target."""
 
 _SHALLOW = ("microbit",)
@@ -147,6 +147,6 @@ class Exported:
             size = sum(map(len, self.files.values()))
             raise TargetError(
                 f"{target}: {self.name}.py ({size:,} bytes) needs more memory than the target has; "
-                f"a lower precision or a smaller network takes less\n{error}",
+                f"--code compact, a lower precision or a smaller network takes less\n{error}",
                 error.output,
             ) from None
