@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from nnhw.network import Input, Layer, Network
-from nnhw_codegen.fixed import PROOF_LIMIT, rounding
+from nnhw_codegen.fixed import PROOF_LIMIT
 from nnhw_codegen.qmodel import QInput
 
 MAX_SHIFT = 30
@@ -55,11 +53,12 @@ def integers(entry: Input, limit: int) -> QInput:
     codes_per_tick = entry.step / entry.scale
     first = (low * entry.step - entry.mean) / entry.scale
     for shift in range(MAX_SHIFT, -1, -1):
+        half = 1 << shift - 1 if shift else 0
         gain = math.floor(math.ldexp(codes_per_tick, shift) + 0.5)
-        offset = math.floor(math.ldexp(first, shift) + 0.5) + int(rounding(shift))
+        offset = math.floor(math.ldexp(first, shift) + 0.5) + half
         # A gain rounded up may pass the limit by one at the end of a long range; the next coarser shift is tried then.
         result = QInput(entry.name, entry.step, low, span, gain, offset, shift)
         fits = max(span * gain, abs(offset), abs(span * gain + offset)) < PROOF_LIMIT
-        if fits and np.abs(result.code_range).max() <= limit:
+        if fits and max(map(abs, result.code_range)) <= limit:
             return result
     raise ValueError(f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} does not fit {limit} codes")
