@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from nnhw.network import Input, Layer, Network
 from nnhw_codegen.fixed import PROOF_LIMIT, rounding
 from nnhw_codegen.qmodel import QInput
@@ -59,6 +57,6 @@ def integers(entry: Input, limit: int) -> QInput:
     while True:
         offset = int(rounding(shift)) - (span * gain + 1) // 2  # the middle of the range is code 0
         result = QInput(entry.name, entry.step, low, span, gain, offset, shift)
-        if np.abs(result.code_range).max() <= limit:
+        if max(map(abs, result.code_range)) <= limit:
             return result
         gain -= 1  # a gain rounded up may pass the limit by one at the ends of a long range

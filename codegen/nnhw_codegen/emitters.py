@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nnhw_codegen import emit_micropython
 from nnhw_codegen.program import Program
@@ -20,7 +21,12 @@ class Emitter:
     requires: str = ""
 
 
-EMITTERS: tuple[Emitter, ...] = (Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),)
+EMITTERS: tuple[Emitter, ...] = (
+    Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),
+    Emitter(
+        "compact", "the same in loops: less heap to import, slower", partial(emit_micropython.emit, form="table")
+    ),
+)
 
 
 def names() -> tuple[str, ...]:
