@@ -13,11 +13,12 @@ import sys
 import time
 import warnings
 
+from results import write
+from sklearn.neural_network import MLPClassifier
+
 from nnhw import datasets
 from nnhw.datasets import Dataset
 from nnhw.train import Options, create, fit
-from results import write
-from sklearn.neural_network import MLPClassifier
 
 REQUIRED = 5.0
 ROUNDS = 7
@@ -52,9 +53,7 @@ def theirs(dataset: Dataset, layers: tuple[int, ...], batch: int, optimizer: str
     return time.perf_counter() - start
 
 
-def microseconds_per_step(
-    dataset: Dataset, layers: tuple[int, ...], batch: int, optimizer: str
-) -> list[float]:
+def microseconds_per_step(dataset: Dataset, layers: tuple[int, ...], batch: int, optimizer: str) -> list[float]:
     """[ours, theirs]"""
     steps = math.ceil(len(dataset.rows) / batch)
     extra = math.ceil(STEPS / steps)

@@ -107,9 +107,7 @@ class Backprop:
         return self._loss.value(self.z, targets)
 
 
-def _activate(
-    activation: Activation, z: Array, out: Array, slope: Array, at_zero: float
-) -> Callable[[], None]:
+def _activate(activation: Activation, z: Array, out: Array, slope: Array, at_zero: float) -> Callable[[], None]:
     """A function that reads z and writes the activation into ``out`` and its derivative into ``slope``."""
     if activation.curve is not None or activation.ramp is None:
 

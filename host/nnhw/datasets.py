@@ -116,9 +116,7 @@ def load_csv(path: str | Path, target: str, task: Task = "auto") -> Dataset:
     cells = [(line, row[at]) for line, row in lines]
     for line, cell in cells:
         if not cell:
-            raise DataError(
-                f"{path}: line {line}, column {target!r}: empty cell; fill it in or remove the row"
-            )
+            raise DataError(f"{path}: line {line}, column {target!r}: empty cell; fill it in or remove the row")
     if not _holds_classes(path, target, cells, task):
         values = [[_number(path, line, target, cell)] for line, cell in cells]
         return Dataset(path.stem, features, rows, np.array(values, dtype=np.float64), outputs=(target,))
@@ -157,9 +155,7 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             raise DataError(f"{path}: line {number}: two columns are called {name!r}; rename one")
     for line, cells in lines[1:]:
         if len(cells) != len(header):
-            raise DataError(
-                f"{path}: line {line}: found {len(cells)} cells, expected {len(header)} as in the header"
-            )
+            raise DataError(f"{path}: line {line}: found {len(cells)} cells, expected {len(header)} as in the header")
     return header, lines[1:]
 
 
@@ -175,9 +171,7 @@ def _number(path: Path, line: int, column: str, cell: str) -> float:
     if value is None or not abs(value) <= _LARGEST:
         found = repr(cell) if cell else "an empty cell"
         limit = f" up to {_LARGEST:g}" if value is not None else ""
-        raise DataError(
-            f"{path}: line {line}, column {column!r}: expected a finite number{limit}, found {found}"
-        )
+        raise DataError(f"{path}: line {line}, column {column!r}: expected a finite number{limit}, found {found}")
     return value
 
 
@@ -196,17 +190,13 @@ def _holds_classes(path: Path, target: str, cells: Sequence[tuple[int, str]], ta
         return True
     for (line, cell), value in zip(cells, numbers, strict=True):
         if not math.isfinite(value):
-            raise DataError(
-                f"{path}: line {line}, column {target!r}: expected a finite number, found {cell!r}"
-            )
+            raise DataError(f"{path}: line {line}, column {target!r}: expected a finite number, found {cell!r}")
     distinct = set(numbers)
     whole = all(value.is_integer() for value in distinct)
     return whole and len(distinct) <= min(_MOST_CLASSES, max(2, len(cells) // 2))
 
 
-def _classes(
-    path: Path, target: str, cells: Sequence[tuple[int, str]]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _classes(path: Path, target: str, cells: Sequence[tuple[int, str]]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Class indices and class names: whole numbers in numeric order, other labels in alphabetic order."""
     labels = [cell for _, cell in cells]
     numbers = [_parse(label) for label in labels]
@@ -237,9 +227,7 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Dataset, Da
     return dataset.take(kept), dataset.take(held)
 
 
-def split_rows(
-    dataset: Dataset, fraction: float, seed: int = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The row numbers of ``split``, each part in ascending order; a class never leaves the training part."""
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction!r}; expected a share between 0 and 1")
@@ -255,6 +243,4 @@ def split_rows(
 
 def inputs_from(dataset_train: Dataset) -> tuple[Input, ...]:
     """One Input per feature, from the rows of the training part only; ``doorway.infer`` tells the rules."""
-    return tuple(
-        infer(name, dataset_train.rows[:, index]) for index, name in enumerate(dataset_train.features)
-    )
+    return tuple(infer(name, dataset_train.rows[:, index]) for index, name in enumerate(dataset_train.features))

@@ -24,8 +24,8 @@ _TOLERANCE = 1e-14  # relative; a few roundings of a float
 def infer(name: str, column: Array) -> Input:
     """The Input called ``name`` for a column of raw values (n,), all finite and at most 1e30 in magnitude.
 
-    mean and scale    mean, and standard deviation or an eighth of the declared range, whichever is larger: a column that is
-                      almost always the same would else be magnified until no format fits both it and the others
+    mean and scale    mean, and the larger of standard deviation and an eighth of the declared range: a column that is
+                      almost always the same would else be magnified until no format fits it and the others
     step              the coarsest of 1, 0.1, ... 1e-6 that all values are multiples of; where none is, a power of two
                       near 1/16384 of the span
     low and high      minimum and maximum, widened by a quarter of the span on either side (by four steps at least) and

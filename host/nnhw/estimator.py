@@ -48,9 +48,7 @@ class _NnhwEstimator(BaseEstimator):  # type: ignore[misc, unused-ignore]
         self.validation = validation
         self.seed = seed
 
-    def _train(
-        self, rows: Any, targets: Any, classes: Sequence[str] = (), outputs: Sequence[str] = ()
-    ) -> None:
+    def _train(self, rows: Any, targets: Any, classes: Sequence[str] = (), outputs: Sequence[str] = ()) -> None:
         names = getattr(self, "feature_names_in_", [f"x{index + 1}" for index in range(rows.shape[1])])
         dataset = Dataset("table", tuple(map(str, names)), rows, targets, tuple(classes), tuple(outputs))
         options = Options(

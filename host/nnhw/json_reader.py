@@ -122,9 +122,7 @@ class Node:
                 raise item.fault(f"{json.dumps(name)} stands twice; give every entry its own name")
             names.append(name)
         if not names:
-            raise self.fault(
-                "expected at least one name, found an empty list; remove the key if there are none"
-            )
+            raise self.fault("expected at least one name, found an empty list; remove the key if there are none")
         return tuple(names)
 
     def integer(self, low: int, high: int | None = None) -> int:

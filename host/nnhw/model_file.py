@@ -165,9 +165,7 @@ def _network(model: Node) -> Network:
         layers.append(_layer(item, count, source, is_last=index + 1 == len(items)))
         count, source = len(layers[-1].bias), f"from layers[{index}]"
     if layers[-1].activation is None and not classes:
-        raise items[-1].fault(
-            'softmax tells classes, but "classes" is missing; name them, or use another activation'
-        )
+        raise items[-1].fault('softmax tells classes, but "classes" is missing; name them, or use another activation')
     if classes and count != len(classes) and (count, len(classes)) != (1, 2):
         raise model["classes"].fault(f"found {len(classes)} classes, but the last layer has {count} units")
     if classes and len(classes) < 2:
@@ -206,9 +204,7 @@ def _input(node: Node) -> Input:
     numbers = {key: node[key].number(_LARGEST) for key in INPUT_KEYS[1:] if key in node}
     for key in ("scale", "step"):
         if key in numbers and not numbers[key] >= 1 / _LARGEST:
-            raise node[key].fault(
-                f"expected a number of at least {1 / _LARGEST:g}, found {node[key].shown()}"
-            )
+            raise node[key].fault(f"expected a number of at least {1 / _LARGEST:g}, found {node[key].shown()}")
     item = Input(node["name"].text(), **numbers)
     if item.low >= item.high:
         raise node.fault(f"expected low below high, found low {item.low:g} and high {item.high:g}")

@@ -149,17 +149,12 @@ def fit(
         targets = (targets - mean) / scale
         _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
     try:
-        history = _fit_standardized(
-            network, x, targets, _validation_rows(dataset, options), options, progress
-        )
+        history = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
     finally:
         if plain:
             _rescale(network.layers[-1], scale, mean)
     network.training = {
-        **{
-            key: value.item() if isinstance(value, np.generic) else value
-            for key, value in asdict(options).items()
-        },
+        **{key: value.item() if isinstance(value, np.generic) else value for key, value in asdict(options).items()},
         "dataset": dataset.name,
         "rows": len(dataset.rows),
         "epochs_run": len(history.epochs),
@@ -229,10 +224,10 @@ def _fit_standardized(
                 loss_of(z, targets_shuffled.T),
                 watch.value(x_held.T, targets_held.T) if watch else None,
             )
-            if not isfinite(_watched(epoch)) or not isfinite(epoch.loss):
+            # The losses may still be finite where the last steps of the epoch left the weights infinite.
+            if not (isfinite(epoch.loss) and isfinite(_watched(epoch)) and np.isfinite(parameters.values).all()):
                 raise TrainingError(
-                    f"training diverged: the loss of epoch {number} is {epoch.loss}; "
-                    f"use a learning rate below {options.rate:g}"
+                    f"training diverged in epoch {number}; use a learning rate below {options.rate:g}"
                 )
             epochs.append(epoch)
             if progress:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+
 from nnhw import activations
 from nnhw.activations import Activation, get
 from nnhw.backprop import Backprop, Parameters
-from nnhw.network import Layer
+from nnhw.network import Input, Layer, Network
 
 ROWS, INPUTS, UNITS = 5, 3, 4
 
@@ -61,9 +62,7 @@ class TestGradientMatchesCentralDifferences:
         assert_gradient_matches(layers_of(depth, get(hidden), get("logsig")), "cross_entropy", one_hot=True)
 
     def test_of_cross_entropy_after_one_logsig_unit(self, hidden, depth):
-        assert_gradient_matches(
-            layers_of(depth, get(hidden), get("logsig"), 1), "cross_entropy", one_hot=False
-        )
+        assert_gradient_matches(layers_of(depth, get(hidden), get("logsig"), 1), "cross_entropy", one_hot=False)
 
     def test_of_mse_after_identity(self, hidden, depth):
         assert_gradient_matches(layers_of(depth, get(hidden), get("identity")), "mse", one_hot=False)
@@ -121,3 +120,13 @@ def test_softmax_on_a_hidden_layer_is_refused():
     layers = layers_of(2, None, get("identity"))
     with pytest.raises(ValueError, match="layer 0 is softmax"):
         Backprop(layers, Parameters(layers), ROWS, "mse")
+
+
+@pytest.mark.parametrize("hidden", activations.names())
+def test_the_forward_pass_of_training_is_that_of_the_network(hidden):
+    layers = layers_of(4, get(hidden), None)
+    x, _ = batch(3, one_hot=True)
+    passes = Backprop(layers, Parameters(layers), ROWS, "cross_entropy")
+    passes.forward(x)
+    network = Network(layers, tuple(Input(f"x{n}") for n in range(INPUTS)))
+    np.testing.assert_allclose(passes.z.T, network.preactivations(x[:-1].T)[-1], rtol=1e-12)
