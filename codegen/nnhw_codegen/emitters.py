@@ -23,7 +23,9 @@ class Emitter:
 
 EMITTERS: tuple[Emitter, ...] = (
     Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),
-    Emitter("compact", "the same in loops: less heap to import, slower", partial(emit_micropython.emit, form="table")),
+    Emitter(
+        "compact", "the same in loops: less heap to import, slower", partial(emit_micropython.emit, form="table")
+    ),
 )
 
 

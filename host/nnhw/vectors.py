@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.qmodel import QModel
@@ -49,7 +50,7 @@ def random_codes(model: QModel, count: int, seed: int = 0) -> IntArray:
 
 
 def values_of(model: QModel, ticks: IntArray) -> NDArray[np.float64]:
-    """Raw values (n, inputs) on the grid of ``ticks``, as near as 2^20 ticks to zero: floats differ beyond, by nature."""
+    """Raw values (n, inputs) on the grid of ``ticks``, at most 2^20 ticks from zero: beyond, short floats differ."""
     step = np.array([entry.step for entry in model.inputs])
     return np.asarray(np.clip(ticks, -_LARGEST_VALUE_TICK, _LARGEST_VALUE_TICK) * step)
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conformance.networks import emitted, network, one_unit, quantized
+from conformance.networks import emitted, limit, network, one_unit, quantized
 from conftest import usable_target
-from nnhw_codegen import precision, reference
-from nnhw_codegen.emit_micropython import BAKED_WEIGHTS
-from nnhw_codegen.tables import formats, integer_form
 
 from nnhw import activations, export, model_file
 from nnhw.activations import Activation, Curve
 from nnhw.driver import Exported
 from nnhw.targets import TargetError
 from nnhw.verify import allocates, exported, verify
+from nnhw_codegen import precision, reference
+from nnhw_codegen.emit_micropython import BAKED_WEIGHTS
+from nnhw_codegen.tables import formats, integer_form
 
 SIZES = ((4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1))
 HIDDEN = ("logsig", "softplus", "relu", "leaky_relu", "tanh")
@@ -77,7 +77,7 @@ def test_no_logit_differs_on_the_microbit(hidden: str) -> None:
 def test_a_large_network_in_loops_agrees() -> None:
     usable_target("unix")
     sizes = (24, 24, 5)
-    assert 24 * 24 > BAKED_WEIGHTS
+    assert BAKED_WEIGHTS < 24 * 24
     model = quantized(sizes, activations.get("softplus"), "w8a16")
     assert verify(model, emitted(model), "unix", 500).passed
 
@@ -106,17 +106,18 @@ def sweep(logits: list[int]) -> list[int]:
     return hashes
 
 
-@pytest.mark.parametrize("hidden", [activations.get(name) for name in HIDDEN] + [GUDERMANN, HUMP], ids=lambda a: a.name)
+@pytest.mark.parametrize(
+    "hidden", [activations.get(name) for name in HIDDEN] + [GUDERMANN, HUMP], ids=lambda a: a.name
+)
 def test_every_int16_code_goes_through_an_activation_alike(hidden: Activation, script_target) -> None:
     for name in ("w16a16", "w8a8"):
-        limit = precision.get(name).activation_limit
-        z_frac, output_frac = formats(hidden, limit.bit_length() - 3, limit)
-        model = one_unit(integer_form(hidden, z_frac, output_frac, limit), name)
+        largest = limit(name)
+        z_frac, output_frac = formats(hidden, largest.bit_length() - 3, largest)
+        model = one_unit(integer_form(hidden, z_frac, output_frac, largest), name)
         codes = np.arange(-32768, 32768)[:, None]
         logits = reference.logits(model, codes)[:, 0]
         assert len(np.unique(logits)) > 60
-        files = emitted(model, "compact" if script_target.name == "microbit" else "portable").files
-        output = script_target.run(files, SWEEP, timeout=300)
+        output = script_target.run(emitted(model).files, SWEEP, timeout=300)
         assert [int(line) for line in output.split()] == sweep(logits.tolist()), name
 
 
@@ -136,7 +137,7 @@ def test_a_made_up_activation_runs_everywhere_from_one_record(
 def test_a_forward_pass_takes_nothing_from_the_heap(hidden: str, code: str) -> None:
     usable_target("wasm")
     for name in precision.names():
-        model = quantized((4, 16, 16, 3), activations.get(hidden), name)
+        model = quantized((4, 8, 3), activations.get(hidden), name)
         assert allocates(model, emitted(model, code)) == 0, name
 
 
@@ -146,7 +147,7 @@ def test_an_allocation_is_noticed() -> None:
     module = emitted(model)
     greedy = module.files["m.py"].replace(b"    x0 = x[0]\n", b"    x0 = [x[0]][0]\n")
     assert greedy != module.files["m.py"]
-    with pytest.raises(TargetError, match="MemoryError|memory"):
+    with pytest.raises(TargetError, match="MemoryError"):
         allocates(model, Exported("m", {"m.py": greedy}, model.sizes, True))
 
 

@@ -129,7 +129,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (["nonsense"], "nonsense"),
     ],
 )
-def test_bad_usage_is_refused(arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_usage_is_refused(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2, result.output

@@ -206,6 +206,8 @@ def test_a_process_ends_with_the_promised_exit_code(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nnhw"]
     good = subprocess.run([*command, "schema"], env=environment, capture_output=True, text=True)
     assert (good.returncode, good.stderr) == (0, "")
-    bad = subprocess.run([*command, "eval", "none.json"], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    bad = subprocess.run(
+        [*command, "eval", "none.json"], env=environment, capture_output=True, text=True, cwd=tmp_path
+    )
     assert (bad.returncode, bad.stdout) == (2, "")
     assert bad.stderr == "nnhw: none.json: cannot be read: No such file or directory\n"
