@@ -95,9 +95,9 @@ def _run_data(build: Build, data: str, target: str | None, names: tuple[str, ...
     if as_json:
         print_json({name: {"rows": len(dataset.rows), "identical": n} for name, (n, _) in runs.items()})
     else:
-        for name, (identical, logits) in runs.items():
+        for name, (identical, _) in runs.items():
             click.echo(f"{name}: {identical}/{len(dataset.rows)} rows: logits identical")
-        for line in quality_lines(build, dataset, logits):
+        for line in quality_lines(build, dataset, runs[names[0]][1]):
             click.echo(line)
     if any(identical < len(dataset.rows) for identical, _ in runs.values()):
         sys.exit(1)

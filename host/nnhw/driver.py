@@ -84,7 +84,7 @@ def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 where a model tells values."""
+    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 for a model of values."""
 
     logits: IntArray
     answers: IntArray

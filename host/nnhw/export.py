@@ -26,59 +26,15 @@ from nnhw_codegen.text import Origin, identifier
 PRECISION = "w8a16"
 CODE = "portable"
 
-_TAKEN = frozenset(
-    [
-        "array",
-        "binascii",
-        "bluetooth",
-        "btree",
-        "builtins",
-        "cmath",
-        "collections",
-        "cryptolib",
-        "deflate",
-        "errno",
-        "esp",
-        "esp32",
-        "framebuf",
-        "gc",
-        "hashlib",
-        "heapq",
-        "io",
-        "json",
-        "machine",
-        "main",
-        "boot",
-        "math",
-        "micropython",
-        "mip",
-        "neopixel",
-        "network",
-        "nnrun",
-        "ntptime",
-        "onewire",
-        "os",
-        "platform",
-        "random",
-        "re",
-        "requests",
-        "rp2",
-        "select",
-        "selftest",
-        "socket",
-        "ssl",
-        "struct",
-        "sys",
-        "time",
-        "tls",
-        "uasyncio",
-        "asyncio",
-        "uctypes",
-        "vfs",
-        "webrepl",
-        "zlib",
-    ]
-)
+# fmt: off
+_TAKEN = frozenset((
+    "array", "asyncio", "binascii", "bluetooth", "boot", "btree", "builtins", "cmath", "collections",
+    "cryptolib", "deflate", "errno", "esp", "esp32", "framebuf", "gc", "hashlib", "heapq", "io", "json",
+    "machine", "main", "math", "micropython", "mip", "neopixel", "network", "nnrun", "ntptime", "onewire",
+    "os", "platform", "random", "re", "requests", "rp2", "select", "selftest", "socket", "ssl", "struct",
+    "sys", "time", "tls", "uasyncio", "uctypes", "vfs", "webrepl", "zlib",
+))
+# fmt: on
 """Modules of boards and of nnhw: a model of that name could not be imported."""
 
 

@@ -124,5 +124,5 @@ def _rows(model: QModel, entry: Entry, count: int, seed: int) -> tuple[NDArray[A
 
 
 def allocates(model: QModel, module: Exported, target: str = "wasm") -> int:
-    """Heap bytes of one forward pass from the highest ticks; raises TargetError where it allocates with the heap locked."""
+    """Heap bytes of one forward pass from the highest ticks. Raises TargetError where it fails on a locked heap."""
     return module.allocates(target, model.tick_range[1].tolist())
