@@ -103,20 +103,19 @@ def activate(data_, plan_, tables_, r_):
         da = 1 - (a >> 7)
         db = 1 - (b >> 7)
         k += 4
+        if da != 0:
+            a *= units
+        else:
+            a += plan[6] - 128
         if op == 6:
             b = tables[b] + 4
             wide = int(data[b - 2]) >> 4
-            a *= units
             while t < last:
                 i = b + (r[a] << wide)
                 r[t] = int(data[i]) | (int(data[i + wide]) << 8) * wide
                 a += da
                 t += 1
             continue
-        if da != 0:
-            a *= units
-        else:
-            a += plan[6] - 128
         if db != 0:
             b *= units
         else:
