@@ -35,6 +35,7 @@ class Net(Core):
     def ticks(self, values, out):
         """Raw values -> ticks; the only floats before the answer."""
         expect(len(self._t), len(values))
+        expect(len(self._t), len(out))
         for i in range(len(values)):
             # The limit of a float is one that every board holds exactly, far beyond any tick and below 2^30.
             tick = floor(min(max(values[i] / self._steps[i] + 0.5, -1e9), 1e9))
