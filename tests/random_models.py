@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
@@ -11,7 +13,7 @@ from nnhw_codegen import precision, quantize, reference
 def network(sizes, activation, seed=0, classes=True):
     """A network with random weights; inputs in steps of 0.1 between 0 and 10."""
     rng = np.random.default_rng(seed)
-    pairs = list(zip(sizes, sizes[1:], strict=False))
+    pairs = list(pairwise(sizes))
     layers = [
         Layer(
             rng.normal(0, 1.5 / np.sqrt(fan_in), (units, fan_in)),

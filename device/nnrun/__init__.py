@@ -2,7 +2,7 @@
 
 from math import floor
 
-from nnrun.core import Core, doorway, expect
+from nnrun.core import Core, expect
 from nnrun.reader import FORMAT, read, u16
 
 __all__ = ["FORMAT", "Net", "load"]

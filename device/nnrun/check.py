@@ -161,5 +161,4 @@ class _Steps:
             ends = self._outputs(first * _BLOCK)[bottom % _BLOCK : top % _BLOCK + 1]
         else:
             ends = self._outputs(first * _BLOCK)[bottom % _BLOCK :] + self._outputs(last * _BLOCK)[: top % _BLOCK + 1]
-        inner = slice(first + 1, last)
-        return min(ends + self.lows[inner]), max(ends + self.highs[inner])
+        return min(ends + self.lows[first + 1 : last]), max(ends + self.highs[first + 1 : last])

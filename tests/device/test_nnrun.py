@@ -43,8 +43,8 @@ def forged(data, at, value):
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_every_logit_code_and_answer_is_the_reference_s(load, sizes, activation, precision_name):
     model = quantized(sizes, activation, precision_name)
-    net = load(model, check=True)
-    rows = tick_rows(sizes[0], 60)
+    net = load(model, check=sizes[0] < 5)
+    rows = tick_rows(sizes[0], 20)
     codes, logits = reference.codes(model, rows), expected(model, rows)
     answers = reference.decide(model, logits)
     x, y = [0] * sizes[0], [0] * sizes[-1]
@@ -127,13 +127,13 @@ def test_a_flipped_byte_anywhere_is_refused(load, flip):
                 load(damaged)
 
 
-@pytest.mark.parametrize("precision_name", ["w8a8", "w16a16"])
-def test_a_forged_file_is_refused_or_computes_within_its_bounds(load, precision_name):
-    model = quantized((2, 4, 1), "softplus", precision_name)
+@pytest.mark.parametrize(("activation", "precision_name"), [("softplus", "w8a8"), ("leaky_relu", "w16a16")])
+def test_a_forged_file_is_refused_or_computes_within_its_bounds(load, activation, precision_name):
+    model = quantized((2, 4, 1), activation, precision_name)
     data = nnb.to_bytes(model)
     length = struct.unpack_from("<I", data, 4)[0]
     refused = 0
-    for at in range(12, length, 1 if precision_name == "w8a8" else 5):
+    for at in range(12, length, 3):
         try:
             net = load(forged(data, at, data[at] ^ 0x11), check=True)
         except ValueError:
