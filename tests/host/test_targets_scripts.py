@@ -75,6 +75,14 @@ def test_a_session_survives_an_exception(script_target):
         assert session.run("print('still here')") == "still here\n"
 
 
+def test_a_closed_session_says_so(script_target):
+    session = script_target.session({})
+    session.close()
+    session.close()
+    with pytest.raises(TargetError, match=f"{script_target.name}: the session is closed"):
+        session.run("print(1)")
+
+
 def test_a_file_written_by_the_guest_stays_for_the_next_run(script_target):
     with script_target.session({}) as session:
         session.run("f = open('log.txt', 'w')\nf.write('kept')\nf.close()")
@@ -162,15 +170,26 @@ def test_a_process_that_used_wasm_exits_cleanly(target):
 def test_a_model_of_3_kb_is_importable_on_the_microbit(target):
     rows = "".join(f"    y{n} = x[0] * {n} + x[1] * -{n + 3} + x[2] * 17 + x[3]\n" for n in range(48))
     model = (
-        b"W = "
-        + repr(bytes(range(128, 256))).encode()
-        + b"\ndef infer(x):\n"
-        + rows.encode()
-        + b"    return y47\n"
+        b"W = " + repr(bytes(range(128, 256))).encode() + b"\ndef infer(x):\n" + rows.encode() + b"    return y47\n"
     )
     assert len(model) > 2800
     script = "import gc, model\ngc.collect()\nprint(model.infer((1, 2, 3, 4)), gc.mem_free() > 4000)"
     assert target.run({"model.py": model}, script) == f"{47 - 100 + 51 + 4} True\n"
+
+
+@MICROBIT
+def test_machine_code_in_a_buffer_runs_on_the_microbit(target):
+    script = """
+import micropython
+@micropython.asm_thumb
+def call(r0, r1, r2):
+    push({r3})
+    add(r2, 1)
+    data(2, 0x4790)
+    pop({r3})
+print(call(40, 2, bytearray(b'\\x40\\x18\\x70\\x47')))
+"""
+    assert target.run({}, script) == "42\n"
 
 
 @MICROBIT
@@ -206,9 +225,7 @@ def test_every_upload_command_fits_the_receive_buffer_and_none_is_lost():
 
 def test_the_flash_image_leaves_out_records_beyond_the_flash(tmp_path):
     path = tmp_path / "f.hex"
-    path.write_text(
-        ":020000040000FA\n:0400100001020304E2\n:020000041000EA\n:0410C00001020304 22\n:00000001FF\n"
-    )
+    path.write_text(":020000040000FA\n:0400100001020304E2\n:020000041000EA\n:0410C00001020304 22\n:00000001FF\n")
     image = microbit.read_flash_image(path)
     assert len(image) == microbit.FLASH_BYTES
     assert image[0x10:0x14] == bytes([1, 2, 3, 4])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import difflib
 
 from .base import ScriptTarget, Session, Target, TargetError
+from .compiler import CompilerTarget
 from .microbit import MicrobitTarget
+from .rp2040_core import Rp2040CoreTarget
 from .unix import UnixTarget
 from .wasm import WasmTarget
 
 TARGETS: tuple[Target, ...] = (
+    CompilerTarget(),
     MicrobitTarget(),
+    Rp2040CoreTarget(),
     UnixTarget(),
     WasmTarget(),
 )

@@ -114,6 +114,7 @@ class GuestDirectory:
 
     def __init__(self, target: str, files: Mapping[str, bytes]) -> None:
         check_names(target, files)
+        self._target = target
         self._temporary = tempfile.TemporaryDirectory(prefix="nnhw-")
         self.root = Path(self._temporary.name)
         self.files = self.root / "files"
@@ -124,7 +125,9 @@ class GuestDirectory:
             path.write_bytes(content)
 
     def write_script(self, script: str) -> None:
-        """Put the script where the guest finds it as SCRIPT_NAME."""
+        """Put the script where the guest finds it as SCRIPT_NAME. Raises TargetError once closed."""
+        if not self.files.exists():
+            raise TargetError(f"{self._target}: the session is closed")
         (self.files / SCRIPT_NAME).write_bytes(script.encode())
 
     def close(self) -> None:

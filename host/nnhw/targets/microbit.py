@@ -119,9 +119,7 @@ class MicrobitSession(Session):
             except TimeoutError:
                 output = _text(self._received)
                 self.close()
-                raise TargetError(
-                    "microbit: the guest did not finish in time; it was ended", output
-                ) from None
+                raise TargetError("microbit: the guest did not finish in time; it was ended", output) from None
             if not data:
                 words = self._end_process() or b"no message"
                 raise TargetError(f"microbit: QEMU ended: {_text(words).strip()}", _text(self._received))
@@ -203,12 +201,11 @@ def read_flash_image(path: Path) -> bytes:
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             record = bytes.fromhex(line.strip().removeprefix(":"))
-            length, offset, kind = record[0], int.from_bytes(record[1:3], "big"), record[3]
-            data = record[4:-1]
-        except (ValueError, IndexError):
-            record, length, data = b"", -1, b""
-        if length != len(data) or sum(record) % 256:
+        except ValueError:
+            record = b""
+        if len(record) < 5 or len(record) != record[0] + 5 or sum(record) % 256:
             raise TargetError(f"microbit: {path}, line {number}: not a valid Intel HEX record")
+        length, offset, kind, data = record[0], int.from_bytes(record[1:3], "big"), record[3], record[4:-1]
         if kind == 4:
             base = int.from_bytes(data, "big") << 16
         elif kind == 0 and base + offset + length <= FLASH_BYTES:
