@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
 from nnhw_codegen import precision, quantize, reference

@@ -81,5 +81,5 @@ def load(path, check=False):
 
             prove(net, path)
     except (ValueError, IndexError) as error:
-        raise ValueError("%s: %s" % (path, error))
+        raise ValueError("%s: %s" % (path, error)) from error
     return net

@@ -24,7 +24,7 @@ def check(net, path):
             try:
                 low, high = _layer(net, plan, registers, low, high, array("i", stored))
             except ValueError as error:
-                raise ValueError("layer %d: %s" % (number, error))
+                raise ValueError("layer %d: %s" % (number, error)) from error
 
 
 def _doorway(net):
@@ -35,7 +35,10 @@ def _doorway(net):
         if span < 0 or gain < 0 or not 0 <= shift < 31:
             raise ValueError("input %d: negative gain, negative span or impossible shift" % (k // 5))
         product = span * gain
-        if max(abs(first), abs(first + span)) + span >= _LIMIT or max(product, abs(offset), product + offset) >= _LIMIT:
+        if (
+            max(abs(first), abs(first + span)) + span >= _LIMIT
+            or max(product, abs(offset), product + offset) >= _LIMIT
+        ):
             raise ValueError("input %d: an intermediate of the doorway can reach 2^30" % (k // 5))
         low.append(offset >> shift)
         high.append(product + offset >> shift)
@@ -140,7 +143,10 @@ class _Steps:
             if net.data[k] == 6:
                 a = net.data[k + 2] * _BLOCK
                 at = net._tables[net.data[k + 3]]
-                if min(values[a : a + _BLOCK]) < 0 or max(values[a : a + _BLOCK]) >= net.data[at] | net.data[at + 1] << 8:
+                if (
+                    min(values[a : a + _BLOCK]) < 0
+                    or max(values[a : a + _BLOCK]) >= net.data[at] | net.data[at + 1] << 8
+                ):
                     raise ValueError("the activation looks outside its table")
             plan[4], plan[5] = k, k + 4
             activate(net.data, plan, net._tables, values)

@@ -1,3 +1,4 @@
+# ruff: noqa: F821  (ptr8, ptr16 and ptr32 are names of the viper compiler)
 """The functions of kernels.py as native code, for the boards whose MicroPython compiles viper.
 
 Loads through ptr8, ptr16 and ptr32 are unsigned, and where the machine's word has 64 bits so are the 32-bit values that
@@ -9,23 +10,13 @@ import micropython
 
 
 @micropython.viper
-def _spare_bits() -> int:
-    bit = 1
-    bit <<= 31
-    bit <<= 1
-    return 32 if bit != 0 else 0
-
-
-_SPARE = _spare_bits()
-
-
-@micropython.viper
-def doorway(door_, t_, x_, count: int):
+def doorway(door: ptr32, t: ptr32, x: ptr32, count: int):
     """Ticks t to input codes x."""
-    door = ptr32(door_)
-    t = ptr32(t_)
-    x = ptr32(x_)
-    w = int(_SPARE)
+    w = 1
+    w <<= 31
+    w <<= 1
+    if w != 0:
+        w = 32
     k = 0
     i = 0
     while i < count:
@@ -37,15 +28,15 @@ def doorway(door_, t_, x_, count: int):
 
 
 @micropython.viper
-def dense(data_, plan_, x_, z_):
+def dense(data: ptr8, plan: ptr32, x: ptr32, z: ptr32):
     """The layer's inputs, in x, to its saturated pre-activations z."""
-    plan = ptr32(plan_)
-    x = ptr32(x_)
-    z = ptr32(z_)
-    weights = ptr8(data_)
-    words = ptr16(data_)
-    bits = int(weights[16])
-    w = int(_SPARE)
+    words = ptr16(data)
+    bits = int(data[16])
+    w = 1
+    w <<= 31
+    w <<= 1
+    if w != 0:
+        w = 32
     k = plan[0]
     if bits == 16:
         k >>= 1
@@ -66,7 +57,7 @@ def dense(data_, plan_, x_, z_):
         i = start
         if bits == 8:
             while i < stop:
-                r += weights[k] * x[i]
+                r += data[k] * x[i]
                 k += 1
                 i += 1
         else:
@@ -84,13 +75,13 @@ def dense(data_, plan_, x_, z_):
 
 
 @micropython.viper
-def activate(data_, plan_, tables_, r_):
+def activate(data: ptr8, plan: ptr32, tables: ptr32, r: ptr32):
     """Run the activation's steps on the registers r, each step for all units before the next."""
-    data = ptr8(data_)
-    plan = ptr32(plan_)
-    tables = ptr32(tables_)
-    r = ptr32(r_)
-    w = int(_SPARE)
+    w = 1
+    w <<= 31
+    w <<= 1
+    if w != 0:
+        w = 32
     units = plan[1]
     k = plan[4]
     stop = plan[5]

@@ -17,7 +17,9 @@ def _checked(path):
         if size < 24 or part[:3] != b"NNB":
             raise ValueError("not a .nnb file")
         if part[3] != FORMAT:
-            raise ValueError("model made for format %d, this nnrun reads %d: run 'nnhw export' again" % (part[3], FORMAT))
+            raise ValueError(
+                "model made for format %d, this nnrun reads %d: run 'nnhw export' again" % (part[3], FORMAT)
+            )
         length = u16(part, 4) | u16(part, 6) << 16
         while found:  # the size must be known before so many bytes are asked of a small heap
             found = file.readinto(part)

@@ -39,8 +39,8 @@ def _vector(line, row):
     try:
         vector = json.loads(line)
         return vector["ticks"], vector["logits"]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError("vector %d: expected an object with ticks and logits" % row)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError("vector %d: expected an object with ticks and logits" % row) from error
 
 
 def _describe(row, ticks, wanted, found):

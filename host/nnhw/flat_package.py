@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 
 def flatten(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The modules of packages side by side: ``nnrun/core.py`` becomes ``nnrun_core.py``, ``nnrun/__init__.py`` ``nnrun.py``.
+    """The modules of packages side by side: ``nnrun/core.py`` becomes ``nnrun_core.py``, ``__init__.py`` ``nnrun.py``.
 
     Their absolute imports of one another follow, and docstrings and comment lines go, as they cost heap while a module
     is compiled. Files that are not in a folder stay as they are. Raises SyntaxError for a module that is not Python.

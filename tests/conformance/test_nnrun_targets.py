@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
-import nnrun
 import pytest
+from random_models import expected, quantized, tick_rows
+
+import nnrun
 from nnhw import activations
 from nnhw.flat_package import flatten
+from nnhw.targets.mpy import compile_mpy, why_unavailable
+from nnhw.targets.viper import ViperModule
 from nnhw_codegen import nnb, precision
-from random_models import expected, quantized, tick_rows
 
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
 HEAP = 64 << 20
@@ -150,3 +154,38 @@ def test_iris_fits_the_microbit(target, activation):
     files = {**flatten(files), "m.nnb": nnb.to_bytes(model)}
     wanted = "".join(f"{y} {y.index(max(y))}\n" for y in logits) + "True\n"
     assert target.run(files, MICROBIT_SCRIPT.replace("ROWS", repr(rows.tolist()))) == wanted
+
+
+def run_on_core(net, module, core, ticks):
+    """The net's forward pass by the viper functions on the bare core: (logits, cycles of the kernels)."""
+
+    def place(values):
+        return core.data(bytes(values), align=16)
+
+    data, tables, t, x = place(net.data), place(net._tables), place(array("i", ticks)), place(net._x)
+    cycles = module.call("doorway", place(net._door), t, x, len(ticks)).cycles
+    for plan, registers in net._layers:
+        at, r = place(plan), place(registers)
+        cycles += module.call("dense", data, at, x, r).cycles
+        cycles += module.call("activate", data, at, tables, r).cycles
+        x = r
+    found = array("i", core.read(x + 4 * plan[8], 4 * plan[1]))
+    return found.tolist(), cycles
+
+
+@pytest.mark.parametrize("target", ["rp2040-core"], indirect=True)
+@pytest.mark.parametrize("precision_name", precision.names())
+@pytest.mark.parametrize("sizes", [(4, 8, 3), (13, 16, 3)], ids=str)
+def test_the_native_kernels_give_the_reference_s_integers_on_a_32_bit_core(target, sizes, precision_name, tmp_path):
+    if why_unavailable():
+        pytest.skip(why_unavailable())
+    compiled = compile_mpy(MODULES["nnrun/kernels_viper.py"], "kernels_viper.py", "armv6m")
+    for activation in activations.names():
+        model = quantized(sizes, activation, precision_name)
+        path = tmp_path / f"{activation}.nnb"
+        path.write_bytes(nnb.to_bytes(model))
+        net = nnrun.load(str(path))
+        rows = tick_rows(sizes[0], 4)
+        for row, logits in zip(rows.tolist(), expected(model, rows).tolist(), strict=True):
+            core = target.core()
+            assert run_on_core(net, ViperModule(core, compiled), core, row)[0] == logits

@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 
-import nnrun
 import numpy as np
 import pytest
+from random_models import expected, quantized, tick_rows
+
+import nnrun
 from nnhw import activations
 from nnhw_codegen import nnb, precision, reference
 from nnrun import selftest
-from random_models import expected, quantized, tick_rows
 
 SIZES = [(4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1), (64, 32, 10)]
 PRECISIONS = precision.names()
@@ -48,7 +49,9 @@ def test_every_logit_code_and_answer_is_the_reference_s(load, sizes, activation,
     codes, logits = reference.codes(model, rows), expected(model, rows)
     answers = reference.decide(model, logits)
     x, y = [0] * sizes[0], [0] * sizes[-1]
-    for row, row_codes, row_logits, answer in zip(rows.tolist(), codes.tolist(), logits.tolist(), answers, strict=True):
+    for row, row_codes, row_logits, answer in zip(
+        rows.tolist(), codes.tolist(), logits.tolist(), answers, strict=True
+    ):
         net.codes(row, x)
         net.logits(row, y)
         assert (x, y, net.predict_ticks(row)) == (row_codes, row_logits, answer)
@@ -88,7 +91,9 @@ def test_the_attributes_are_those_of_the_model(load):
     assert (net.precision, net.output_frac) == ("w8a8", model.output_frac)
 
 
-@pytest.mark.parametrize("call", ["predict", "label", "predict_ticks", "ticks", "codes", "logits", "logits_from_codes"])
+@pytest.mark.parametrize(
+    "call", ["predict", "label", "predict_ticks", "ticks", "codes", "logits", "logits_from_codes"]
+)
 def test_a_wrong_number_of_values_is_refused_with_both_counts(load, call):
     net = load(quantized((4, 8, 3), "relu", "w8a16"))
     room = () if call in ("predict", "label", "predict_ticks") else ([0] * (3 if "logits" in call else 4),)
