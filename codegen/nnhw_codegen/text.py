@@ -47,6 +47,13 @@ class Writer:
         self._depth -= 1
 
     @contextmanager
+    def braces(self, head: str) -> Iterator[None]:
+        """A C block: ``head`` and an opening brace, what follows inside the with statement indented, the closing brace."""
+        with self.block(head + " {"):
+            yield
+        self.line("}")
+
+    @contextmanager
     def function(self, head: str, doc: str = "") -> Iterator[None]:
         """A top-level Python function: two empty lines, the head, its docstring, and the body indented."""
         self.lines("", "")
