@@ -158,7 +158,7 @@ def loop(w: Writer, number: int, layer: Dense, weight_bits: int, x_limit: int, a
     with w.braces(f"static inline void {prefix}_layer{number}(const int32_t *x, int32_t *y)"):
         w.line(f"const {kind} *w = {names[0]};")
         w.line(f"int32_t z[{len(weights) * cols.lanes}];")
-        w.line("size_t c, i, j;")
+        w.line("size_t c, j;" if layer.fan_in < LOOP_INPUTS and not zero else "size_t c, i, j;")
         if zero:
             w.line("int32_t base = 0;")
             with w.braces(f"for (i = 0; i < {layer.fan_in}; i++)"):
