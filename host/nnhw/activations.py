@@ -53,6 +53,11 @@ class Activation:
     curve: Curve | None = None
 
     @property
+    def is_identity(self) -> bool:
+        """True where the value is z itself."""
+        return self.ramp == 1 and self.curve is None
+
+    @property
     def has_corner(self) -> bool:
         """True where the derivative at 0 is a choice (ReLU, leaky ReLU)."""
         return self.ramp is not None and self.ramp != 1 and self.curve is None
@@ -65,7 +70,7 @@ def _half_logsig(u: Array) -> Array:
 def _logsig(z: Array) -> Array:
     # 1/(1+e^-z) for z >= 0 and the equivalent e^z/(e^z+1) for z < 0: the exponent is never positive, so no overflow.
     e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, e) / (1.0 + e)
+    return np.asarray(np.where(z >= 0, 1.0, e) / (1.0 + e))
 
 
 def _logsig_derivative(z: Array, at_zero: float) -> Array:
@@ -122,7 +127,7 @@ RECORDS: tuple[Activation, ...] = (
     _ramp("relu", Fraction(0)),
     _ramp("leaky_relu", dyadic(DEFAULT_SLOPE)),
     Activation("logsig", _logsig, _logsig_derivative, curve=Curve(_half_logsig, "point", center=1.0)),
-    Activation("softplus", _softplus, lambda z, at_zero: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
+    Activation("softplus", _softplus, lambda z, _: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
     Activation("tanh", np.tanh, _tanh_derivative, curve=Curve(np.tanh, "point")),
 )
 
