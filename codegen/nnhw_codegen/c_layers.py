@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnhw_codegen.expr import Operand, Register, Step
 from nnhw_codegen.fixed import PROOF_LIMIT, IntArray
@@ -20,13 +21,13 @@ from nnhw_codegen.text import Writer
 
 LANE_LIMIT = 1 << 15
 
-UNROLLED_COLUMNS = 5
-"""Accumulators per pass of straight-line code: with an input and a weight they fill the low registers of armv6-M."""
+UNROLLED_COLUMNS = {1: 4, 2: 5}
+"""Accumulators per pass of straight-line code, by lanes: what gcc keeps in the low registers of armv6-M."""
 
 LOOP_COLUMNS = (4, 5, 3, 2)
 """Accumulators per pass of a loop; a layer takes the first of those that need the fewest multiplications."""
 
-LOOP_INPUTS = 4
+LOOP_INPUTS = 8
 """Inputs per turn of a loop."""
 
 
@@ -73,7 +74,8 @@ def _step(step: Step, program: Program, prefix: str) -> str:
         return f"{target} = (int32_t){prefix}_table{program.tables.index(step.table)}[{a}];"
     if step.op in ("min", "max"):
         return f"{target} = {prefix}_{step.op}({a}, {b});"
-    return f"{target} = {a} {dict(add='+', sub='-', mul='*', shr='>>')[step.op]} {b};"
+    sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
+    return f"{target} = {a} {sign} {b};"
 
 
 def activations(w: Writer, program: Program, prefix: str) -> dict[tuple[Step, ...], str]:
@@ -111,25 +113,38 @@ def lanes(column: str, count: int, prefix: str) -> Iterator[str]:
         yield f"{prefix}_high({column})"
 
 
-def unrolled(w: Writer, layer: Dense, source: str, target: str, activation: str, prefix: str) -> None:
-    """Statements that compute ``target.format(unit)`` from the variables ``source.format(input)``."""
+def live_units(layers: tuple[Dense, ...]) -> list[NDArray[np.bool_]]:
+    """For the inputs, then for each layer: which of them reach an output through weights that are not zero."""
+    live = [np.ones(layers[-1].units, dtype=bool)]
+    for layer in reversed(layers):
+        live.insert(0, np.asarray(layer.weights[live[0]].any(axis=0)))
+    return live
+
+
+def unrolled(
+    w: Writer, layer: Dense, live: NDArray[np.bool_], source: str, target: str, activation: str, prefix: str
+) -> None:
+    """Statements ``target.format(unit, output)`` for the live units, from the variables ``source.format(input)``."""
     cols = columns(layer)
-    for first in range(0, len(cols), UNROLLED_COLUMNS):
-        group = range(first, min(first + UNROLLED_COLUMNS, len(cols)))
-        for c in group:
-            w.line(f"a{c - first} = {int(cols.bias[c])};")
-        for i in range(layer.fan_in):
-            for c in group:
-                weight = int(cols.weights[c, i])
-                if weight:
-                    sign = "-" if weight < 0 else "+"
-                    w.line(f"a{c - first} {sign}= {_product(source.format(i), abs(weight), prefix)};")
-        for c in group:
-            for lane, z in enumerate(lanes(f"a{c - first}", cols.lanes, prefix)):
-                j = cols.lanes * c + lane
-                if j < layer.units:
-                    clips = bool(layer.clips_low[j]), bool(layer.clips_high[j])
-                    w.line(target.format(j, _output(z, str(layer.shift[j]), clips, layer.limit, activation, prefix)))
+    width = UNROLLED_COLUMNS[cols.lanes]
+    needed = [c for c in range(len(cols)) if live[cols.lanes * c : cols.lanes * (c + 1)].any()]
+    for first in range(0, len(needed), width):
+        group = list(enumerate(needed[first : first + width]))
+        with w.braces(""):
+            for k, c in group:
+                w.line(f"int32_t a{k} = {int(cols.bias[c])};")
+            for i in range(layer.fan_in):
+                for k, c in group:
+                    weight = int(cols.weights[c, i])
+                    if weight:
+                        sign = "-" if weight < 0 else "+"
+                        w.line(f"a{k} {sign}= {_product(source.format(i), abs(weight), prefix)};")
+            for k, c in group:
+                for j, z in enumerate(lanes(f"a{k}", cols.lanes, prefix), cols.lanes * c):
+                    if j < layer.units and live[j]:
+                        clips = bool(layer.clips_low[j]), bool(layer.clips_high[j])
+                        shift = str(layer.shift[j])
+                        w.line(target.format(j, _output(z, shift, clips, layer.limit, activation, prefix)))
 
 
 def _product(x: str, weight: int, prefix: str) -> str:

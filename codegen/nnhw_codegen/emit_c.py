@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from nnhw_codegen import c_layers
 from nnhw_codegen.program import Program
 from nnhw_codegen.qmodel import FORMAT, QInput
@@ -95,36 +97,40 @@ def _helpers(w: Writer, prefix: str, form: Form) -> None:
     if form == "unrolled":
         with w.braces(f"static inline int32_t {prefix}_weight(int32_t w)"):
             w.line("#if defined(__GNUC__) && defined(__ARM_ARCH_6M__)")
-            w.line("/* Hides the constant, which would become a longer chain of shifts and additions on this core. */")
-            w.line('__asm__ volatile("" : "+r"(w));')
+            w.line(
+                "/* Hides the constant, which would become a longer chain of shifts and additions on this core. */"
+            )
+            w.line('__asm__ volatile("" : "+l"(w));')
             w.lines("#endif", "return w;")
 
 
 def _doorway(w: Writer, program: Program, prefix: str, form: Form) -> None:
+    """SPEC 3.3, limited at the top first: that is one subtraction less."""
     w.lines("", "/* Ticks (below 2^29 in magnitude) to input codes. */")
-    fields = ("low", "span", "gain", "offset", "shift")
     if form == "loop":
-        rows = [getattr(entry, field) for entry in program.inputs for field in fields]
+        rows = [v for i in program.inputs for v in (i.low + i.span, i.span, i.gain, i.offset, i.shift)]
         c_layers.array(w, "int32_t", f"{prefix}_doorway", rows)
     with w.braces(f"static inline void {prefix}_codes(const int32_t *ticks, int32_t *codes)"):
-        if form == "unrolled":
-            for n, entry in enumerate(program.inputs):
-                w.line(f"/* {_comment(entry.name)}: ticks of {entry.step!r} */")
-                w.line(f"codes[{n}] = {_code(entry, n, prefix)};")
-        else:
-            for n, entry in enumerate(program.inputs):
-                w.line(f"/* {n}: {_comment(entry.name)}, ticks of {entry.step!r} */")
+        if form == "loop":
             w.lines(f"const int32_t *p = {prefix}_doorway;", "size_t i;")
+        for n, entry in enumerate(program.inputs):
+            w.line(f"/* {n}: {_comment(entry.name)}, ticks of {float(entry.step)!r} */")
+            if form == "unrolled":
+                w.line(f"codes[{n}] = {_code(entry, n, prefix)};")
+        if form == "loop":
             with w.braces(f"for (i = 0; i < {len(program.inputs)}; i++)"):
-                w.line(f"const int32_t u = {prefix}_min({prefix}_max(ticks[i] - p[0], 0), p[1]);")
+                w.line(f"const int32_t u = {prefix}_max({prefix}_min(ticks[i] - p[0], 0) + p[1], 0);")
                 w.lines("codes[i] = (u * p[2] + p[3]) >> p[4];", "p += 5;")
 
 
 def _code(entry: QInput, n: int, prefix: str) -> str:
-    low = f" {'-' if entry.low > 0 else '+'} {abs(entry.low)}" if entry.low else ""
-    u = f"{prefix}_min({prefix}_max(ticks[{n}]{low}, 0), {entry.span})"
-    sign = "-" if entry.offset < 0 else "+"
-    return f"({u} * {entry.gain} {sign} {abs(entry.offset)}) >> {entry.shift}"
+    u = f"{prefix}_max({prefix}_min(ticks[{n}]{_less(entry.low + entry.span)}, 0) + {entry.span}, 0)"
+    return f"({u} * {entry.gain}{_less(-entry.offset)}) >> {entry.shift}"
+
+
+def _less(value: int) -> str:
+    """The subtraction of a constant, in C without a double sign."""
+    return f" {'-' if value > 0 else '+'} {abs(value)}" if value else ""
 
 
 def _logits_head(prefix: str) -> str:
@@ -134,21 +140,20 @@ def _logits_head(prefix: str) -> str:
 def _unrolled(w: Writer, program: Program, prefix: str, activations: list[str]) -> None:
     w.lines("", "/* Input codes to outputs. */")
     with w.braces(_logits_head(prefix)):
-        w.line("int32_t " + ", ".join(f"a{k}" for k in range(_most_columns(program))) + ";")
-        for i in range(len(program.inputs)):
-            w.line(f"const int32_t x{i} = codes[{i}];") if program.layers[0].weights[:, i].any() else None
+        live = c_layers.live_units(program.layers)
+        used = np.flatnonzero(live[0]).tolist()
+        w.lines(*[f"const int32_t x{i} = codes[{i}];" for i in used])
+        for number, units in enumerate(live[1:-1]):
+            if units.any():
+                w.line("int32_t " + ", ".join(f"h{number}_{j}" for j in np.flatnonzero(units)) + ";")
+        if not used:
+            w.line("(void)codes;")
         read = "x{}"
         for number, (layer, activation) in enumerate(zip(program.layers, activations, strict=True)):
             last = number + 1 == len(program.layers)
-            h = f"h{number}_" + "{}"
-            c_layers.unrolled(
-                w, layer, read, "outputs[{}] = {};" if last else f"const int32_t {h} = {{}};", activation, prefix
-            )
-            read = h
-
-
-def _most_columns(program: Program) -> int:
-    return min(c_layers.UNROLLED_COLUMNS, max(len(c_layers.columns(layer)) for layer in program.layers))
+            written = "outputs[{}]" if last else f"h{number}_" + "{}"
+            c_layers.unrolled(w, layer, live[number + 1], read, written + " = {};", activation, prefix)
+            read = written
 
 
 def _loops(w: Writer, program: Program, prefix: str, activations: list[str]) -> None:
@@ -174,7 +179,10 @@ def _answers(w: Writer, program: Program, prefix: str) -> None:
             w.line(f"int32_t codes[{macro}_INPUTS];")
             w.lines(f"{prefix}_codes(ticks, codes);", f"{prefix}_logits(codes, outputs);")
         return
-    w.lines("", "/* Outputs to the class index: the largest output, the first of equals; a single output: 1 if positive. */")
+    w.lines(
+        "",
+        "/* Outputs to the class index: the largest output, the first of equals; a single output: 1 if positive. */",
+    )
     with w.braces(f"static inline int32_t {prefix}_decide(const int32_t *outputs)"):
         if program.decision == "threshold":
             w.line("return (int32_t)((uint32_t)-outputs[0] >> 31);")
@@ -197,7 +205,9 @@ def _answers(w: Writer, program: Program, prefix: str) -> None:
 def _float_doorway(w: Writer, program: Program, prefix: str) -> None:
     """SPEC 3.1, with floor made of a conversion and a comparison."""
     macro = prefix.upper()
-    w.lines("", f"/* Raw values to ticks. To have it, define {macro}_FLOAT as float or double before the #include. */")
+    w.lines(
+        "", f"/* Raw values to ticks. To have it, define {macro}_FLOAT as float or double before the #include. */"
+    )
     w.line(f"#ifdef {macro}_FLOAT")
     with w.braces(f"static inline void {prefix}_ticks(const {macro}_FLOAT *values, int32_t *ticks)"):
         w.line(f"static const {macro}_FLOAT step[{macro}_INPUTS] = {{")

@@ -48,8 +48,8 @@ class Writer:
 
     @contextmanager
     def braces(self, head: str) -> Iterator[None]:
-        """A C block: ``head`` and an opening brace, what follows inside the with statement indented, the closing brace."""
-        with self.block(head + " {"):
+        """A C block in braces after ``head``, with what follows inside the with statement indented."""
+        with self.block(f"{head} {{".lstrip()):
             yield
         self.line("}")
 
