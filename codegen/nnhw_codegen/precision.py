@@ -9,11 +9,14 @@ from nnhw_codegen.fixed import PROOF_LIMIT
 
 @dataclass(frozen=True)
 class Precision:
-    """Widths of a quantized model: bits of weights and activations, and the limit that every partial sum is proved to stay below."""
+    """Widths of a quantized model, and the limit that every partial sum is proved to stay below.
+
+    ``activation_bits`` are the widths to choose from, layer by layer, on calibration rows.
+    """
 
     name: str
     weight_bits: int
-    activation_bits: int
+    activation_bits: tuple[int, ...]
     per_neuron: bool
     accumulator_limit: int = PROOF_LIMIT
     summary: str = ""
@@ -23,16 +26,12 @@ class Precision:
         """The largest magnitude of a weight code."""
         return (1 << (self.weight_bits - 1)) - 1
 
-    @property
-    def activation_limit(self) -> int:
-        """The largest magnitude of an activation code."""
-        return (1 << (self.activation_bits - 1)) - 1
-
 
 PRECISIONS: tuple[Precision, ...] = (
-    Precision("w16a16", 16, 16, per_neuron=False, summary="most exact"),
-    Precision("w8a16", 8, 16, per_neuron=True, summary="half the weight bytes, accuracy kept"),
-    Precision("w8a8", 8, 8, per_neuron=True, summary="8-bit activations, direct tables"),
+    Precision("w16a16", 16, (16, 15, 14, 13), per_neuron=False, summary="most exact"),
+    Precision("w8a16", 8, (16,), per_neuron=True, summary="half the weight bytes, accuracy kept"),
+    Precision("w8a8", 8, (8,), per_neuron=True, summary="8-bit activations, direct tables"),
+    Precision("acc16", 8, (8, 7, 6, 5), per_neuron=True, accumulator_limit=1 << 15, summary="two sums in one word"),
 )
 
 

@@ -2,49 +2,107 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from nnhw.activations import Activation
-from nnhw.activations import get as activation_named
-from nnhw.network import Input, Layer, Network
 from numpy.typing import NDArray
 
-from nnhw_codegen import proof
-from nnhw_codegen.fixed import PROOF_LIMIT, IntArray, best_frac, rounding, to_code
+from nnhw.activations import Activation
+from nnhw.network import Layer, Network
+from nnhw_codegen import doorway, proof, reference
+from nnhw_codegen.doorway import MAX_SHIFT
+from nnhw_codegen.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.precision import Precision
-from nnhw_codegen.qmodel import QInput, QLayer, QModel
+from nnhw_codegen.qmodel import QLayer, QModel
+from nnhw_codegen.round_weights import compensation, round_weights
 from nnhw_codegen.tables import formats, integer_form
 
-MAX_SHIFT = 30
+FloatArray = NDArray[np.floating[Any]]
 
-_IDENTITY = activation_named("identity")
+SEARCH_PASSES = 2
+"""Passes over the layers when their activation widths are chosen one after the other."""
 
 
-def quantize(network: Network, precision: Precision, rows: NDArray[np.floating[Any]] | None = None) -> QModel:
+def quantize(network: Network, precision: Precision, rows: FloatArray | None = None) -> QModel:
     """Quantize ``network``.
 
-    ``rows`` (n, inputs), in raw units, calibrate the formats of the hidden layers; without them, rows spread evenly
-    over the declared input ranges do. Raises ValueError where an input's declared range or scale cannot be represented.
+    ``rows`` (n, inputs), in raw units, calibrate formats and widths; without them, rows spread evenly over the declared
+    input ranges do. Raises ValueError where an input's declared range cannot be represented.
     """
     if rows is None:
         rows = spread_rows(network)
-    input_frac, inputs = _doorway(network.inputs, precision.activation_limit)
-    calibration = network.preactivations(network.standardize(rows))
+    widths = [precision.activation_bits[0]] * len(network.layers)
+    best = quantize_widths(network, precision, rows, widths)
+    if len(precision.activation_bits) == 1:
+        return best
+    least = answer_loss(network, best, rows)
+    for place in list(range(len(widths))) * SEARCH_PASSES:
+        for width in precision.activation_bits:
+            if width == widths[place]:
+                continue
+            trial = [*widths[:place], width, *widths[place + 1 :]]
+            model = quantize_widths(network, precision, rows, trial)
+            loss = answer_loss(network, model, rows)
+            if loss < least:
+                best, least, widths = model, loss, trial
+    return best
+
+
+def answer_loss(network: Network, model: QModel, rows: FloatArray) -> float:
+    """How far the integers are from changing answers on ``rows``: smaller is better.
+
+    For classes, the mean over the rows of |change of the winner's margin| / margin, each at most 1 (at 1 the answer
+    changes); for values, the mean square error over the variance.
+    """
+    want = network.logits(rows)
+    found = to_real(reference.logits(model, reference.codes(model, reference.ticks(model, rows))), model.output_frac)
+    if model.decision == "values":
+        return float(np.mean((found - network.predict(rows)) ** 2) / max(float(np.var(want)), 1e-30))
+    if model.decision == "threshold":
+        want, found = np.hstack([want, 0 * want]), np.hstack([found, 0 * found])
+    order = np.argsort(want, axis=1)
+    first, second = order[:, -1:], order[:, -2:-1]
+    before, after = (np.take_along_axis(v, first, 1) - np.take_along_axis(v, second, 1) for v in (want, found))
+    return float(np.minimum(1.0, np.abs(after - before) / np.maximum(before, 1e-30)).mean())
+
+
+def quantize_widths(network: Network, precision: Precision, rows: FloatArray, widths: Sequence[int]) -> QModel:
+    """Quantize with given widths in bits: of the input codes, then of each hidden layer's outputs."""
+    input_limit = code_limit(widths[0], never_negative=False)
+    network = doorway.units(network, input_limit)
+    inputs = tuple(doorway.integers(entry, input_limit) for entry in network.inputs)
     low, high = (np.array(v, dtype=np.int64) for v in zip(*(i.code_range for i in inputs), strict=True))
     layers: list[QLayer] = []
-    frac = input_frac
+    frac = 0  # the first layer's weights are per code (SPEC 3.5)
+    calibration = network.preactivations(network.standardize(rows))
+    x = np.clip(np.floor(network.standardize(rows) + 0.5), low, high).astype(np.int64)
     for index, (layer, z) in enumerate(zip(network.layers, calibration, strict=True)):
         last = index + 1 == len(network.layers)
         activation = _integer_activation(layer, last, classifies=bool(network.classes))
-        layers.append(_quantize_layer(layer, activation, z, frac, low, high, precision))
-        done = layers[-1]
+        width = widths[index if last else index + 1]
+        limit = 0 if activation is None else _z_limit(activation, width)
+        done = _quantize_layer(layer, activation, z, x, frac, low, high, precision, limit)
         low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
         frac = done.output_frac
+        x = reference.layer_output(done, x)
+        layers.append(done)
     model = QModel(precision, inputs, tuple(layers), network.classes, network.outputs)
     proof.check(model)
     return model
+
+
+def code_limit(width: int, never_negative: bool) -> int:
+    """The largest magnitude of codes of ``width`` bits; up to 8 bits, codes that are never negative need no sign bit."""
+    return (1 << (width if never_negative and width <= 8 else width - 1)) - 1
+
+
+def _z_limit(activation: Activation, width: int) -> int:
+    """Where a hidden layer's z saturates; an interpolated curve always reads all 16 bits of z (SPEC 4.4)."""
+    if activation.curve is not None and width > 8:
+        width = 16
+    reach = 1.0 if activation.curve is None else activation.curve.reach
+    return code_limit(width, bool(activation.value(np.linspace(-reach, reach, 1025)).min() >= 0.0))
 
 
 def spread_rows(network: Network, count: int = 1000) -> NDArray[np.float64]:
@@ -55,46 +113,16 @@ def spread_rows(network: Network, count: int = 1000) -> NDArray[np.float64]:
 
 
 def _integer_activation(layer: Layer, last: bool, classifies: bool) -> Activation | None:
-    """The activation that the integers apply; None for 31-bit logits.
+    """The activation that the integers apply; None for logits and linear outputs, which are not saturated.
 
     Classification needs none on the last layer: logsig and softmax keep the order of the logits (SPEC 6.1).
     """
-    if last and (classifies or layer.activation is None or layer.activation.name == _IDENTITY.name):
+    if last and (classifies or layer.activation is None or layer.activation.is_identity):
         return None
-    assert layer.activation is not None
     return layer.activation
 
 
-def _doorway(inputs: tuple[Input, ...], limit: int) -> tuple[int, tuple[QInput, ...]]:
-    """One format for all inputs, the finest in which every declared range fits, and each input's doorway (SPEC 3.4)."""
-    ends = [(end - i.mean) / i.scale for i in inputs for end in (i.low, i.high)]
-    frac = best_frac(max(abs(end) for end in ends), limit)
-    while True:
-        entries = tuple(_entry(i, frac) for i in inputs)
-        if all(max(-e.code_range[0], e.code_range[1]) <= limit for e in entries):
-            return frac, entries
-        frac -= 1  # a rounded gain went past the limit at the end of a range
-
-
-def _entry(entry: Input, frac: int) -> QInput:
-    low, high = math.ceil(entry.low / entry.step - 1e-6), math.floor(entry.high / entry.step + 1e-6)
-    span = high - low
-    if span < 1 or max(abs(low), abs(high)) >= 1 << 29:
-        raise ValueError(
-            f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} in steps of {entry.step:g} is {low} to {high} "
-            "ticks; a step is needed that gives at least 1 and fewer than 2^29 ticks"
-        )
-    codes_per_tick = math.ldexp(entry.step / entry.scale, frac)
-    first = math.ldexp((low * entry.step - entry.mean) / entry.scale, frac)
-    for shift in range(MAX_SHIFT, -1, -1):
-        gain = math.floor(math.ldexp(codes_per_tick, shift) + 0.5)
-        offset = math.floor(math.ldexp(first, shift) + 0.5) + int(rounding(shift))
-        if max(span * gain, abs(offset), abs(span * gain + offset)) < PROOF_LIMIT:
-            return QInput(entry.name, entry.step, low, span, gain, offset, shift)
-    raise ValueError(f"input {entry.name!r}: mean {entry.mean:g} and scale {entry.scale:g} do not fit its range")
-
-
-def _z_frac(activation: Activation, z: NDArray[np.floating[Any]], limit: int) -> int:
+def _z_frac(activation: Activation, z: FloatArray, limit: int) -> int:
     """The calibrated format of a hidden layer's z: the largest magnitude on the calibration rows just fits."""
     if activation.ramp == 0 and activation.curve is None and z.max() > 0:
         return best_frac(float(z.max()), limit)  # what saturates below zero becomes 0 all the same
@@ -104,29 +132,31 @@ def _z_frac(activation: Activation, z: NDArray[np.floating[Any]], limit: int) ->
 def _quantize_layer(
     layer: Layer,
     activation: Activation | None,
-    z: NDArray[np.floating[Any]],
+    z: FloatArray,
+    x: IntArray,
     input_frac: int,
     low: IntArray,
     high: IntArray,
     precision: Precision,
+    limit: int,
 ) -> QLayer:
     """Give up weight bits, neuron by neuron or for the whole layer, until the proof holds (SPEC 2.2, 5.3)."""
-    limit = precision.activation_limit if activation is not None else 0
+    spread = compensation(x)
     largest = np.abs(layer.weights).max(axis=1)
     if not precision.per_neuron:
         largest = np.full_like(largest, largest.max())
     weight_frac = np.array([best_frac(float(v), precision.weight_limit) for v in largest], dtype=np.int64)
-    wanted, output_frac = 0, 0
+    wanted, output_frac, coarser = 0, 0, 0
     if activation is not None:
         wanted, output_frac = formats(activation, _z_frac(activation, z, limit), limit)
-    coarser = 0
     while True:
         finest = int(weight_frac.min()) + input_frac - coarser
         z_frac = finest if activation is None else min(wanted, finest)
         weight_frac = np.minimum(weight_frac, z_frac + MAX_SHIFT - input_frac)
         shift = weight_frac + input_frac - z_frac
-        weights = to_code(layer.weights, weight_frac[:, None], precision.weight_limit)
-        bias = to_code(layer.bias, weight_frac + input_frac) + rounding(shift)
+        scaled = np.ldexp(layer.weights, weight_frac[:, None]), np.ldexp(layer.bias, weight_frac + input_frac)
+        weights, scaled_bias = round_weights(*scaled, precision.weight_limit, spread)
+        bias = to_code(scaled_bias, 0) + rounding(shift)
         bounds = proof.accumulator_bounds(weights, bias, low, high)
         bad = proof.overflowing(precision.accumulator_limit, *bounds)
         if bad.size:
@@ -135,11 +165,7 @@ def _quantize_layer(
             coarser += 1
         else:
             break
-    expr = None
-    if activation is None:
+    if activation is None or activation.ramp is not None:
         output_frac = z_frac
-    else:
-        if activation.ramp is not None:
-            output_frac = z_frac
-        expr = integer_form(activation, z_frac, output_frac, limit)
+    expr = None if activation is None else integer_form(activation, z_frac, output_frac, limit)
     return QLayer(weights, bias, shift, limit, expr, input_frac, z_frac, output_frac, *bounds)

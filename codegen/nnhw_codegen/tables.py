@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from nnhw.activations import Activation, Curve
 
+from nnhw.activations import Activation, Curve
 from nnhw_codegen.expr import Expr, Table, Z, evaluate, look, maximum, minimum
 from nnhw_codegen.fixed import IntArray
 
@@ -79,7 +79,7 @@ def _ramp(activation: Activation) -> Expr:
 
 def _curve(curve: Curve, z_frac: int, output_frac: int, limit: int) -> Expr:
     magnitude = maximum(Z, 0 - Z)
-    if limit.bit_length() < 8:
+    if limit.bit_length() <= 8:
         half = _direct(curve, magnitude, z_frac, output_frac, limit)
     else:
         half = _interpolated(curve, magnitude, z_frac, output_frac, limit)

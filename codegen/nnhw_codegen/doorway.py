@@ -1,0 +1,65 @@
+"""From raw values to the codes that enter the first layer (SPEC 3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from nnhw.network import Input, Layer, Network
+from nnhw_codegen.fixed import PROOF_LIMIT, rounding
+from nnhw_codegen.qmodel import QInput
+
+MAX_SHIFT = 30
+
+LEAST_REACH = 2.5
+"""No input is magnified so far that less than +-2.5 scales fill its codes: its weights would shrink below the others'."""
+
+
+def units(network: Network, limit: int) -> Network:
+    """The same network with every input counted in codes: mean is the middle of its range, scale one code (SPEC 3.5).
+
+    The declared range of each input fills -limit..limit, and the first layer's weights and bias take up the difference.
+    """
+    first = network.layers[0]
+    inputs = []
+    weights, bias = first.weights.copy(), first.bias.copy()
+    for i, entry in enumerate(network.inputs):
+        low, high = tick_range(entry)
+        middle, reach = (low + high) / 2 * entry.step, (high - low) / 2 * entry.step
+        unit = max(reach, LEAST_REACH * entry.scale) / limit
+        inputs.append(replace(entry, mean=middle, scale=unit))
+        bias += weights[:, i] * ((middle - entry.mean) / entry.scale)
+        weights[:, i] *= unit / entry.scale
+    return replace(
+        network, layers=[Layer(weights, bias, first.activation), *network.layers[1:]], inputs=tuple(inputs)
+    )
+
+
+def tick_range(entry: Input) -> tuple[int, int]:
+    """The declared range of an input in whole ticks; raises ValueError where it holds none, or too many."""
+    low, high = math.ceil(entry.low / entry.step - 1e-6), math.floor(entry.high / entry.step + 1e-6)
+    if high <= low or max(abs(low), abs(high)) >= 1 << 29:
+        raise ValueError(
+            f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} in steps of {entry.step:g} is {low} to {high} "
+            "ticks; choose a step that gives at least 2 values and stays below 2^29 ticks"
+        )
+    return low, high
+
+
+def integers(entry: Input, limit: int) -> QInput:
+    """The doorway of one input whose mean and scale are the ones that ``units`` gives (SPEC 3.3, 3.4, 3.5)."""
+    low, high = tick_range(entry)
+    span = high - low
+    codes_per_tick = entry.step / entry.scale
+    first = (low * entry.step - entry.mean) / entry.scale
+    for shift in range(MAX_SHIFT, -1, -1):
+        gain = math.floor(math.ldexp(codes_per_tick, shift) + 0.5)
+        offset = math.floor(math.ldexp(first, shift) + 0.5) + int(rounding(shift))
+        # A gain rounded up may pass the limit by one at the end of a long range; the next coarser shift is tried then.
+        result = QInput(entry.name, entry.step, low, span, gain, offset, shift)
+        fits = max(span * gain, abs(offset), abs(span * gain + offset)) < PROOF_LIMIT
+        if fits and np.abs(result.code_range).max() <= limit:
+            return result
+    raise ValueError(f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} does not fit {limit} codes")
