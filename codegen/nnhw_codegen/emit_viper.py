@@ -13,7 +13,9 @@ from nnhw_codegen.program import Program
 from nnhw_codegen.text import Origin, Writer
 
 BAKED_WEIGHTS = 3072
-"""Nets with more non-zero weights become loops. A Pico compiles about 2,000 baked weights itself, more need the .mpy."""
+"""Nets with more non-zero weights become loops. A Pico compiles 2,000 baked weights itself; more need the .mpy."""
+
+IMPORTS = ("import micropython", "from array import array", "from math import floor", "from uctypes import addressof")
 
 Form = Literal["auto", "baked", "loops"]
 
@@ -29,8 +31,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
         weights = sum(int((layer.weights != 0).sum()) for layer in program.layers)
         form = "baked" if weights <= BAKED_WEIGHTS else "loops"
     w = Writer()
-    imports = ("import micropython", "from array import array", "from math import floor", "from uctypes import addressof")
-    micropython_api.head(w, origin, *imports)
+    micropython_api.head(w, origin, *IMPORTS)
     if form == "loops" or any(table.bits > 8 for table in program.tables):
         with w.function("_aligned(data)", "The bytes, copied where they cannot be read as 16-bit numbers in place."):
             w.line("return array('H', data) if addressof(data) & 1 else data")

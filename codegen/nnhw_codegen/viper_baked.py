@@ -1,4 +1,4 @@
-"""Straight-line viper: the weights are constants of the code, about 7 cycles and 12 bytes per weight that is not zero."""
+"""Straight-line viper: the weights are constants of the code, 7 cycles and 12 bytes per 8-bit weight that is not 0."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REACH = 32  # words that a load or store reaches from a pointer with an offset 
 
 
 class _Pointer:
-    """A ptr32 local that follows the index it is used with: an offset below 32 words is free, a larger one costs 2 cycles."""
+    """A ptr32 local that follows the index it is used with: an offset below 32 words is free, others cost 2 cycles."""
 
     def __init__(self, w: Writer, name: str) -> None:
         self._w = w
@@ -145,6 +145,7 @@ def _doorway(w: Writer, program: Program) -> None:
         w.line(f"{x.at(n)} = {viper.ABOVE} * {entry.gain}{viper.plus(entry.offset)}{shift}")
     x.move(0)
 
+
 def _term(load: str, magnitude: int) -> str:
     if magnitude == 1:
         return load
@@ -154,7 +155,7 @@ def _term(load: str, magnitude: int) -> str:
 
 
 def _sum(w: Writer, layer: Dense, unit: int, x: _Pointer, sign: viper.Sign | None) -> str:
-    """Emit the sum of a neuron but for its last addition; returns the expression of the shifted sum, lifted by ``sign``.
+    """Emit a neuron's sum but for its last addition; returns the expression of the shifted sum, lifted by ``sign``.
 
     The negative weights come first, as magnitudes: their sum is then subtracted from the bias at once, because
     ``a = a - new`` costs two moves more than ``a = new + a``.

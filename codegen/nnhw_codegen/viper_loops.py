@@ -1,4 +1,4 @@
-"""Viper loops: the weights are bytes, about 15 cycles per weight; the code's size does not depend on the number of neurons."""
+"""Viper loops: the weights are bytes, about 15 cycles each; the size of the code does not depend on their number."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """What both viper forms share: constants, activation steps, saturation and the decision, without a branch on the data.
 
 Three facts shape every expression here (measured on armv6-M, benchmarks/viper_costs.py):
-the first two locals of a compiled function live in registers, so ``a`` is always the second parameter; an operation whose
-left side was just computed and whose right side is a register or a constant needs no move, so sums are written
-``new + a``; and a constant up to 255, or one shifted left, costs one or two cycles, any other four.
+the first two locals of a function from mpy-cross live in registers, so ``a`` is always the second parameter; an
+operation whose left side was just computed and whose right side is a register or a constant needs no move, so sums
+are written ``new + a``; and a constant up to 255, or one shifted left, costs one or two cycles, any other four.
 
 Viper computes in machine words: 32 bits that wrap on a board, 64 bits on the unix port, where a load from ptr32 is
-not sign-extended. Everything up to the end of a sum is therefore only right modulo 2^32; ``viper_text.Sign`` says how the
-exact value is had back. Activations, doorway and decision then work on exact values below 2^30.
+not sign-extended. Everything up to the end of a sum is therefore only right modulo 2^32; ``Sign`` says how the exact
+value is had back. Activations, doorway and decision then work on exact values below 2^30, alike for any word.
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ def parts(value: int) -> list[int]:
 
 
 def plus(value: int) -> str:
-    """``value`` as the tail of a sum."""
-    return f" {'-' if value < 0 else '+'} {abs(value)}" if value else ""
+    """``value`` as the tail of a sum, empty for 0."""
+    sign = "-" if value < 0 else "+"
+    return "".join(f" {sign} {part}" for part in parts(abs(value)) if part)
 
 
 def assign(w: Writer, name: str, value: int) -> None:
@@ -142,14 +143,15 @@ def _step(w: Writer, step: Step, tables: tuple[Table, ...]) -> None:
             w.line(f"{target} = {a} - {b}")
             d = target
         end = "" if b == "0" else f" + {b}"
-        w.line(f"{target} = ({d} >> 31 & {d}){end}" if step.op == "min" else f"{target} = (({d} >> 31) + 1) * {d}{end}")
+        chosen = f"({d} >> 31 & {d})" if step.op == "min" else f"(({d} >> 31) + 1) * {d}"
+        w.line(f"{target} = {chosen}{end}")
     else:
         sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
         w.line(f"{target} = {a} {sign} {b}")
 
 
 def decision_start(w: Writer, program: Program) -> None:
-    """What ``decision_step`` needs before the first output of a loop: b below every logit, k the index of the largest."""
+    """Before the first output of a loop: b, the largest output, is below every output; k is its index."""
     if program.decision == "argmax":
         w.lines(f"b = 0 - {SIGN}", "k = 0")
 
