@@ -15,6 +15,14 @@ PART_WEIGHTS = 2560
 INLINE_STEPS = 4
 """Activations with more steps than this run in a loop behind the layer's sums instead of once per neuron."""
 
+_LANE_BITS = 16
+
+_LANE = viper.Sign(1 << (_LANE_BITS - 1))
+"""Sums below 2^15 go two to a word, at 10 cycles for two weights."""
+
+_LANE_INPUTS = 9
+"""With fewer inputs, parting the two sums costs more than their common multiplications save."""
+
 _REACH = 32  # words that a load or store reaches from a pointer with an offset in the instruction
 
 
@@ -106,17 +114,16 @@ def _function(w: Writer, program: Program, function: list[_Part]) -> None:
             h.move(start(program, part.number - 1) - origin)
             w.line("x = h")
             x.base = 0
-        source_nonnegative = part.number > 0 and viper.outputs_are_nonnegative(program.layers[part.number - 1])
-        sign = None if source_nonnegative else viper.sign_of(layer)
+        paired = _fits_lanes(layer)
+        nonnegative = part.number > 0 and viper.outputs_are_nonnegative(program.layers[part.number - 1])
+        sign = _LANE if paired else None if nonnegative else viper.sign_of(layer)
         if sign is not None and sign.mask != mask:
             viper.assign(w, "m", sign.mask)
             mask = sign.mask
         target, offset = (_Pointer(w, "y"), 0) if last else (h, start(program, part.number) - origin)
         looped = len(layer.steps) > INLINE_STEPS
-        for unit in range(part.first, part.last):
-            total = _sum(w, layer, unit, x, sign)
+        for unit, total, lowered in _neurons(w, layer, part, x, sign):
             clips = bool(layer.clips_low[unit]), bool(layer.clips_high[unit])
-            lowered = sign.lift >> int(layer.shift[unit]) if sign is not None else 0
             viper.finish(w, total, lowered, clips, layer.limit, layer.limit if looped else 0)
             if not looped:
                 viper.activation(w, layer, program.tables)
@@ -165,7 +172,7 @@ def _sum(w: Writer, layer: Dense, unit: int, x: _Pointer, sign: viper.Sign | Non
     first, *others = [bias] if bias < 0 else viper.parts(bias)
     expression = ""
     for negative in (True, False):
-        for i in _walk(row, negative, x):
+        for i in _walk(row, x, negative):
             if expression:
                 w.line(f"a = {expression}")
             end = " + a" if expression else ""
@@ -187,9 +194,48 @@ def _sum(w: Writer, layer: Dense, unit: int, x: _Pointer, sign: viper.Sign | Non
     return f"({expression} >> {shift})" if shift else expression
 
 
-def _walk(row: list[int], negative: bool, x: _Pointer) -> list[int]:
-    """The inputs with a weight of that sign, from the pointer's end of the row to the other."""
-    found = [i for i, weight in enumerate(row) if weight and (weight < 0) == negative]
+def _fits_lanes(layer: Dense) -> bool:
+    """True where every sum of the layer, and its shift, fits the 16 bits of a lane, and lanes are cheaper."""
+    bound = max(layer.high.max(), -layer.low.min())
+    return bool(layer.fan_in >= _LANE_INPUTS and bound < _LANE.lift and (layer.shift < _LANE_BITS).all())
+
+
+def _neurons(
+    w: Writer, layer: Dense, part: _Part, x: _Pointer, sign: viper.Sign | None
+) -> Iterator[tuple[int, str, int]]:
+    """Emit the sums of a part's neurons; yields (unit, expression of the shifted sum, how far it is lifted)."""
+    unit = part.first
+    if sign is _LANE:
+        for unit in range(part.first, part.last - 1, 2):
+            _pair(w, layer, unit, x)
+            for lane, expression in enumerate(("g & m", f"(g >> {_LANE_BITS}) + {_LANE.lift} & m")):
+                shift = int(layer.shift[unit + lane])
+                yield unit + lane, f"(({expression}) >> {shift})" if shift else f"({expression})", _LANE.lift >> shift
+        unit = part.last - (part.last - part.first) % 2
+    for single in range(unit, part.last):
+        lowered = sign.lift >> int(layer.shift[single]) if sign is not None else 0
+        yield single, _sum(w, layer, single, x, sign), lowered
+
+
+def _pair(w: Writer, layer: Dense, unit: int, x: _Pointer) -> None:
+    """Two sums with one multiplication per input: g = lifted sum of ``unit`` + 2^16 * sum of the next, modulo 2^32.
+
+    The lower sum is proved to fit 16 bits, so once it is lifted nothing is carried into the upper one.
+    """
+    low, high = layer.weights[unit].tolist(), layer.weights[unit + 1].tolist()
+    row = [a + (b << _LANE_BITS) for a, b in zip(low, high, strict=True)]
+    bias = int(layer.bias[unit]) + _LANE.lift + (int(layer.bias[unit + 1]) << _LANE_BITS)
+    expression = ""
+    for i in _walk(row, x):
+        if expression:
+            w.line(f"a = {expression}")
+        expression = f"{x.at(i)} * {row[i]}" + (" + a" if expression else "")
+    w.line(f"g = {expression or 0}{viper.plus(bias)}")
+
+
+def _walk(row: list[int], x: _Pointer, negative: bool | None = None) -> list[int]:
+    """The inputs with a weight, of one sign where it is given, from the pointer's end of the row to the other."""
+    found = [i for i, weight in enumerate(row) if weight and negative in (None, weight < 0)]
     blocks = sorted({i // _REACH for i in found}, reverse=x.base > 0)
     return [i for block in blocks for i in found if i // _REACH == block]
 

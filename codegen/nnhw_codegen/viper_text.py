@@ -1,6 +1,6 @@
 """What both viper forms share: constants, activation steps, saturation and the decision, without a branch on the data.
 
-Three facts shape every expression here (measured on armv6-M, benchmarks/viper_costs.py):
+Three facts shape every expression here (measured on armv6-M, benchmarks/viper_idioms.py):
 the first two locals of a function from mpy-cross live in registers, so ``a`` is always the second parameter; an
 operation whose left side was just computed and whose right side is a register or a constant needs no move, so sums
 are written ``new + a``; and a constant up to 255, or one shifted left, costs one or two cycles, any other four.
