@@ -1,4 +1,7 @@
-"""Where NNHW_NO_SKIP is set, as in CI, a skipped test fails: nothing may go untested for want of a tool."""
+"""The targets as fixtures, skipped with their reason where they cannot run.
+
+Where NNHW_NO_SKIP is set, as in CI, a skipped test fails: nothing may go untested for want of a tool.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from typing import TypeVar
 
 import pytest
 
+from nnhw.targets import TARGETS, ScriptTarget, get
+
+SCRIPT_TARGETS = tuple(target.name for target in TARGETS if isinstance(target, ScriptTarget))
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
@@ -28,3 +34,24 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return refuse_skip((yield))
+
+
+def usable_target(name: str):
+    """The target called ``name``; skips the running test with the reason when it cannot run here."""
+    target = get(name)
+    reason = target.why_unavailable()
+    if reason is not None:
+        pytest.skip(f"{name}: {reason}")
+    return target
+
+
+@pytest.fixture(params=SCRIPT_TARGETS)
+def script_target(request):
+    """Every target that runs MicroPython scripts, one test each."""
+    return usable_target(request.param)
+
+
+@pytest.fixture
+def target(request):
+    """The targets named by ``@pytest.mark.parametrize("target", ["wasm", ...], indirect=True)``."""
+    return usable_target(request.param)

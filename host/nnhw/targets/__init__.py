@@ -1,0 +1,42 @@
+"""The places where exported code can run, one module each."""
+
+from __future__ import annotations
+
+import difflib
+
+from .base import ScriptTarget, Session, Target, TargetError
+from .compiler import CompilerTarget
+from .microbit import MicrobitTarget
+from .rp2040_core import Rp2040CoreTarget
+from .unix import UnixTarget
+from .wasm import WasmTarget
+
+TARGETS: tuple[Target, ...] = (
+    CompilerTarget(),
+    MicrobitTarget(),
+    Rp2040CoreTarget(),
+    UnixTarget(),
+    WasmTarget(),
+)
+
+
+def get(name: str) -> Target:
+    """The target called ``name``. Raises TargetError, with the nearest name if there is one."""
+    targets = {target.name: target for target in TARGETS}
+    if name in targets:
+        return targets[name]
+    near = difflib.get_close_matches(name, targets, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise TargetError(f"there is no target {name!r}: {hint}The targets are: {', '.join(targets)}.")
+
+
+def get_script_target(name: str) -> ScriptTarget:
+    """The target called ``name``, one that runs MicroPython scripts. Raises TargetError otherwise."""
+    target = get(name)
+    if isinstance(target, ScriptTarget):
+        return target
+    able = ", ".join(other.name for other in TARGETS if isinstance(other, ScriptTarget))
+    raise TargetError(f"{name}: this target runs machine code, not MicroPython scripts; those run on: {able}")
+
+
+__all__ = ["TARGETS", "ScriptTarget", "Session", "Target", "TargetError", "get", "get_script_target"]
