@@ -14,7 +14,7 @@ from nnhw_codegen.qmodel import QInput
 MAX_SHIFT = 30
 
 LEAST_REACH = 2.5
-"""No input is magnified so far that less than +-2.5 scales fill its codes: its weights would shrink below the others'."""
+"""No input is magnified until less than +-2.5 scales fill its codes: its weights would shrink below the others'."""
 
 
 def units(network: Network, limit: int) -> Network:
@@ -42,8 +42,8 @@ def tick_range(entry: Input) -> tuple[int, int]:
     low, high = math.ceil(entry.low / entry.step - 1e-6), math.floor(entry.high / entry.step + 1e-6)
     if high <= low or max(abs(low), abs(high)) >= 1 << 29:
         raise ValueError(
-            f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} in steps of {entry.step:g} is {low} to {high} "
-            "ticks; choose a step that gives at least 2 values and stays below 2^29 ticks"
+            f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} in steps of {entry.step:g} is "
+            f"{low} to {high} ticks; choose a step that gives at least 2 values and stays below 2^29 ticks"
         )
     return low, high
 

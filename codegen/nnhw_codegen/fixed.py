@@ -47,6 +47,6 @@ def saturate(code: Any, limit: int) -> Any:
 
 
 def rounding(shift: ArrayLike) -> IntArray:
-    """What to add before a right shift by ``shift`` so that it rounds half up: 2^(shift-1), 0 for no shift (SPEC 1.3)."""
+    """What to add before a right shift so that it rounds half up: 2^(shift-1), and 0 for no shift (SPEC 1.3)."""
     shift = np.asarray(shift, dtype=np.int64)
     return np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)

@@ -28,7 +28,7 @@ class Precision:
 
 
 PRECISIONS: tuple[Precision, ...] = (
-    Precision("w16a16", 16, (16,), per_neuron=False, summary="most exact"),
+    Precision("w16a16", 16, (16, 15, 14, 13), per_neuron=False, summary="most exact"),
     Precision("w8a16", 8, (16,), per_neuron=True, summary="half the weight bytes, accuracy kept"),
     Precision("w8a8", 8, (8,), per_neuron=True, summary="8-bit activations, direct tables"),
     Precision("acc16", 8, (8, 7, 6, 5), per_neuron=True, accumulator_limit=1 << 15, summary="two sums in one word"),

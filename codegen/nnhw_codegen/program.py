@@ -16,8 +16,8 @@ from nnhw_codegen.qmodel import Decision, QInput, QLayer, QModel
 class Dense:
     """One layer: multiply-accumulate, shift, saturate where it can matter, activation steps (SPEC 5.2).
 
-    ``weights`` (units, fan_in), ``bias``, ``shift`` (units,) int64. ``clips_low`` and ``clips_high`` say for each neuron
-    whether z can pass -limit or +limit and the result would differ: where they are False, saturation is proved to do nothing.
+    ``weights`` (units, fan_in), ``bias``, ``shift`` (units,) int64. ``clips_low`` and ``clips_high`` say per neuron
+    whether z can pass -limit or +limit and the result would differ: elsewhere saturation is proved to do nothing.
     ``steps`` compute the output from z in register 0 and leave it in ``result``; without steps the output is z itself.
     ``low`` and ``high`` bound every partial sum.
     """
@@ -101,7 +101,7 @@ def _dense(layer: QLayer) -> Dense:
 
 
 def _ignores_below(steps: tuple[Step, ...], lowest: int) -> bool:
-    """True where the first step is max(z, c) with c >= lowest and z is dead after it, so that saturating below is idle."""
+    """True where the first step is max(z, c) with c >= lowest and z is dead after it: saturating below is idle."""
     first = steps[0] if steps else None
     return (
         first is not None

@@ -15,6 +15,7 @@ from nnhw_codegen.doorway import MAX_SHIFT
 from nnhw_codegen.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QLayer, QModel
+from nnhw_codegen.round_weights import compensation, round_weights
 from nnhw_codegen.tables import formats, integer_form
 
 FloatArray = NDArray[np.floating[Any]]
@@ -75,14 +76,16 @@ def quantize_widths(network: Network, precision: Precision, rows: FloatArray, wi
     layers: list[QLayer] = []
     frac = 0  # the first layer's weights are per code (SPEC 3.5)
     calibration = network.preactivations(network.standardize(rows))
+    x = np.clip(np.floor(network.standardize(rows) + 0.5), low, high).astype(np.int64)
     for index, (layer, z) in enumerate(zip(network.layers, calibration, strict=True)):
         last = index + 1 == len(network.layers)
         activation = _integer_activation(layer, last, classifies=bool(network.classes))
         width = widths[index if last else index + 1]
-        limit = 0 if activation is None else code_limit(width, _never_negative(activation))
-        done = _quantize_layer(layer, activation, z, frac, low, high, precision, limit)
+        limit = 0 if activation is None else _z_limit(activation, width)
+        done = _quantize_layer(layer, activation, z, x, frac, low, high, precision, limit)
         low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
         frac = done.output_frac
+        x = reference.layer_output(done, x)
         layers.append(done)
     model = QModel(precision, inputs, tuple(layers), network.classes, network.outputs)
     proof.check(model)
@@ -90,13 +93,16 @@ def quantize_widths(network: Network, precision: Precision, rows: FloatArray, wi
 
 
 def code_limit(width: int, never_negative: bool) -> int:
-    """The largest magnitude of codes of ``width`` bits; up to 8 bits, codes that are never negative need no sign bit."""
+    """The largest magnitude of codes of ``width`` bits; up to 8 bits, never negative codes need no sign bit."""
     return (1 << (width if never_negative and width <= 8 else width - 1)) - 1
 
 
-def _never_negative(activation: Activation) -> bool:
+def _z_limit(activation: Activation, width: int) -> int:
+    """Where a hidden layer's z saturates; an interpolated curve always reads all 16 bits of z (SPEC 4.4)."""
+    if activation.curve is not None and width > 8:
+        width = 16
     reach = 1.0 if activation.curve is None else activation.curve.reach
-    return bool(activation.value(np.linspace(-reach, reach, 1025)).min() >= 0.0)
+    return code_limit(width, bool(activation.value(np.linspace(-reach, reach, 1025)).min() >= 0.0))
 
 
 def spread_rows(network: Network, count: int = 1000) -> NDArray[np.float64]:
@@ -127,6 +133,7 @@ def _quantize_layer(
     layer: Layer,
     activation: Activation | None,
     z: FloatArray,
+    x: IntArray,
     input_frac: int,
     low: IntArray,
     high: IntArray,
@@ -134,6 +141,7 @@ def _quantize_layer(
     limit: int,
 ) -> QLayer:
     """Give up weight bits, neuron by neuron or for the whole layer, until the proof holds (SPEC 2.2, 5.3)."""
+    spread = compensation(x)
     largest = np.abs(layer.weights).max(axis=1)
     if not precision.per_neuron:
         largest = np.full_like(largest, largest.max())
@@ -146,8 +154,9 @@ def _quantize_layer(
         z_frac = finest if activation is None else min(wanted, finest)
         weight_frac = np.minimum(weight_frac, z_frac + MAX_SHIFT - input_frac)
         shift = weight_frac + input_frac - z_frac
-        weights = to_code(layer.weights, weight_frac[:, None], precision.weight_limit)
-        bias = to_code(layer.bias, weight_frac + input_frac) + rounding(shift)
+        scaled = np.ldexp(layer.weights, weight_frac[:, None]), np.ldexp(layer.bias, weight_frac + input_frac)
+        weights, scaled_bias = round_weights(*scaled, precision.weight_limit, spread)
+        bias = to_code(scaled_bias, 0) + rounding(shift)
         bounds = proof.accumulator_bounds(weights, bias, low, high)
         bad = proof.overflowing(precision.accumulator_limit, *bounds)
         if bad.size:

@@ -19,7 +19,7 @@ def ticks(model: QModel, rows: NDArray[np.floating[Any]]) -> IntArray:
     """Raw values (n, inputs) -> ticks, floor(value / step + 0.5) (SPEC 3.1), limited to what the doorway takes."""
     step = np.array([entry.step for entry in model.inputs])
     low, high = model.tick_range
-    # The limit keeps far-out values within the integers that the doorway may subtract from (SPEC 3.2); it changes no code.
+    # The limit keeps far-out values within the integers of the doorway (SPEC 3.2); it changes no code.
     return np.asarray(np.clip(np.floor(rows / step + 0.5), low - 1, high + 1), dtype=np.int64)
 
 

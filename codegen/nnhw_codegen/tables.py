@@ -1,7 +1,7 @@
 """The integer form of any activation, derived from its record (SPEC 4).
 
-Straight parts become a branchless maximum; curves become a table over |z|: linear interpolation between minimax-shifted nodes
-where codes have 16 bits, one entry per code where they have 8 bits or fewer.
+Straight parts become a branchless maximum; curves become a table over |z|: linear interpolation between
+minimax-shifted nodes where codes have 16 bits, one entry per code where they have 8 bits or fewer.
 """
 
 from __future__ import annotations

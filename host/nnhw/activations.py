@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -93,17 +94,23 @@ def _tanh_derivative(z: Array, at_zero: float) -> Array:
     return np.asarray(4.0 * e / (1.0 + e) ** 2)
 
 
+def _softplus_derivative(z: Array, at_zero: float) -> Array:
+    return _logsig(z)
+
+
+def _ramp_value(left: float, z: Array) -> Array:
+    return np.asarray(np.maximum(z, z * left))
+
+
+def _ramp_derivative(left: float, z: Array, at_zero: float) -> Array:
+    # at_zero 0 means the slope from the left, 1 the slope from the right, 0.5 the mean of both.
+    return np.where(z > 0, 1.0, np.where(z < 0, left, left + (1.0 - left) * at_zero))
+
+
 def _ramp(name: str, slope: Fraction) -> Activation:
+    # Partial functions, unlike nested ones, can be pickled, and so can networks.
     left = float(slope)
-
-    def value(z: Array) -> Array:
-        return np.asarray(np.maximum(z, z * left))
-
-    def derivative(z: Array, at_zero: float) -> Array:
-        # at_zero 0 means the slope from the left, 1 the slope from the right, 0.5 the mean of both.
-        return np.where(z > 0, 1.0, np.where(z < 0, left, left + (1.0 - left) * at_zero))
-
-    return Activation(name, value, derivative, ramp=slope)
+    return Activation(name, partial(_ramp_value, left), partial(_ramp_derivative, left), ramp=slope)
 
 
 def dyadic(slope: float, tolerance: float = 0.02) -> Fraction:
@@ -127,7 +134,7 @@ RECORDS: tuple[Activation, ...] = (
     _ramp("relu", Fraction(0)),
     _ramp("leaky_relu", dyadic(DEFAULT_SLOPE)),
     Activation("logsig", _logsig, _logsig_derivative, curve=Curve(_half_logsig, "point", center=1.0)),
-    Activation("softplus", _softplus, lambda z, _: _logsig(z), Fraction(0), Curve(_softplus_tail, "even")),
+    Activation("softplus", _softplus, _softplus_derivative, Fraction(0), Curve(_softplus_tail, "even")),
     Activation("tanh", np.tanh, _tanh_derivative, curve=Curve(np.tanh, "point")),
 )
 

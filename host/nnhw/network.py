@@ -84,3 +84,20 @@ class Network:
         if z.shape[1] == 1:
             return np.asarray((z[:, 0] > 0).astype(np.int64))
         return np.asarray(z.argmax(axis=1))
+
+    def probabilities(self, rows: FloatArray) -> FloatArray:
+        """Raw rows (n, inputs) -> the probability of every class (n, classes): softmax, or logsig of each unit.
+
+        Several logsig units are scaled to a sum of 1. Raises ValueError where the last layer gives no probabilities.
+        """
+        last = self.layers[-1]
+        z = self.logits(rows)
+        if not self.classes or last.activation_name not in ("softmax", "logsig"):
+            raise ValueError(f"a network that ends in {last.activation_name} gives no class probabilities")
+        if last.activation is None:
+            y = np.exp(z - z.max(axis=1, keepdims=True))
+        else:
+            y = last.activation.value(z)
+            if z.shape[1] == 1:
+                return np.hstack([1.0 - y, y])
+        return np.asarray(y / y.sum(axis=1, keepdims=True))

@@ -170,11 +170,7 @@ def test_a_process_that_used_wasm_exits_cleanly(target):
 def test_a_model_of_3_kb_is_importable_on_the_microbit(target):
     rows = "".join(f"    y{n} = x[0] * {n} + x[1] * -{n + 3} + x[2] * 17 + x[3]\n" for n in range(48))
     model = (
-        b"W = "
-        + repr(bytes(range(128, 256))).encode()
-        + b"\ndef infer(x):\n"
-        + rows.encode()
-        + b"    return y47\n"
+        b"W = " + repr(bytes(range(128, 256))).encode() + b"\ndef infer(x):\n" + rows.encode() + b"    return y47\n"
     )
     assert len(model) > 2800
     script = "import gc, model\ngc.collect()\nprint(model.infer((1, 2, 3, 4)), gc.mem_free() > 4000)"
@@ -229,9 +225,7 @@ def test_every_upload_command_fits_the_receive_buffer_and_none_is_lost():
 
 def test_the_flash_image_leaves_out_records_beyond_the_flash(tmp_path):
     path = tmp_path / "f.hex"
-    path.write_text(
-        ":020000040000FA\n:0400100001020304E2\n:020000041000EA\n:0410C00001020304 22\n:00000001FF\n"
-    )
+    path.write_text(":020000040000FA\n:0400100001020304E2\n:020000041000EA\n:0410C00001020304 22\n:00000001FF\n")
     image = microbit.read_flash_image(path)
     assert len(image) == microbit.FLASH_BYTES
     assert image[0x10:0x14] == bytes([1, 2, 3, 4])

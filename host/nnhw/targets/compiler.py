@@ -59,9 +59,7 @@ class CompilerTarget(Target):
 
 def _execute(command: list[str], folder: Path, stdin: bytes, timeout: float) -> str:
     try:
-        done = subprocess.run(
-            command, check=False, cwd=folder, input=stdin, capture_output=True, timeout=timeout
-        )
+        done = subprocess.run(command, check=False, cwd=folder, input=stdin, capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired as expired:
         output = (expired.stdout or b"").decode(errors="replace")
         raise TargetError(f"c: the program did not finish within {timeout:g} s", output) from None

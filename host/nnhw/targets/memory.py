@@ -43,9 +43,7 @@ class Memory:
         """Put a block into SRAM; returns its address, a multiple of ``align``."""
         address = -(-self._next // align) * align
         if address + len(content) + GUARD_BYTES > STACK_LIMIT:
-            raise TargetError(
-                f"rp2040-core: {len(content)} bytes do not fit in what is left of the 264 KiB of SRAM"
-            )
+            raise TargetError(f"rp2040-core: {len(content)} bytes do not fit in what is left of the 264 KiB of SRAM")
         self._next = address + len(content) + GUARD_BYTES
         self.allow(address, len(content), right)
         self.poke(address, content)
@@ -78,6 +76,5 @@ class Memory:
         if allowed != count:
             verb = "a write to" if right == WRITABLE else "a read from"
             raise TargetError(
-                f"rp2040-core: {place}{verb} 0x{address:08x} ({count} bytes), "
-                "outside the memory given to the code"
+                f"rp2040-core: {place}{verb} 0x{address:08x} ({count} bytes), outside the memory given to the code"
             )

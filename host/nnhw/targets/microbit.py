@@ -119,9 +119,7 @@ class MicrobitSession(Session):
             except TimeoutError:
                 output = _text(self._received)
                 self.close()
-                raise TargetError(
-                    "microbit: the guest did not finish in time; it was ended", output
-                ) from None
+                raise TargetError("microbit: the guest did not finish in time; it was ended", output) from None
             if not data:
                 words = self._end_process() or b"no message"
                 raise TargetError(f"microbit: QEMU ended: {_text(words).strip()}", _text(self._received))

@@ -146,9 +146,7 @@ class Core:
         if core.sp != stack:
             changed.append("sp")
         if changed:
-            raise TargetError(
-                f"rp2040-core: the function at 0x{address:08x} did not preserve {', '.join(changed)}"
-            )
+            raise TargetError(f"rp2040-core: the function at 0x{address:08x} did not preserve {', '.join(changed)}")
         value = registers[0] - (registers[0] >> 31 << 32)
         return CallResult(value, core.cycles - before, instructions, stack - self._deepest)
 

@@ -51,9 +51,7 @@ class UnixSession(Session):
             # Some builds of the port write the traceback to stdout, behind what the script printed.
             output, traceback = split_traceback(output)
             errors = (done.stderr.decode(errors="replace") + traceback).strip()
-            raise TargetError(
-                f"unix: {errors or f'the script ended with exit code {done.returncode}'}", output
-            )
+            raise TargetError(f"unix: {errors or f'the script ended with exit code {done.returncode}'}", output)
         return output
 
     def close(self) -> None:

@@ -101,9 +101,7 @@ class ViperModule:
     def call(self, name: str, *words: int, max_instructions: int = 20_000_000) -> CallResult:
         """Call a function; see Core.call for the words, the result and the errors."""
         if name not in self._loaded:
-            raise TargetError(
-                f"viper: no viper function {name!r}; there are: {', '.join(self._loaded) or 'none'}"
-            )
+            raise TargetError(f"viper: no viper function {name!r}; there are: {', '.join(self._loaded) or 'none'}")
         if len(words) > MAXIMUM_ARGUMENTS:
             raise TargetError(f"viper: {len(words)} arguments; at most {MAXIMUM_ARGUMENTS} are supported")
         code, function_object = self._loaded[name]
@@ -210,9 +208,7 @@ class _Reader:
         elif kind != BYTECODE:
             flags = self.number()
             if flags & (FLAG_RELOCATIONS | FLAG_ZEROED_DATA):
-                raise TargetError(
-                    "viper: the .mpy file is a native module; only compiled Python is supported"
-                )
+                raise TargetError("viper: the .mpy file is a native module; only compiled Python is supported")
             if kind == VIPER and flags & FLAG_READ_ONLY_DATA:
                 data = self.bytes(self.number())
             elif kind == ASSEMBLER:

@@ -1,0 +1,79 @@
+"""The doorway of an input, inferred from its training data: mean, scale, resolution and declared range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil, floor, frexp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnhw.network import Input
+
+Array = NDArray[np.float64]
+
+_FINEST_DECIMALS = 6
+_MOST_TICKS = 65535  # from low to high
+_LARGEST_TICK = 2**29
+_LEAST_SCALE = 1 / 8  # of the declared range
+_LEAST_MARGIN = 4  # steps
+_TOLERANCE = 1e-14  # relative; a few roundings of a float
+
+
+def infer(name: str, column: Array) -> Input:
+    """The Input called ``name`` for a column of raw values (n,), all finite and at most 1e30 in magnitude.
+
+    mean and scale    mean, and the larger of standard deviation and an eighth of the declared range: a column that is
+                      almost always the same would else be magnified until no format fits it and the others
+    step              the coarsest of 1, 0.1, ... 1e-6 that all values are multiples of; where none is, a power of two
+                      near 1/16384 of the span
+    low and high      minimum and maximum, widened by a quarter of the span on either side (by four steps at least) and
+                      outward to multiples of step; low does not pass 0 where no value is negative
+
+    The step is coarsened by the smallest odd factor that makes ``(high - low) / step`` at most 65535 and low and high
+    at most 2^29 steps. (Odd: multiples of the finer step then never fall half-way between two ticks, so that rounding
+    them stays robust in single precision.)
+    """
+    minimum, maximum = float(column.min()), float(column.max())
+    constant = minimum == maximum
+    grid = _grid(column)
+    while True:
+        low, high = _range(minimum, maximum, grid)
+        excess = max(Fraction(high - low, _MOST_TICKS), Fraction(max(-low, high), _LARGEST_TICK))
+        if excess <= 1:
+            break
+        factor = ceil(excess)
+        grid *= factor + 1 - factor % 2
+    return Input(
+        name,
+        mean=minimum if constant else float(column.mean()),
+        scale=max(float(column.std()), float((high - low) * grid) * _LEAST_SCALE),
+        step=float(grid),
+        low=float(low * grid),
+        high=float(high * grid),
+    )
+
+
+def _grid(column: Array) -> Fraction:
+    for decimals in range(_FINEST_DECIMALS + 1):
+        # A decimal number is the float nearest to ticks / 10^decimals; sums such as 0.1 + 0.2 miss it by little.
+        ticks = np.rint(column * 10.0**decimals)
+        if np.allclose(ticks / 10.0**decimals, column, rtol=_TOLERANCE, atol=0.0):
+            return Fraction(1, 10**decimals)
+    span = float(np.ptp(column)) or abs(float(column[0]))
+    return Fraction(2) ** (frexp(span)[1] - 1 - 14)
+
+
+def _range(minimum: float, maximum: float, grid: Fraction) -> tuple[int, int]:
+    """low and high in ticks of ``grid``."""
+    first, last = _tick(minimum, grid, floor), _tick(maximum, grid, ceil)
+    margin = max(Fraction(last - first, 4), Fraction(_LEAST_MARGIN))
+    low, high = floor(first - margin), ceil(last + margin)
+    return max(low, 0) if minimum >= 0 else low, high
+
+
+def _tick(value: float, grid: Fraction, outward: Callable[[Fraction], int]) -> int:
+    exact = Fraction(value) / grid
+    nearest = round(exact)
+    return nearest if abs(exact - nearest) <= _TOLERANCE * abs(exact) else outward(exact)
