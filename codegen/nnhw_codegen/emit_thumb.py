@@ -1,8 +1,9 @@
 """Thumb emitter: one self-contained .py with ARMv6-M machine code, for boards whose MicroPython has ``asm_thumb``.
 
-The code is data: a trampoline of one instruction calls it, so that the board compiles next to nothing. One call leads from
-a buffer of ticks to the class index. It reads no absolute address, keeps its state in registers, on the stack and in a work
-buffer, and takes the same number of cycles for every input. Portable twin: emit_micropython; definition: reference.
+The code is data: a trampoline of one instruction calls it, so that the board compiles next to nothing. One call leads
+from a buffer of ticks to the class index. It reads no absolute address, keeps its state in registers, on the stack and
+in a work buffer, and takes the same number of cycles for every input. Portable twin: emit_micropython; definition:
+reference.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ Form = Literal["auto", "baked", "table"]
 class Blob:
     """Position-independent machine code, to be loaded at a multiple of four.
 
-    Both entries take r0 = ticks (at offset ``ticks``) or codes (at offset ``codes``), r1 = outputs, r2 = a work buffer of
-    ``work_words``, all int32 in word-aligned memory, and follow the procedure call standard; r0 comes back as the class
-    index. The buffer of codes and the work buffer must not overlap.
+    Both entries take r0 = ticks (at offset ``ticks``) or codes (at offset ``codes``), r1 = outputs, r2 = a work buffer
+    of ``work_words``, all int32 in word-aligned memory, and follow the procedure call standard; r0 comes back as the
+    class index (of a regression model as anything). The three buffers must not overlap.
     """
 
     code: bytes
@@ -85,7 +86,7 @@ def _layer(task: Task, form: Form) -> None:
     if thumb_stream.has_lanes(task.layer):
         thumb_stream.layer(task, loop=form == "table" or _rather_loop(task.layer))
     elif form == "table":
-        thumb_packed.layer(task, 8 if -128 <= weights.min() and weights.max() <= 127 else 16)
+        thumb_packed.layer(task, 8 if weights.min() >= -128 and weights.max() <= 127 else 16)
     elif np.abs(weights).max() <= thumb_baked.WEIGHT_LIMIT:
         thumb_baked.layer(task)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nnhw_codegen import emit_micropython
+from nnhw_codegen import emit_micropython, emit_thumb
 from nnhw_codegen.program import Program
 from nnhw_codegen.text import Origin
 
@@ -20,7 +20,10 @@ class Emitter:
     requires: str = ""
 
 
-EMITTERS: tuple[Emitter, ...] = (Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),)
+EMITTERS: tuple[Emitter, ...] = (
+    Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),
+    Emitter("thumb", "ARMv6-M machine code, for every Cortex-M", emit_thumb.emit, requires="asm_thumb"),
+)
 
 
 def names() -> tuple[str, ...]:

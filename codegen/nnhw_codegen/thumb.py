@@ -1,4 +1,4 @@
-"""ARMv6-M instructions: unified assembly text -> halfword, every operand checked. Only the forms that emitted code uses."""
+"""ARMv6-M instructions: unified assembly text -> halfword, every operand checked; only forms that emitted code uses."""
 
 from __future__ import annotations
 
@@ -93,7 +93,6 @@ _FORMS: dict[str, tuple[tuple[int, tuple[Field, ...]], ...]] = {
     "push {}": ((0xB400, (_list(14),)),),
     "pop {}": ((0xBC00, (_list(15),)),),
     "bx r": ((0x4700, (_any_source,)),),
-    "nop": ((0x46C0, ()),),
 }
 
 SHAPES = tuple(_FORMS)

@@ -1,7 +1,7 @@
 """A small ARMv6-M assembler on top of thumb.py: labels, literal pools, aligned data.
 
-A conditional branch reaches back over any distance. A literal (``ldr r1, =123456``) goes into a pool that is placed where its loads reach it, with a branch over it where the
-code runs on.
+A conditional branch reaches back over any distance. A literal (``ldr r1, =123456``) goes into a pool that is placed
+where its loads reach it, with a branch over it where the code runs on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LITERAL_REACH = 1020
 
 @dataclass(frozen=True)
 class _Item:
-    """An instruction (``text``, with or without a label on it), a label (``name``), or ``data`` that no code runs into."""
+    """An instruction (``text``) or ``data`` that no code runs into, with a label (``name``) or without; or only a label."""
 
     text: str = ""
     name: str = ""
@@ -133,7 +133,7 @@ class _Layout:
 
     def _align(self) -> None:
         if len(self.code) % 4:
-            self._half(encode("nop"))
+            self._half(encode("mov r8, r8"))
 
     def _make_room(self) -> None:
         """Place the pool while its last word is still in reach of its first load."""

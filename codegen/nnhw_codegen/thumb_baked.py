@@ -3,8 +3,8 @@
 Portable twin: emit_micropython, form "baked". Constant time: nothing depends on the values of the inputs.
 
     r0  inputs, then outputs     r4 to r7            sums of the first four neurons, then finished z
-    r1  x                        r12, lr, r8 to r11  sums of the others: only added to, so negative products come from -x
-    r2  -x
+    r1  x                        r12, lr, r8 to r11  sums of the others: nothing can be subtracted from them,
+    r2  -x                                           so their negative products are made from -x
     r3  product
 """
 
@@ -115,8 +115,12 @@ class _Products:
                 if step:
                     self._code(step)
                     return candidate
+
         # One that no other leads to, so that what it leads to follows in one cycle.
-        chosen = min(wanted, key=lambda u: (sum(bool(_step(v, u)) for v in wanted), -sum(bool(_step(u, v)) for v in wanted)))
+        def order(u: int) -> tuple[int, int]:
+            return sum(bool(_step(v, u)) for v in wanted), -sum(bool(_step(u, v)) for v in wanted)
+
+        chosen = min(wanted, key=order)
         size = abs(chosen)
         factor = self._signed(chosen)
         if size & (size - 1) == 0:

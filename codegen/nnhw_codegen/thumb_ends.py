@@ -1,4 +1,4 @@
-"""Thumb: the doorway before the layers and the decision behind them (portable twins: emit_micropython, micropython_api).
+"""Thumb: doorway before the layers, decision behind them (portable twins: emit_micropython, micropython_api).
 
 Both take the same time for every input.
 """
@@ -44,7 +44,8 @@ def _offset(entry: QInput) -> int:
 def _three(code: Assembler, inputs: tuple[QInput, ...], shared: bool) -> None:
     """Up to three inputs: r4 ticks, r0 codes, r1 r3 r5 values, r6 gain, r7 offset.
 
-    r2 points to gains and offsets, and r6 is scratch before it takes a gain; shared by all, they stay, and r2 is scratch.
+    r2 points to gains and offsets, and r6 is scratch before it takes a gain. Where all inputs share them, they stay,
+    and r2 is scratch.
     """
     scratch = "r2" if shared else "r6"
     values = ("r1", "r3", "r5")[: len(inputs)]

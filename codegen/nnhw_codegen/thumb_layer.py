@@ -20,8 +20,8 @@ FRAME_WORDS = 5
 class Task:
     """One layer for a kernel: read activations (int32 words) at frame word ``source``, leave outputs at ``target``.
 
-    ``code`` takes the instructions and ``data`` what lies behind them all; ``labels`` are the tables' labels, ``name`` is
-    unique to the layer.
+    ``code`` takes the instructions and ``data`` what lies behind them all; ``labels`` are the tables' labels, ``name``
+    is unique to the layer.
     """
 
     code: Assembler
@@ -90,8 +90,7 @@ class Task:
 def balanced(count: int, most: int) -> list[range]:
     """0..count-1 as the fewest ranges of at most ``most``, their sizes as equal as can be."""
     parts = -(-count // most)
-    bounds = [count * n // parts for n in range(parts + 1)]
-    return [range(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [range(count * n // parts, count * (n + 1) // parts) for n in range(parts)]
 
 
 def register_list(first: int, count: int) -> str:

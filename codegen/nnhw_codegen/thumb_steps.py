@@ -119,6 +119,9 @@ class Steps:
 
     def _select(self, op: str, target: str, a: str, b: str | int) -> None:
         """min or max: d = a - b, then b + (d where it is negative, or where it is not)."""
+        if a == b:
+            self._move(target, a)
+            return
         keep = "ands" if op == "min" else "bics"
         if isinstance(b, int):
             self._add(target, a, -b)
