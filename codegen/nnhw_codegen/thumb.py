@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 
 class AssemblyError(ValueError):
@@ -117,6 +118,7 @@ def _register_set(text: str) -> int:
     return bits
 
 
+@lru_cache(maxsize=4096)
 def encode(text: str) -> int:
     """The halfword of one instruction without label or literal; raises AssemblyError naming the text."""
     values: list[int] = []

@@ -118,7 +118,7 @@ class _Layout:
                 self.labels[item.name] = len(self.code)
             if item.text:
                 self._instruction(item.text)
-            self.code += item.data
+            self.code += item.data + bytes(-len(item.data) % 4)
             self.falls_through = self.falls_through or not (item.text or item.data)
         self._flush()
         self._align()
