@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 
@@ -10,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from nnhw import activations
+from nnhw.targets import TargetError, arm_c, get
+from nnhw.targets.rp2040_core import Core
 from nnhw_codegen import precision, proof, tables
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.quantize import quantize
-
-from nnhw.targets import TargetError, arm_c, get
-from nnhw.targets.rp2040_core import Core
 
 HERE = pytest.mark.parametrize("target", ["c"], indirect=True)
 ON_CORE = pytest.mark.skipif(
@@ -30,7 +31,7 @@ NO_EXAMPLES_KEPT = settings(
 @st.composite
 def networks(draw, widest=70, most_weights=6000):
     sizes = draw(st.lists(st.integers(1, widest), min_size=2, max_size=5).filter(
-        lambda s: sum(a * b for a, b in zip(s, s[1:], strict=False)) <= most_weights))  # fmt: skip
+        lambda s: sum(a * b for a, b in itertools.pairwise(s)) <= most_weights))  # fmt: skip
     network = c.random_network(
         sizes,
         draw(st.sampled_from(activations.names())),
@@ -47,7 +48,9 @@ def jobs_of(models, count):
     jobs = []
     for seed, model in enumerate(models):
         weights = sum(layer.weights.size for layer in model.layers)
-        jobs += [(model, form, c.random_ticks(model, count, seed)) for form in c.FORMS if form == "loop" or weights < 800]
+        jobs += [
+            (model, form, c.random_ticks(model, count, seed)) for form in c.FORMS if form == "loop" or weights < 800
+        ]
     return jobs
 
 
@@ -138,7 +141,9 @@ def test_full_lanes_do_not_disturb_each_other(target):
 @pytest.mark.parametrize(("activation", "p"), [("relu", "w8a8"), ("softplus", "w16a16"), ("logsig", "acc16")])
 def test_a_prediction_takes_the_same_cycles_for_every_input(activation, p, form):
     model = quantize(c.random_network((4, 8, 3), activation, 3), precision.get(p))
-    entry = '#include "m.h"\nint32_t f(const int32_t *t);\nint32_t f(const int32_t *t) { return m_predict_ticks(t); }\n'
+    entry = (
+        '#include "m.h"\nint32_t f(const int32_t *t);\nint32_t f(const int32_t *t) { return m_predict_ticks(t); }\n'
+    )
     core = Core()
     core.load_program(arm_c.compile_c({"m.h": c.header(model, form=form).encode(), "main.c": entry.encode()}))
     buffer, cycles = core.data(bytes(16)), set()
@@ -155,7 +160,9 @@ BUDGETS = {(4, 8, 3): (400, 320), (4, 16, 16, 3): (2000, 1900), (64, 32, 10): (1
 @ON_CORE
 @pytest.mark.parametrize("sizes", BUDGETS, ids=str)
 def test_a_prediction_stays_within_its_cycle_budget(sizes):
-    entry = '#include "m.h"\nint32_t f(const int32_t *x);\nint32_t f(const int32_t *x) { return m_predict_codes(x); }\n'
+    entry = (
+        '#include "m.h"\nint32_t f(const int32_t *x);\nint32_t f(const int32_t *x) { return m_predict_codes(x); }\n'
+    )
     for p, budget in zip(("w8a8", "acc16"), BUDGETS[sizes], strict=True):
         model = quantize(c.random_network(sizes, "relu", 1), precision.get(p))
         core = Core()
@@ -190,7 +197,7 @@ int main(void) { for (int i = 0; i < M_CLASSES; i++) printf("%s|", m_class_names
 @HERE
 def test_another_format_is_refused_with_what_to_do(target):
     main = b'#define NNHW_EXPECT_FORMAT 99\n#include "m.h"\nint main(void) { return 0; }\n'
-    with pytest.raises(TargetError, match="m.h was made for format 1.*run nnhw export again"):
+    with pytest.raises(TargetError, match=r"m\.h was made for format 1.*run nnhw export again"):
         target.run({"m.h": c.header(awkward()).encode(), "main.c": main})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def network(sizes, activation, seed=0, sparse=0.0, extreme=False):
     """A random network; some rows are all zero where it is sparse."""
     rng = np.random.default_rng(seed)
     layers = []
-    for number, (fan_in, units) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for number, (fan_in, units) in enumerate(itertools.pairwise(sizes)):
         weights = rng.normal(0, 1.5 / np.sqrt(fan_in), (units, fan_in))
         if extreme:
             weights = np.sign(weights) * rng.choice([1e-3, 1.0, 2.0], weights.shape)
@@ -102,7 +103,7 @@ def tick_rows(model, count, seed=0):
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sizes=st.lists(st.integers(1, 70), min_size=2, max_size=5).filter(
-        lambda s: sum(a * b for a, b in zip(s, s[1:], strict=False)) < 1500
+        lambda s: sum(a * b for a, b in itertools.pairwise(s)) < 1500
     ),
     activation=st.sampled_from(activations.names()),
     name=st.sampled_from(precision.names()),
