@@ -112,7 +112,9 @@ def main() -> int:
                 missed.append(f"{name}: agreement {agreement:.3f} %, required {REQUIRED[name]} %")
             if net != "all" and abs(np.mean(lost)) > 0.3:
                 missed.append(f"{name}, {net}: accuracy differs by {np.mean(lost):+.2f} points, at most 0.3 required")
-    write("precision", f"Post-training quantization, {len(HIDDEN)} activations x {arguments.seeds} seeds per net", rows)
+    write(
+        "precision", f"Post-training quantization, {len(HIDDEN)} activations x {arguments.seeds} seeds per net", rows
+    )
     broken = [
         {
             "net": net,

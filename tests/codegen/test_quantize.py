@@ -20,17 +20,20 @@ def line(low=-100.0, high=100.0):
 def test_five_and_seven_survive():
     model = quantize(line(), W16)
     rows = spread_rows(line(), 200)
-    assert np.abs(reference.predict(model, rows)[:, 0] - rows @ [5, 7]).max() <= 0.05  # of +-1200: 4 parts in 100,000
+    assert (
+        np.abs(reference.predict(model, rows)[:, 0] - rows @ [5, 7]).max() == 0
+    )  # ticks of 2^-8 and small integers lose nothing
 
 
 @pytest.mark.parametrize(("low", "high", "step"), [(0, 65535, 1), (-3, 2, 0.001), (0, 16, 1), (100000, 100010, 0.5)])
-def test_the_middle_of_the_range_is_code_0_and_the_ends_are_the_limits(low, high, step):
+def test_the_middle_of_the_range_is_code_0_and_the_ends_are_near_the_limits(low, high, step):
     net = line()
     scale = (high - low) / 8
     net.inputs = (Input("a", low, scale, step, low, high), Input("b", low, scale, step, low, high))
     model = quantize(net, precision.get("w8a8"))
     codes = reference.codes(model, reference.ticks(model, np.array([[low, high], [(low + high) / 2, low]])))
-    assert codes[0].tolist() in ([-127, 127], [-127, 126])
+    assert -127 <= codes[0, 0] <= -63
+    assert 63 <= codes[0, 1] <= 127
     assert abs(codes[1, 0]) <= 1
     outside = reference.codes(model, reference.ticks(model, np.array([[low - 1e6, high + 1e6]])))
     assert (outside == codes[:1]).all()
