@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from nnhw.network import Input, Layer, Network
 from nnhw_codegen.fixed import PROOF_LIMIT, rounding
 from nnhw_codegen.qmodel import QInput
@@ -52,14 +50,13 @@ def integers(entry: Input, limit: int) -> QInput:
     """The doorway of one input whose mean and scale are the ones that ``units`` gives (SPEC 3.3, 3.4, 3.5)."""
     low, high = tick_range(entry)
     span = high - low
-    codes_per_tick = entry.step / entry.scale
-    first = (low * entry.step - entry.mean) / entry.scale
-    for shift in range(MAX_SHIFT, -1, -1):
-        gain = math.floor(math.ldexp(codes_per_tick, shift) + 0.5)
-        offset = math.floor(math.ldexp(first, shift) + 0.5) + int(rounding(shift))
-        # A gain rounded up may pass the limit by one at the end of a long range; the next coarser shift is tried then.
+    shift = MAX_SHIFT
+    while span * math.floor(math.ldexp(entry.step / entry.scale, shift) + 0.5) >= PROOF_LIMIT - (1 << shift):
+        shift -= 1
+    gain = math.floor(math.ldexp(entry.step / entry.scale, shift) + 0.5)
+    while True:
+        offset = int(rounding(shift)) - (span * gain + 1) // 2  # the middle of the range is code 0
         result = QInput(entry.name, entry.step, low, span, gain, offset, shift)
-        fits = max(span * gain, abs(offset), abs(span * gain + offset)) < PROOF_LIMIT
-        if fits and np.abs(result.code_range).max() <= limit:
+        if max(map(abs, result.code_range)) <= limit:
             return result
-    raise ValueError(f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} does not fit {limit} codes")
+        gain -= 1  # a gain rounded up may pass the limit by one at the ends of a long range
