@@ -101,7 +101,7 @@ def tick_rows(model, count, seed=0):
     return np.vstack([rows, ends, *(np.full((1, len(low)), end) for end in EXTREME_TICKS)])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sizes=st.lists(st.integers(1, 70), min_size=2, max_size=5).filter(
         lambda s: sum(a * b for a, b in itertools.pairwise(s)) < 1500
@@ -222,7 +222,7 @@ def run_layer(emit, layer, row):
     return np.frombuffer(core.read(target, 4 * layer.units), dtype="<i4").tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_two_lanes_are_exact_up_to_the_bounds(data):
     fan_in, units = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 13))
@@ -257,7 +257,7 @@ def grown(inner):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(expr=st.recursive(leaf_expressions(), grown, max_leaves=6), clips=st.tuples(st.booleans(), st.booleans()))
 def test_any_activation_steps_are_exact(expr, clips):
     assert set(MEANING) <= {"add", "sub", "mul", "shr", "min", "max"}
