@@ -203,3 +203,12 @@ def test_every_architecture_compiles(architecture, sizes, name, wanted, form):
 def test_large_nets_become_loops():
     model = quantize.quantize(classifier((70, 60, 10)), precision.get("w8a8"))
     assert b"while i:" in source(model, "auto")
+
+
+def test_predict_and_label_take_raw_values():
+    model = quantize.quantize(classifier((4, 8, 3)), precision.get("w8a16"))
+    rows = np.random.default_rng(3).integers(0, 101, (20, 4)) / 10
+    script = f"import m\nfor row in {rows.tolist()!r}:\n    print(m.predict(row), m.label(row))\n"
+    with get("unix").session({"m.py": source(model, "auto")}) as session:
+        found = session.run(script).split()
+    assert found == [str(k) for k in reference.predict(model, rows) for _ in range(2)]
