@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
+
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
-from nnhw_codegen import emit_c, program, reference
-from nnhw_codegen.text import Origin
-
 from nnhw.targets import arm_c
 from nnhw.targets.rp2040_core import Core
+from nnhw_codegen import emit_c, program, reference
+from nnhw_codegen.text import Origin
 
 WARNINGS = ("-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic")
 FORMS = ("unrolled", "loop")
@@ -50,7 +52,7 @@ def random_network(sizes, activation, seed=0, spread=1.5, zeros=0.0, classes=Tru
     """A network with weights of standard deviation spread/sqrt(fan-in), some of them and some whole rows zero."""
     rng = np.random.default_rng(seed)
     layers = []
-    for number, (fan_in, units) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for number, (fan_in, units) in enumerate(itertools.pairwise(sizes)):
         weights = rng.normal(0, spread / np.sqrt(fan_in), (units, fan_in))
         weights[rng.random(weights.shape) < zeros] = 0.0
         weights[rng.random(units) < zeros / 2] = 0.0
