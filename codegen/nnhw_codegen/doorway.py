@@ -20,19 +20,22 @@ def units(network: Network, limit: int) -> Network:
 
     The declared range of each input fills -limit..limit, and the first layer's weights and bias take up the difference.
     """
-    first = network.layers[0]
     inputs = []
-    weights, bias = first.weights.copy(), first.bias.copy()
-    for i, entry in enumerate(network.inputs):
+    for entry in network.inputs:
         low, high = tick_range(entry)
         middle, reach = (low + high) / 2 * entry.step, (high - low) / 2 * entry.step
-        unit = max(reach, LEAST_REACH * entry.scale) / limit
-        inputs.append(replace(entry, mean=middle, scale=unit))
-        bias += weights[:, i] * ((middle - entry.mean) / entry.scale)
-        weights[:, i] *= unit / entry.scale
-    return replace(
-        network, layers=[Layer(weights, bias, first.activation), *network.layers[1:]], inputs=tuple(inputs)
-    )
+        inputs.append(replace(entry, mean=middle, scale=max(reach, LEAST_REACH * entry.scale) / limit))
+    return standardized(network, tuple(inputs))
+
+
+def standardized(network: Network, inputs: tuple[Input, ...]) -> Network:
+    """The same network, its first layer made to take the means and scales of ``inputs``."""
+    first = network.layers[0]
+    weights, bias = first.weights.copy(), first.bias.copy()
+    for i, (old, new) in enumerate(zip(network.inputs, inputs, strict=True)):
+        bias += weights[:, i] * ((new.mean - old.mean) / old.scale)
+        weights[:, i] *= new.scale / old.scale
+    return replace(network, layers=[Layer(weights, bias, first.activation), *network.layers[1:]], inputs=inputs)
 
 
 def tick_range(entry: Input) -> tuple[int, int]:
