@@ -163,11 +163,11 @@ def _z_limit(activation: Activation, width: int) -> int:
     return code_limit(width, bool(activation.value(np.linspace(-reach, reach, 1025)).min() >= 0.0))
 
 
-def spread_rows(network: Network, count: int = 1000) -> NDArray[np.float64]:
-    """Rows (count, inputs) spread evenly over the declared range of every input, the same ones every time."""
-    low = np.array([i.low for i in network.inputs])
-    high = np.array([i.high for i in network.inputs])
-    return np.asarray(np.random.default_rng(0).uniform(low, high, size=(count, len(network.inputs))))
+def spread_rows(network: Network, count: int = 256) -> NDArray[np.float64]:
+    """Rows (count, inputs) spread evenly over the ticks of every input's declared range, the same ones every time."""
+    low, high = np.array([doorway.tick_range(entry) for entry in network.inputs]).T
+    ticks = np.random.default_rng(0).integers(low, high + 1, size=(count, len(low)))
+    return np.asarray(ticks * np.array([entry.step for entry in network.inputs]))
 
 
 def _integer_activation(layer: Layer, last: bool, classifies: bool) -> Activation | None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from nnhw_codegen.fixed import IntArray
 from numpy.typing import NDArray
 
 from nnhw.targets import Session, TargetError, get_script_target
+from nnhw_codegen.fixed import IntArray
 
 Entry = Literal["values", "ticks", "codes"]
 ENTRIES: tuple[Entry, ...] = ("values", "ticks", "codes")
@@ -84,7 +84,7 @@ def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 where a model tells values."""
+    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 for a model of values."""
 
     logits: IntArray
     answers: IntArray
