@@ -38,6 +38,8 @@ def evaluate(model: Path, data: str | None, target: str | None, as_json: bool) -
         click.echo(f"{name}: {len(parts[name].rows)} rows")
         for line in _table(scores):
             click.echo("  " + line)
+        for warning in (line for score in scores for line in evaluation.warnings(score)):
+            click.echo(f"  warning   {warning}")
     if network.classes:
         for line in _confusions(results[next(reversed(results))], network.classes):
             click.echo(line)
@@ -79,14 +81,27 @@ def renumbered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
 
 def _table(scores: list[evaluation.Score]) -> list[str]:
     if scores[0].accuracy is None:
-        lines = [f"{'precision':<10}{'error (rms)':>12}{'off float by':>14}{'.nnb bytes':>12}"]
+        lines = [f"{'precision':<10}{'error (rms)':>12}{'off float by':>14}{'saturating':>12}{'.nnb bytes':>12}"]
         for s in scores:
-            lines.append(f"{s.precision:<10}{s.error:>12.5g}{s.deviation:>14.3g}{_size(s):>12}")
+            lines.append(
+                f"{s.precision:<10}{s.error:>12.5g}{s.deviation:>14.3g}{_saturating(s):>12}{_size(s):>12}"
+            )
         return lines
-    lines = [f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'.nnb bytes':>12}"]
+    lines = [
+        f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
+    ]
     for s in scores:
-        lines.append(f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}{_size(s):>12}")
+        off = "" if s.logit_error is None else f"{s.logit_error:.3g}"
+        lines.append(
+            f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}"
+            f"{off:>15}{_saturating(s):>12}{_size(s):>12}"
+        )
     return lines
+
+
+def _saturating(score: evaluation.Score) -> str:
+    """The share in the layer where it is largest."""
+    return _percent(max(score.saturating)) if score.saturating else ""
 
 
 def _percent(share: float | None) -> str:
@@ -108,6 +123,7 @@ def _confusions(scores: list[evaluation.Score], classes: tuple[str, ...]) -> lis
 
 def _plain(score: evaluation.Score) -> dict[str, Any]:
     values = {key: value for key, value in vars(score).items() if value is not None}
+    values["warnings"] = evaluation.warnings(score)
     return values | ({"confusion": score.confusion.tolist()} if score.confusion is not None else {})
 
 

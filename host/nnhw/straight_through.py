@@ -22,7 +22,8 @@ from nnhw.network import Layer, Network
 
 Array = NDArray[np.float64]
 
-NEAR=0.45
+_NEAR = 0.45
+
 _HALVINGS = 12
 """Bisection steps for how much to shrink a neuron: to 1/4096 of its largest weight."""
 
@@ -97,12 +98,10 @@ class _GridLayer:
         self._weight_frac = self._shift + layer.z_frac - layer.input_frac
         self._one = float(max(reach, 1))
         self._values, self._gradient = values, gradient
-        values[:, :-1] = layer.weights
         values[:, -1] = (layer.bias - rounding(layer.shift)) / self._one
-        # Each value starts as near to the network's own as rounds to the model's code: few steps change what was close.
-        exact = np.hstack([source.weights, np.ldexp(source.bias, layer.input_frac)[:, None] / self._one])
-        exact = np.ldexp(exact, (layer.shift + layer.z_frac - layer.input_frac)[:, None])
-        if NEAR: np.clip(exact, values - NEAR, values + NEAR, out=values)
+        # Each weight starts as near to the network's own as still rounds to the model's code: what was close flips first.
+        exact = np.ldexp(source.weights, (layer.shift + layer.z_frac - layer.input_frac)[:, None])
+        np.clip(exact, layer.weights - _NEAR, layer.weights + _NEAR, out=values[:, :-1])
         values *= np.ldexp(1.0, finer)[:, None]
         outputs = np.arange(-layer.limit, layer.limit + 1)
         if layer.activation is not None:
