@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log2
 from typing import Any
@@ -47,24 +47,30 @@ class Choice:
     met: bool
 
 
+def plain(network: Network, entry: Precision) -> QuantizeReport:
+    """Quantize after training, on the network's own calibration rows."""
+    return quantize_report(network, entry, network.calibration)
+
+
 def choose(
     network: Network,
     rows: FloatArray | None = None,
     targets: NDArray[Any] | None = None,
     least_agreement: float = LEAST_AGREEMENT,
-    quantizer: Callable[[Network, Precision, FloatArray | None], QuantizeReport] = quantize_report,
+    precisions: Sequence[Precision] = precision.PRECISIONS,
+    quantizer: Callable[[Network, Precision], QuantizeReport] = plain,
 ) -> Choice:
-    """Try precisions from the cheapest on and stop at the first that agrees on a share of at least ``least_agreement``.
+    """Try ``precisions``, dearest first, from the last on; the first that agrees on a share of ``least_agreement`` wins.
 
-    Where none does, the one that agrees best is chosen. ``rows`` (n, inputs) are raw; without them the network's own
-    calibration rows are taken, or rows spread over the declared ranges. ``targets`` (n,) are class indices. Raises
-    ValueError where the network cannot be quantized.
+    Where none does, the one that agrees best is chosen. ``rows`` (n, inputs), raw, are those to agree on; without them
+    the network's own calibration rows, or rows spread over the declared ranges. ``targets`` (n,) are class indices, for
+    the accuracy. Raises ValueError where the network cannot be quantized.
     """
     if rows is None:
         rows = spread_rows(network) if network.calibration is None else network.calibration
     tried: list[Candidate] = []
-    for entry in reversed(precision.PRECISIONS):
-        tried.append(candidate(network, entry, quantizer(network, entry, network.calibration), rows, targets))
+    for entry in reversed(precisions):
+        tried.append(candidate(network, entry, quantizer(network, entry), rows, targets))
         if tried[-1].agreement >= least_agreement:
             return Choice(tuple(tried), tried[-1], True)
     return Choice(tuple(tried), max(tried, key=lambda c: c.agreement), False)
@@ -100,21 +106,28 @@ def agreement(network: Network, wanted: NDArray[Any], found: NDArray[Any]) -> fl
     return 1.0 - float(np.mean((wanted - found) ** 2) / max(float(np.var(wanted)), 1e-30))
 
 
-def table(choice: Choice, least_agreement: float) -> list[str]:
-    """What was tried and why the choice fell as it did, line by line."""
+def table(choice: Choice, least_agreement: float | None = None) -> list[str]:
+    """What was tried, line by line, and, where a floor was asked for, why the choice fell as it did."""
     labeled = choice.candidates[0].accuracy is not None
-    head = f"{'precision':<10}{'like float':>12}{'accuracy' if labeled else '':>{10 if labeled else 0}}"
-    lines = [f"{head}{'bytes':>8}{'bound':>9}  bits given up, by layer"]
+    lines = [
+        f"{'precision':<10}{'like float':>12}{'accuracy' if labeled else '':>{10 * labeled}}"
+        f"{'bytes':>9}{'bound / limit':>15}  bits given up to the proof, per layer"
+    ]
     for c in choice.candidates:
         accuracy = "" if c.accuracy is None else f"{100 * c.accuracy:.1f} %"
-        bits = " ".join(f"{value:.1f}" for value in c.bits_given_up)
+        bits = ", ".join(f"{value:.1f}" for value in c.bits_given_up)
         lines.append(
-            f"{c.precision.name:<10}{100 * c.agreement:>10.2f} %{accuracy:>{10 if labeled else 0}}"
-            f"{c.size:>8,}{f'2^{c.bound:.1f}':>9}  {bits}"
+            f"{c.precision.name:<10}{100 * c.agreement:>10.2f} %{accuracy:>{10 * labeled}}"
+            f"{c.size:>9,}{f'2^{c.bound:.1f}':>15}  {bits}"
         )
-    name, floor = choice.chosen.precision.name, f"{100 * least_agreement:g} %"
-    if choice.met:
-        lines.append(f"{name} is the cheapest that agrees with the float network on at least {floor}")
-    else:
-        lines.append(f"none agrees with the float network on at least {floor}; {name} comes nearest")
+    if least_agreement is not None:
+        name, floor = choice.chosen.precision.name, f"{100 * least_agreement:g} %"
+        reason = "the cheapest that reaches" if choice.met else "the nearest, but none reaches"
+        lines.append(f"chosen    {name}: {reason} {floor} agreement with the float network")
     return lines
+
+
+def facts(candidate: Candidate) -> dict[str, Any]:
+    """A candidate in plain values, for JSON."""
+    values = {key: value for key, value in vars(candidate).items() if key not in ("precision", "report")}
+    return {"precision": candidate.precision.name, "widths": list(candidate.report.widths), **values}

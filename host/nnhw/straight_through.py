@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from nnhw.network import Layer, Network
 from nnhw_codegen import doorway, proof, reference
 from nnhw_codegen.expr import evaluate
 from nnhw_codegen.fixed import IntArray, rounding
 from nnhw_codegen.qmodel import QLayer
 from nnhw_codegen.quantize import QuantizeReport, code_limit
-from numpy.typing import NDArray
-
-from nnhw.network import Layer, Network
 
 Array = NDArray[np.float64]
 
@@ -75,7 +75,9 @@ class Grid:
         """Keep weights within their codes, and neurons within the accumulator limit, whatever their inputs are."""
         low, high = self.model.code_range
         for layer in self._layers:
-            low, high = layer.project(self.model.precision.weight_limit, self.model.precision.accumulator_limit, low, high)
+            low, high = layer.project(
+                self.model.precision.weight_limit, self.model.precision.accumulator_limit, low, high
+            )
 
     def network(self) -> Network:
         """The float network whose weights are the codes of this grid, exactly: quantizing it finds them again."""
@@ -151,14 +153,19 @@ class _GridLayer:
             breaks = np.zeros_like(fits)
             for _ in range(_HALVINGS):
                 middle = (fits + breaks) / 2
-                over = np.isin(np.arange(bad.size), proof.overflowing(limit, *self._bounds(_shrunk(values[bad], middle), low, high, bad)))
+                over = np.isin(
+                    np.arange(bad.size),
+                    proof.overflowing(limit, *self._bounds(_shrunk(values[bad], middle), low, high, bad)),
+                )
                 fits, breaks = np.where(over[:, None], fits, middle), np.where(over[:, None], middle, breaks)
             values[bad] = _shrunk(values[bad], fits)
             bounds = self._bounds(values, low, high)
         layer = self._formats
         return proof.output_range(layer.activation, layer.limit, self._shift, *bounds)
 
-    def _bounds(self, values: Array, low: IntArray, high: IntArray, neurons: Any = slice(None)) -> tuple[IntArray, IntArray]:
+    def _bounds(
+        self, values: Array, low: IntArray, high: IntArray, neurons: Any = slice(None)
+    ) -> tuple[IntArray, IntArray]:
         weights, bias = self._codes(values)
         offset = rounding(self._shift[neurons])
         return proof.accumulator_bounds(weights.astype(np.int64), bias.astype(np.int64) + offset, low, high)
