@@ -217,7 +217,10 @@ class Learner:
         """The last z (n, units, networks) for ``rows``, (n, inputs) shared or (n, inputs, networks)."""
         if rows.ndim == 2:
             rows = np.broadcast_to(rows[:, :, None], (*rows.shape, self.networks))
-        return np.array([self.forward(np.ascontiguousarray(x)) for x in rows])
+        result = np.empty((len(rows), *self.z[-1].shape), dtype=np.int32)
+        for z, x in zip(result, rows, strict=True):
+            z[...] = self.forward(x)
+        return result
 
     def decide(self, rows: Codes) -> NDArray[np.int64]:
         """Class indices (n, networks) for ``rows`` as in ``outputs`` (SPEC 6.1, 6.2)."""
