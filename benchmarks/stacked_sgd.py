@@ -26,8 +26,8 @@ class FloatLearner:
     ) -> None:
         """Start from ``weights[l]`` (networks, units, inputs) and ``biases[l]`` (networks, units)."""
         self.activations, self.rate, self.at_zero, self.mse = activations, rate, at_zero, mse
-        self.weights = [np.ascontiguousarray(np.moveaxis(w, 0, -1)) for w in weights]
-        self.biases = [np.ascontiguousarray(b.T) for b in biases]
+        self.weights = [np.moveaxis(w, 0, -1).copy() for w in weights]
+        self.biases = [b.T.copy() for b in biases]
 
     def forward(self, x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """x (inputs, networks) -> what each layer sees and its z, both (units, networks) per layer."""
