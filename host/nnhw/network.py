@@ -48,13 +48,18 @@ class Layer:
 
 @dataclass
 class Network:
-    """Layers, the doorway of every input, and the class names (empty: a regression network)."""
+    """Layers, the doorway of every input, and the class names (empty: a regression network).
+
+    ``calibration`` (n, inputs), in raw units, are rows that the network was trained on: the quantizer chooses its
+    formats by them.
+    """
 
     layers: list[Layer]
     inputs: tuple[Input, ...]
     classes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
+    calibration: FloatArray | None = None
 
     def standardize(self, rows: FloatArray) -> FloatArray:
         """Raw rows (n, inputs) -> the first layer's x, ``(rows - mean) / scale``."""
@@ -77,7 +82,10 @@ class Network:
 
     def predict(self, rows: FloatArray) -> NDArray[Any]:
         """Raw rows (n, inputs) -> class indices (n,), or the outputs (n, units) of a regression network."""
-        z = self.logits(rows)
+        return self.answers(self.logits(rows))
+
+    def answers(self, z: FloatArray) -> NDArray[Any]:
+        """Logits (n, units) -> class indices (n,), or the outputs (n, units) of a regression network."""
         if not self.classes:
             last = self.layers[-1].activation
             return z if last is None else last.value(z)
