@@ -21,8 +21,9 @@ ROWS_FILE = "rows.txt"
 # No function of its own: the stack of the micro:bit has no room for another call.
 _SCRIPT = """\
 import {name} as m
-y = [0] * {units}
-t = [0] * {inputs}
+from array import array
+y = array("i", [0] * {units})
+t = array("i", [0] * {inputs})
 f = open({rows!r})
 rest = ""
 while True:
@@ -32,21 +33,24 @@ while True:
     lines = (rest + block).split(";")
     rest = lines.pop()
     for v in lines:
-        v = [{kind}(s) for s in v.split(",")]
+        v = {row}
         {call}
-        print(y, {answer})
+        print(list(y), {answer})
 """
 
+_FLOATS = '[float(s) for s in v.split(",")]'
+_INTEGERS = 'array("i", [int(s) for s in v.split(",")])'
 _CALLS: Mapping[Entry, tuple[str, str, str]] = {
-    "values": ("float", "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
-    "ticks": ("int", "m.logits_from_ticks(v, y)", "m.decide(y)"),
-    "codes": ("int", "m.logits_from_codes(v, y)", "m.decide(y)"),
+    "values": (_FLOATS, "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
+    "ticks": (_INTEGERS, "m.logits_from_ticks(v, y)", "m.predict_ticks(v)"),
+    "codes": (_INTEGERS, "m.logits_from_codes(v, y)", "0"),
 }
 
 _ALLOCATION = """\
 import gc, micropython, {name} as m
-t = {ticks!r}
-y = [0] * {units}
+from array import array
+t = array("i", {ticks!r})
+y = array("i", [0] * {units})
 def run():
     m.logits_from_ticks(t, y)
     before = gc.mem_alloc()
@@ -80,7 +84,10 @@ def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 for a model of values."""
+    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 for a model of values.
+
+    From codes a module gives no answer: ``answers`` are 0.
+    """
 
     logits: IntArray
     answers: IntArray
@@ -97,17 +104,17 @@ class Exported:
 
     def run(self, target: str, entry: Entry, rows: NDArray[Any]) -> Results:
         """Run the module on ``rows`` (n, inputs): raw values, ticks or codes, as ``entry`` says. Raises TargetError."""
-        kind, call, answer = _CALLS[entry]
+        row, call, answer = _CALLS[entry]
         if not self.classifies:
             answer = "0"
-        elif target in _SHALLOW:
+        elif target in _SHALLOW and entry != "codes":
             answer = "m.decide(y)"
         script = _SCRIPT.format(
             name=self.name,
             units=self.sizes[-1],
             inputs=self.sizes[0],
             rows=ROWS_FILE,
-            kind=kind,
+            row=row,
             call=call,
             answer=answer,
         )

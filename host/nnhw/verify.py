@@ -98,14 +98,15 @@ def verify(
     for entry in entries:
         rows, code_rows = _rows(model, entry, count, seed)
         logits = reference.logits(model, code_rows)
-        answers = reference.decide(model, logits) if model.classes else np.zeros(len(rows), np.int64)
+        decides = bool(model.classes) and entry != "codes"
+        answers = reference.decide(model, logits) if decides else np.zeros(len(rows), np.int64)
         found = module.run(target, entry, rows)
         same = (found.logits == logits).all(axis=1) & (found.answers == answers)
         identical += int(same.sum())
         if not same.all():
             n = int(np.argmin(same))
-            expected = logits[n].tolist(), int(answers[n]) if model.classes else None
-            was = found.logits[n].tolist(), int(found.answers[n]) if model.classes else None
+            expected = logits[n].tolist(), int(answers[n]) if decides else None
+            was = found.logits[n].tolist(), int(found.answers[n]) if decides else None
             difference = Difference(entry, n, rows[n].tolist(), expected, was)
             return Outcome(target, count, len(rows), (entry,), identical, difference)
     return Outcome(target, count, len(rows), tuple(entries), identical, None)
