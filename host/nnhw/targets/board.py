@@ -41,7 +41,9 @@ class BoardSession(Session):
         try:
             firmware = self._link.firmware()
             if not firmware.files:
-                raise TargetError(f"{self.name}: {firmware} has no rename, sha256 or base64, so files cannot be copied")
+                raise TargetError(
+                    f"{self.name}: {firmware} has no rename, sha256 or base64, so files cannot be copied"
+                )
             chosen, _ = board_files.loadable(files, firmware)
             self._link.execute(_CLEAR)
             folders = {str(PurePosixPath(name).parent) for name in chosen} - {"."}

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from . import mpy
 from .base import TargetError
-from .board_link import Firmware
+from .firmware import Firmware
 
 FORMS = ("auto", "mpy", "py")
 ARCHITECTURES = (
@@ -51,7 +51,9 @@ def mpy_format(firmware: Firmware) -> str:
     return "none" if firmware.mpy is None else f"{firmware.mpy & 0xFF}.{firmware.mpy >> 8 & 3}"
 
 
-def loadable(files: Mapping[str, bytes], firmware: Firmware, form: str = "auto") -> tuple[dict[str, bytes], list[str]]:
+def loadable(
+    files: Mapping[str, bytes], firmware: Firmware, form: str = "auto"
+) -> tuple[dict[str, bytes], list[str]]:
     """``files`` with every module as .mpy where the board can load that, and notes on those that stay source.
 
     ``form`` "mpy" raises TargetError instead of leaving one as source, "py" leaves all.
@@ -66,7 +68,9 @@ def loadable(files: Mapping[str, bytes], firmware: Firmware, form: str = "auto")
         if compiled is not None:
             chosen[name[:-3] + ".mpy"] = compiled
         elif form == "mpy":
-            raise TargetError(f"board: {name} cannot be loaded as .mpy: {reason}; use --form py, or update the firmware")
+            raise TargetError(
+                f"board: {name} cannot be loaded as .mpy: {reason}; use --form py, or update the firmware"
+            )
         else:
             chosen[name] = content
             notes.append(f"{name} as source: {reason}")
