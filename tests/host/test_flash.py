@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from conftest import usable_target
 from random_models import network
 
 from nnhw import cli, export
-from nnhw.targets import board_link, mpy
+from nnhw.targets import board_link, microbit, mpy
 from nnhw.targets.board_link import Link
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
@@ -245,3 +246,19 @@ def test_a_script_that_never_ends_is_interrupted_and_the_next_one_runs(boards) -
         with pytest.raises(board_link.TargetError, match=r"did not finish within 0\.5 s"):
             session.run("print(1)\nwhile True: pass", timeout=0.5)
         assert session.run("print(2)") == "2\n"
+
+
+def test_the_micropython_of_a_microbit_is_too_old_and_told_so(tmp_path: Path) -> None:
+    usable_target("microbit")
+    image = tmp_path / "flash.bin"
+    image.write_bytes(microbit.read_flash_image(microbit.FIRMWARE))
+    command = [microbit.EMULATOR, "-M", "microbit", "-nodefaults", "-nographic", "-monitor", "none"]
+    command += ["-device", f"loader,file={image},addr=0", "-chardev", "pty,id=line", "-serial", "chardev:line"]
+    emulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        port = emulator.stdout.readline().split()[4]
+        text = nnhw("flash", build(tmp_path), "--port", port, code=1)
+    finally:
+        emulator.kill()
+        emulator.communicate()
+    assert "MicroPython 1.9.2 on microbit has no rename" in text
