@@ -160,6 +160,5 @@ def export_lines(network: Network, build: Build) -> list[str]:
         same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)
         lines.append(f"agreement {int(same.sum())}/{len(same)} training rows get the float network's class")
     lines += [f"note      {note}" for note in facts["notes"]]
-    if facts["modules"]:
-        lines.append(f"next      nnhw verify {build.directory} --on wasm")
+    lines.append(f"next      nnhw verify {build.directory}")
     return lines

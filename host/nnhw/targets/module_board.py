@@ -37,7 +37,9 @@ class ModuleBoard:
     def placed(self) -> tuple[int, int]:
         """Bytes of the buffers that the core has seen: those only read, and the arrays."""
         sizes = [(isinstance(buffer, array), len(bytes(buffer))) for buffer, _ in self._placed.values()]
-        return sum(size for is_array, size in sizes if not is_array), sum(size for is_array, size in sizes if is_array)
+        return sum(size for is_array, size in sizes if not is_array), sum(
+            size for is_array, size in sizes if is_array
+        )
 
     @contextmanager
     def _stand_ins(self) -> Iterator[None]:

@@ -105,7 +105,9 @@ class ViperModule:
     def call(self, name: str, *words: int, max_instructions: int = 20_000_000) -> CallResult:
         """Call a function; see Core.call for the words, the result and the errors."""
         if name not in self._loaded:
-            raise TargetError(f"viper: no machine code function {name!r}; there are: {', '.join(self._loaded) or 'none'}")
+            raise TargetError(
+                f"viper: no machine code function {name!r}; there are: {', '.join(self._loaded) or 'none'}"
+            )
         if len(words) > MAXIMUM_ARGUMENTS:
             raise TargetError(f"viper: {len(words)} arguments; at most {MAXIMUM_ARGUMENTS} are supported")
         code, function_object = self._loaded[name]
