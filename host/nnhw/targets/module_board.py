@@ -34,12 +34,11 @@ class ModuleBoard:
         with self._stand_ins():
             exec(compile(source, name, "exec"), self.module.__dict__)
 
-    def placed(self) -> tuple[int, int]:
-        """Bytes of the buffers that the core has seen: those only read, and the arrays."""
-        sizes = [(isinstance(buffer, array), len(bytes(buffer))) for buffer, _ in self._placed.values()]
-        return sum(size for is_array, size in sizes if not is_array), sum(
-            size for is_array, size in sizes if is_array
-        )
+    @property
+    def read_only_bytes(self) -> int:
+        """Bytes of the compiled functions, and of the code, weights and tables that the module holds beside them."""
+        buffers = [buffer for buffer, _ in self._placed.values()]
+        return self.code_bytes + sum(len(buffer) for buffer in buffers if not isinstance(buffer, array))
 
     @contextmanager
     def _stand_ins(self) -> Iterator[None]:
