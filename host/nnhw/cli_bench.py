@@ -106,7 +106,7 @@ def _models(path: Path, precision_name: str) -> list[QModel]:
     network = model_file.load(path)
     names = precision.names() if precision_name == "all" else (precision_name,)
     with user_input(str(path)):
-        return [quantize(network, precision.get(name)) for name in names]
+        return [quantize(network, precision.get(name), network.calibration) for name in names]
 
 
 def table(costs: list[benchmark.Cost], title: str, clock: int) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from nnhw import datasets, model_file
+from nnhw import boards, datasets, model_file
 from nnhw import evaluate as evaluation
 from nnhw import export as exporting
 from nnhw.build_folder import Build
@@ -127,10 +127,12 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     type=click.Choice(["auto", *emitters.names()]),
     default="auto",
     show_default=True,
-    help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS) + ". auto is portable.",
+    help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS)
+    + ". auto is the fastest that --board runs and has room for; portable without a board.",
 )
+@click.option("--board", type=click.Choice(boards.names()), help="Board to pick code and to compile for.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def export(model: Path, out: Path | None, precision_name: str, code: str, as_json: bool) -> None:
+def export(model: Path, out: Path | None, precision_name: str, code: str, board: str | None, as_json: bool) -> None:
     """Quantize MODEL (a model.json), prove its bounds and write the folder to copy to a board."""
     network = model_file.load(model)
     with user_input(str(model)):
@@ -138,7 +140,8 @@ def export(model: Path, out: Path | None, precision_name: str, code: str, as_jso
             network,
             out or exporting.default_directory(model.name),
             precision_name,
-            exporting.CODE if code == "auto" else code,
+            code,
+            board=board,
             source=model.name,
         )
     if as_json:
@@ -152,8 +155,9 @@ def export_lines(network: Network, build: Build) -> list[str]:
     """What the user should know about a fresh build."""
     facts = build.manifest
     files = ", ".join(f"{name} {build.size(name):,}" for name in facts["files"] if name.startswith(f"{build.name}."))
+    code = facts["code"] + (f" for {facts['board']}" if facts["board"] else "")
     lines = [
-        f"wrote     {build.directory}: {facts['precision']}, {facts['code']}; bytes: {files}",
+        f"wrote     {build.directory}: {facts['precision']}, {code}; bytes: {files}",
         "proof     no integer reaches 2^30, for any input",
     ]
     if network.calibration is not None and network.classes:
