@@ -47,7 +47,7 @@ class Columns:
 
 
 def columns(layer: Dense, live: NDArray[np.bool_] | None = None) -> Columns:
-    """The accumulators of ``layer``: two lanes each where its bounds allow it; units that are not ``live`` weigh nothing."""
+    """The accumulators of ``layer``, two lanes each where its bounds allow it; units not in ``live`` weigh nothing."""
     weights = layer.weights if live is None else layer.weights * live[:, None]
     if layer.units < 2 or max(int(layer.high.max()), -int(layer.low.min())) >= LANE_LIMIT:
         return Columns(weights, layer.bias, 1)

@@ -21,21 +21,25 @@ def units(network: Network, limit: int) -> Network:
     The declared range of each input fills -limit..limit as far as whole codes per tick allow, and the first layer's
     weights and bias take up the difference.
     """
-    first = network.layers[0]
     inputs = []
-    weights, bias = first.weights.copy(), first.bias.copy()
-    for i, entry in enumerate(network.inputs):
+    for entry in network.inputs:
         low, high = tick_range(entry)
         middle = (low + high) // 2
         reach = max(high - middle, LEAST_REACH * entry.scale / entry.step)
         # Where there are codes enough, each tick gets the same whole number of them: nothing is rounded then.
         codes_per_tick = limit / reach if reach > limit else limit // reach
         inputs.append(replace(entry, mean=middle * entry.step, scale=entry.step / codes_per_tick))
-        bias += weights[:, i] * ((middle * entry.step - entry.mean) / entry.scale)
-        weights[:, i] *= entry.step / codes_per_tick / entry.scale
-    return replace(
-        network, layers=[Layer(weights, bias, first.activation), *network.layers[1:]], inputs=tuple(inputs)
-    )
+    return standardized(network, tuple(inputs))
+
+
+def standardized(network: Network, inputs: tuple[Input, ...]) -> Network:
+    """The same network, its first layer made to take the means and scales of ``inputs``."""
+    first = network.layers[0]
+    weights, bias = first.weights.copy(), first.bias.copy()
+    for i, (old, new) in enumerate(zip(network.inputs, inputs, strict=True)):
+        bias += weights[:, i] * ((new.mean - old.mean) / old.scale)
+        weights[:, i] *= new.scale / old.scale
+    return replace(network, layers=[Layer(weights, bias, first.activation), *network.layers[1:]], inputs=inputs)
 
 
 def tick_range(entry: Input) -> tuple[int, int]:

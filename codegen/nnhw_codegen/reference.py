@@ -32,9 +32,14 @@ def codes(model: QModel, tick_rows: IntArray) -> IntArray:
     return np.asarray((u * gain + offset) >> shift)
 
 
+def preactivation(layer: QLayer, x: IntArray) -> IntArray:
+    """Codes (n, fan_in) -> z (n, units) of one layer, before saturation (SPEC 5.2)."""
+    return np.asarray((layer.bias + x @ layer.weights.T) >> layer.shift)
+
+
 def layer_output(layer: QLayer, x: IntArray) -> IntArray:
     """Codes (n, fan_in) -> outputs (n, units) of one layer (SPEC 5.2)."""
-    z = (layer.bias + x @ layer.weights.T) >> layer.shift
+    z = preactivation(layer, x)
     if layer.limit:
         z = saturate(z, layer.limit)
     return np.asarray(z if layer.activation is None else evaluate(layer.activation, z))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from nnhw import boards, datasets, model_file
+from nnhw import boards, build_folder, choose, datasets, model_file
 from nnhw import evaluate as evaluation
 from nnhw import export as exporting
 from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json, user_input
 from nnhw.datasets import Dataset
+from nnhw.fine_tune import fine_tune
 from nnhw.network import Network
+from nnhw.train import target_matrix
 from nnhw_codegen import emitters, precision, reference
+from nnhw_codegen.quantize import QuantizeReport
 
 _PATH = click.Path(path_type=Path)
 
@@ -38,6 +42,8 @@ def evaluate(model: Path, data: str | None, target: str | None, as_json: bool) -
         click.echo(f"{name}: {len(parts[name].rows)} rows")
         for line in _table(scores):
             click.echo("  " + line)
+        for warning in (line for score in scores for line in evaluation.warnings(score)):
+            click.echo(f"  warning   {warning}")
     if network.classes:
         for line in _confusions(results[next(reversed(results))], network.classes):
             click.echo(line)
@@ -79,14 +85,25 @@ def renumbered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
 
 def _table(scores: list[evaluation.Score]) -> list[str]:
     if scores[0].accuracy is None:
-        lines = [f"{'precision':<10}{'error (rms)':>12}{'off float by':>14}{'.nnb bytes':>12}"]
+        lines = [f"{'precision':<10}{'error (rms)':>12}{'off float by':>14}{'saturating':>12}{'.nnb bytes':>12}"]
         for s in scores:
-            lines.append(f"{s.precision:<10}{s.error:>12.5g}{s.deviation:>14.3g}{_size(s):>12}")
+            lines.append(f"{s.precision:<10}{s.error:>12.5g}{s.deviation:>14.3g}{_saturating(s):>12}{_size(s):>12}")
         return lines
-    lines = [f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'.nnb bytes':>12}"]
+    lines = [
+        f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
+    ]
     for s in scores:
-        lines.append(f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}{_size(s):>12}")
+        off = "" if s.logit_error is None else f"{s.logit_error:.3g}"
+        lines.append(
+            f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}"
+            f"{off:>15}{_saturating(s):>12}{_size(s):>12}"
+        )
     return lines
+
+
+def _saturating(score: evaluation.Score) -> str:
+    """The share in the layer where it is largest."""
+    return _percent(max(score.saturating)) if score.saturating else ""
 
 
 def _percent(share: float | None) -> str:
@@ -108,6 +125,7 @@ def _confusions(scores: list[evaluation.Score], classes: tuple[str, ...]) -> lis
 
 def _plain(score: evaluation.Score) -> dict[str, Any]:
     values = {key: value for key, value in vars(score).items() if value is not None}
+    values["warnings"] = evaluation.warnings(score)
     return values | ({"confusion": score.confusion.tolist()} if score.confusion is not None else {})
 
 
@@ -117,11 +135,22 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
 @click.option(
     "--precision",
     "precision_name",
-    type=click.Choice(precision.names()),
-    default=exporting.PRECISION,
-    show_default=True,
-    help="Widths of weights and activations.",
+    type=click.Choice([exporting.AUTO, *precision.names()]),
+    help="Widths of weights and activations: "
+    + "; ".join(f"{p.name}: {p.summary}" for p in precision.PRECISIONS)
+    + ". auto, the default unless MODEL was trained for one, is the cheapest that agrees with the float network.",
 )
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 100),
+    default=100 * choose.LEAST_AGREEMENT,
+    show_default=True,
+    help="What auto asks for: percent of calibration rows that get the float network's class.",
+)
+@click.option(
+    "--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or CSV file."
+)
+@click.option("--target", metavar="COLUMN", help="Column of that CSV file that holds the answers.")
 @click.option(
     "--code",
     type=click.Choice(["auto", *emitters.names()]),
@@ -132,23 +161,59 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
 )
 @click.option("--board", type=click.Choice(boards.names()), help="Board to pick code and to compile for.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def export(model: Path, out: Path | None, precision_name: str, code: str, board: str | None, as_json: bool) -> None:
+def export(
+    model: Path,
+    out: Path | None,
+    precision_name: str | None,
+    min_agreement: float,
+    data: str | None,
+    target: str | None,
+    code: str,
+    board: str | None,
+    as_json: bool,
+) -> None:
     """Quantize MODEL (a model.json), prove its bounds and write the folder to copy to a board."""
     network = model_file.load(model)
+    directory = out or exporting.default_directory(model.name)
+    build_folder.check_replaceable(directory)
+    precision_name = precision_name or str(network.training.get("precision", exporting.AUTO))
+    auto = precision_name == exporting.AUTO
+    rows, targets, quantizer, options = network.calibration, None, choose.plain, []
+    if data is not None:
+        dataset = load_matching(network, data, target)
+        rows, targets, options = dataset.rows, dataset.targets, ["--fine-tune", data]
+        options += [] if target is None else ["--target", target]
+        quantizer = partial(_fine_tuned, dataset)
     with user_input(str(model)):
-        build = exporting.export(
+        tried = choose.choose(
             network,
-            out or exporting.default_directory(model.name),
-            precision_name,
+            rows,
+            targets,
+            min_agreement / 100,
+            precision.PRECISIONS if auto else (precision.get(precision_name),),
+            quantizer,
+        )
+        build = exporting.write(
+            tried.chosen.report.model,
+            directory,
             code,
             board=board,
             source=model.name,
+            rows=network.calibration,
+            options=options,
         )
     if as_json:
-        print_json({"directory": str(build.directory), **build.manifest})
+        candidates = [choose.facts(candidate) for candidate in tried.candidates]
+        print_json({"directory": str(build.directory), **build.manifest, "tried": candidates})
         return
+    for line in choose.table(tried, min_agreement / 100 if auto else None):
+        click.echo(line)
     for line in export_lines(network, build):
         click.echo(line)
+
+
+def _fine_tuned(dataset: Dataset, network: Network, wanted: precision.Precision) -> QuantizeReport:
+    return fine_tune(network, wanted, dataset.rows, target_matrix(network, dataset)).report
 
 
 def export_lines(network: Network, build: Build) -> list[str]:

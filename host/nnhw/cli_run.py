@@ -49,14 +49,14 @@ def fitting(build: Build, names: tuple[str, ...], runtime: str = "module") -> tu
     for name in names:
         reason = driver.why_not(module.code, name)
         if reason is not None:
-            nnrun = "; --runtime nnrun runs the .nnb file there" if name in driver.SCRIPT_TARGETS else ""
+            nnrun = "" if driver.why_not("nnrun", name) else "; --runtime nnrun runs the .nnb file there"
             raise UserError(f"{build.directory} on {name}: {reason}{nnrun}")
     return module, names
 
 
 def usable_default(code: str) -> tuple[str, ...]:
     """The first target of a code that can run here, alone. Raises UserError where there is none."""
-    able = [targets.get(name) for name in driver.RUNS_ON[code]]
+    able = [targets.get(name) for name in driver.RUNS_ON[code] if name != "board"]
     for target in able:
         if target.why_unavailable() is None:
             return (target.name,)

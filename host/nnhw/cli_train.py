@@ -17,8 +17,10 @@ from nnhw import activations, datasets, losses, model_file, optimizers
 from nnhw import train as training
 from nnhw.cli import print_json, user_input
 from nnhw.datasets import Dataset
+from nnhw.fine_tune import fine_tune
 from nnhw.network import Network
 from nnhw.options import Options
+from nnhw_codegen import precision
 
 HELD_OUT = 0.2
 _DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(Options)}
@@ -84,6 +86,9 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
 )
 @click.option("--held-out", type=float, default=HELD_OUT, show_default=True, help="Share of rows kept for the test.")
 @click.option("--seed", type=int, default=_DEFAULT["seed"], show_default=True)
+@click.option(
+    "--precision", "precision_name", type=click.Choice(precision.names()), help="Fine-tune for this precision, too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def train(
     data: str,
@@ -96,6 +101,7 @@ def train(
     output: str | None,
     relu_at_zero: str,
     held_out: float,
+    precision_name: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -116,16 +122,30 @@ def train(
         )
     seconds = time.perf_counter() - start
     network.training |= {"data": data, "target": target, "task": task, "held_out": held_out}
+    tuned = None
+    if precision_name is not None:
+        targets = training.target_matrix(network, kept)
+        tuned = fine_tune(network, precision.get(precision_name), kept.rows, targets, seed=settings.seed)
+        network = tuned.network
+        network.training["precision"] = precision_name
     model_file.save(network, out)
     parts = {"train": quality(network, kept)} | ({"held_out": quality(network, held)} if held else {})
     if as_json:
-        print_json({"model": str(out), "epochs": len(history.epochs), "best_epoch": history.best, **parts})
+        result = {"model": str(out), "epochs": len(history.epochs), "best_epoch": history.best, **parts}
+        if tuned is not None:
+            result["fine_tune"] = {"precision": precision_name, **tuned.facts()}
+        print_json(result)
         return
     told = f"{len(dataset.classes)} classes" if dataset.classes else f"{len(dataset.outputs)} outputs"
     rows = f"{len(kept.rows)} rows to train" + (f", {len(held.rows)} held out" if held else "")
     click.echo(f"data      {data}: {rows}; {len(dataset.features)} inputs, {told}")
     click.echo(f"network   {describe(network)}")
     click.echo(f"training  {len(history.epochs)} epochs, {seconds:.1f} s; weights of epoch {history.best}")
+    if tuned is not None:
+        click.echo(
+            f"fine-tune {precision_name}: loss {tuned.loss_before:.5f} -> {tuned.loss:.5f}, like float "
+            f"{100 * tuned.agreement_before:.2f} % -> {100 * tuned.agreement:.2f} % on rows kept back and their mixtures"
+        )
     for name, value in parts.items():
         click.echo(f"{name.replace('_', ' '):<9} {quality_text(network, value)}")
     click.echo(f"wrote     {out}; next: nnhw export {out}")

@@ -23,8 +23,9 @@ ROWS_FILE = "rows.txt"
 # No function of its own: the stack of the micro:bit has no room for another call.
 _SCRIPT = """\
 {start}
-y = {outputs}
-t = {ticks}
+from array import array
+y = array("i", [0] * {units})
+t = array("i", [0] * {inputs})
 f = open({rows!r})
 rest = ""
 while True:
@@ -36,32 +37,23 @@ while True:
     for v in lines:
         v = {row}
         {call}
-        print({shown}, {answer})
+        print(list(y), {answer})
 """
 
-_CALLS: Mapping[str, Mapping[Entry, tuple[str, str]]] = {
-    "portable": {
-        "values": ("m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
-        "ticks": ("m.logits_from_ticks(v, y)", "m.decide(y)"),
-        "codes": ("m.logits_from_codes(v, y)", "m.decide(y)"),
-    },
-    "native": {
-        "values": ("m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
-        "ticks": ("m.logits_from_ticks(v, y)", "m.predict_ticks(v)"),
-        "codes": ("m.logits_from_codes(v, y)", "-1"),
-    },
-    "nnrun": {
-        "values": ("m.ticks(v, t); m.logits(t, y)", "m.predict(v)"),
-        "ticks": ("m.logits(v, y)", "m.predict_ticks(v)"),
-        "codes": ("m.logits_from_codes(v, y)", "-1"),
-    },
+_FLOATS = '[float(s) for s in v.split(",")]'
+_INTEGERS = 'array("i", [int(s) for s in v.split(",")])'
+_CALLS: Mapping[Entry, tuple[str, str, str]] = {
+    "values": (_FLOATS, "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
+    "ticks": (_INTEGERS, "m.logits_from_ticks(v, y)", "m.predict_ticks(v)"),
+    "codes": (_INTEGERS, "m.logits_from_codes(v, y)", "-1"),
 }
-"""How each kind of code is called from an entry: to the logits, and to the answer (-1: there is no way to it)."""
+"""From an entry: how a row is read, and the calls to the logits and to the answer (-1: there is no way to it)."""
 
 _ALLOCATION = """\
 import gc, micropython, {name} as m
-t = {ticks!r}
-y = [0] * {units}
+from array import array
+t = array("i", {ticks!r})
+y = array("i", [0] * {units})
 def run():
     m.logits_from_ticks(t, y)
     before = gc.mem_alloc()
@@ -74,12 +66,12 @@ micropython.heap_unlock()
 """
 
 
-SCRIPT_TARGETS = ("wasm", "unix", "microbit")
+SCRIPT_TARGETS = ("wasm", "unix", "microbit", "board")
 RUNS_ON: Mapping[str, tuple[str, ...]] = {
     "portable": SCRIPT_TARGETS,
     "compact": SCRIPT_TARGETS,
-    "viper": ("rp2040-core", "unix"),
-    "thumb": ("rp2040-core", "microbit"),
+    "viper": ("rp2040-core", "unix", "board"),
+    "thumb": ("rp2040-core", "microbit", "board"),
     "c": ("c", "rp2040-core"),
     "nnrun": SCRIPT_TARGETS,
 }
@@ -119,9 +111,10 @@ def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
 
 def why_not(code: str, target: str) -> str | None:
     """None where ``code`` runs on the target called ``target``, else a sentence that says where it does."""
-    if target in RUNS_ON[code]:
+    kind = target.partition(":")[0]
+    if kind in RUNS_ON[code]:
         return None
-    able = [other for other, targets in RUNS_ON.items() if target in targets and other != "nnrun"]
+    able = [other for other, targets in RUNS_ON.items() if kind in targets and other != "nnrun"]
     instead = f"{target} runs {' and '.join(', '.join(able).rsplit(', ', 1))} code" if able else f"{target} runs none"
     return f"{code} code runs on {' and '.join(RUNS_ON[code])}; {instead}"
 
@@ -180,27 +173,22 @@ class Exported:
         return found
 
     def _script(self, target: str, entry: Entry) -> str:
-        native = self.code in ("viper", "thumb")
-        style = "native" if native else "nnrun" if self.code == "nnrun" else "portable"
-        call, answer = _CALLS[style][entry]
+        row, call, answer = _CALLS[entry]
+        start = f"import {self.name} as m"
         if not self.classifies:
             answer = "0"
-        elif target in _SHALLOW and entry == "values":
-            answer = "m.predict_ticks(t)" if native else "m.decide(y)"
-        start = f"import {self.name} as m"
+        elif target in _SHALLOW and entry != "codes" and self.code != "nnrun":
+            answer = "m.decide(y)"
         if self.code == "nnrun":
+            call = call.replace("logits_from_ticks", "logits").replace("ticks_from_values", "ticks")
             start = (_START_NNRUN_FLAT if target in _SHALLOW else _START_NNRUN).format(model=f"{self.name}.nnb")
-        buffer = "array('i', {})" if native else "{}"
         return _SCRIPT.format(
-            start=f"from array import array\n{start}" if native else start,
-            outputs=buffer.format(f"[0] * {self.sizes[-1]}"),
-            ticks=buffer.format(f"[0] * {self.sizes[0]}"),
+            start=start,
+            units=self.sizes[-1],
+            inputs=self.sizes[0],
             rows=ROWS_FILE,
-            row=("{}" if entry == "values" else buffer).format(
-                f"[{'float' if entry == 'values' else 'int'}(s) for s in v.split(',')]"
-            ),
+            row=row,
             call=call,
-            shown="list(y)" if native else "y",
             answer=answer,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 from nnhw.datasets import Dataset
 from nnhw.network import Network
 from nnhw_codegen import nnb, precision, reference
+from nnhw_codegen.fixed import IntArray, saturate, to_real
+from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import quantize
 
 FLOAT = "float"
+
+MOST_SATURATING = 0.01
+"""A share of saturating activations above this deserves a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +28,8 @@ class Score:
     For classes: ``accuracy`` and ``agreement`` (with the float network) are shares, ``confusion`` (classes, classes)
     counts rows by true class, then by answer. For values: ``error`` is the root of the mean squared error and
     ``deviation`` the largest distance from the float network. ``size`` is bytes of the .nnb file, None for floats.
+    ``logit_error`` is the largest distance of a logit from the float one, and ``saturating`` the share of activations
+    that saturation falsifies, layer by layer; both None for floats.
     """
 
     precision: str
@@ -32,17 +39,53 @@ class Score:
     confusion: NDArray[np.int64] | None = None
     error: float | None = None
     deviation: float | None = None
+    logit_error: float | None = None
+    saturating: tuple[float, ...] | None = None
 
 
 def scores(network: Network, dataset: Dataset) -> list[Score]:
     """Floats first, then every precision. Raises ValueError where the network cannot be quantized."""
-    wanted = network.predict(dataset.rows)
+    logits = network.logits(dataset.rows)
+    wanted = network.answers(logits)
     result = [_score(FLOAT, None, dataset, wanted, wanted, network.classes)]
     for name in precision.names():
         model = quantize(network, precision.get(name), network.calibration)
-        found = reference.predict(model, dataset.rows)
-        result.append(_score(name, len(nnb.to_bytes(model)), dataset, wanted, found, network.classes))
+        codes = reference.codes(model, reference.ticks(model, dataset.rows))
+        outputs = reference.logits(model, codes)
+        score = _score(
+            name, len(nnb.to_bytes(model)), dataset, wanted, reference.decide(model, outputs), network.classes
+        )
+        if network.classes:
+            score = replace(score, logit_error=float(np.abs(to_real(outputs, model.output_frac) - logits).max()))
+        result.append(replace(score, saturating=saturating(network, model, codes)))
     return result
+
+
+def saturating(network: Network, model: QModel, codes: IntArray) -> tuple[float, ...]:
+    """The share of activations, layer by layer, that saturation of z moves by a unit of the output or more.
+
+    ``codes`` (n, inputs) enter the first layer. Where an activation is flat, saturation does no harm and does not count.
+    """
+    shares = []
+    for layer, source in zip(model.layers, network.layers, strict=True):
+        share = 0.0
+        if layer.limit and source.activation is not None:
+            z = reference.preactivation(layer, codes)
+            free, held = (source.activation.value(to_real(v, layer.z_frac)) for v in (z, saturate(z, layer.limit)))
+            share = float((np.abs(free - held) >= 2.0**-layer.output_frac).mean())
+        shares.append(share)
+        codes = reference.layer_output(layer, codes)
+    return tuple(shares)
+
+
+def warnings(score: Score) -> list[str]:
+    """A line for every layer where more than MOST_SATURATING of the activations saturate."""
+    return [
+        f"{score.precision}, layer {index}: {100 * share:.1f} % of the activations saturate; "
+        "train on rows that cover this data"
+        for index, share in enumerate(score.saturating or ())
+        if share > MOST_SATURATING
+    ]
 
 
 def _score(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from nnhw import __version__, boards, build_folder, vectors
 from nnhw.boards import Board
 from nnhw.build_folder import Build
+from nnhw.choose import choose
 from nnhw.network import Network
 from nnhw.targets import TargetError, mpy
 from nnhw_codegen import emitters, nnb, precision, program
@@ -25,7 +27,7 @@ from nnhw_codegen.qmodel import FORMAT, QModel
 from nnhw_codegen.quantize import quantize
 from nnhw_codegen.text import Origin, identifier
 
-PRECISION = "w8a16"
+AUTO = "auto"
 CODE = "portable"
 
 _FASTEST_FIRST = ("thumb", "viper", "portable", "compact")
@@ -58,36 +60,56 @@ def default_directory(source: str) -> Path:
 def export(
     network: Network,
     directory: Path,
-    precision_name: str = PRECISION,
+    precision_name: str = AUTO,
     code: str = CODE,
     *,
     board: str | None = None,
     source: str = "model.json",
     rows: NDArray[np.floating[Any]] | None = None,
 ) -> Build:
-    """Quantize ``network`` and write its build folder; see ``build_folder.write`` for what is replaced.
+    """Quantize ``network`` and write its build folder; see ``write``.
 
-    ``source`` is the name of the model file, which names the module. ``rows`` (n, inputs), in raw units, calibrate the
-    formats; without them the network's own calibration rows do. ``board`` names the one to compile for; ``code`` "auto"
-    is the fastest that it runs and has room for, without a board portable. Raises ValueError for an unknown precision,
-    code or board, code that the board does not run, or a network that cannot be quantized; BuildError where
-    ``directory`` may not be replaced.
+    ``precision_name`` "auto" is the cheapest that agrees with the float network (see ``choose``). ``rows`` (n, inputs),
+    in raw units, calibrate the formats; without them the network's own calibration rows do. Raises ValueError for an
+    unknown precision and a network that cannot be quantized, and what ``write`` raises.
+    """
+    build_folder.check_replaceable(directory)
+    if rows is not None:
+        network = replace(network, calibration=rows)
+    if precision_name == AUTO:
+        model = choose(network).chosen.report.model
+    else:
+        model = quantize(network, precision.get(precision_name), network.calibration)
+    return write(model, directory, code, board=board, source=source, rows=network.calibration)
+
+
+def write(
+    model: QModel,
+    directory: Path,
+    code: str = CODE,
+    *,
+    board: str | None = None,
+    source: str = "model.json",
+    rows: NDArray[np.floating[Any]] | None = None,
+    options: Sequence[str] = (),
+) -> Build:
+    """Write the build folder of a quantized model; see ``build_folder.write`` for what is replaced.
+
+    ``board`` names the one to compile for; ``code`` "auto" is the fastest that it runs and has room for, without a board
+    portable. ``source`` is the name of the model file, which names the module; ``rows`` (n, inputs), raw, become test
+    vectors; ``options`` are further words of the command that made the model. Raises ValueError for an unknown code or
+    board and code that the board does not run, BuildError where ``directory`` may not be replaced.
     """
     build_folder.check_replaceable(directory)
     place = None if board is None else boards.get(board)
-    candidates = _candidates(code, place)
-    if rows is None:
-        rows = network.calibration
-    model = quantize(network, precision.get(precision_name), rows)
     binary = nnb.to_bytes(model)
-    name = module_name(source)
-    command = f"nnhw export {shlex.quote(Path(source).name)} --precision {precision_name} --code {code}"
-    if board is not None:
-        command += f" --board {board}"
     model_hash = hashlib.sha256(binary).hexdigest()[:16]
-    origin = Origin(name, banner(Path(source).name, precision_name, model_hash, command), model_hash)
-    for candidate in candidates:
-        code = candidate.name
+    name = module_name(source)
+    options = [*options, *(() if board is None else ("--board", board))]
+    for candidate in _candidates(code, place):
+        words = [Path(source).name, "--precision", model.precision.name, "--code", candidate.name, *options]
+        command = f"nnhw export {shlex.join(words)}"
+        origin = Origin(name, banner(Path(source).name, model.precision.name, model_hash, command), model_hash)
         emitted = candidate.emit(program.build(model), origin)
         compiled, notes = _compile(emitted, candidate.requires, place)
         if place is None or sum(map(len, (compiled or emitted).values())) <= place.heap // 2:
@@ -108,8 +130,8 @@ def export(
         "source": Path(source).name,
         "command": command,
         "model": model_hash,
-        "precision": precision_name,
-        "code": code,
+        "precision": model.precision.name,
+        "code": candidate.name,
         "board": board,
         "modules": modules,
         "notes": notes,

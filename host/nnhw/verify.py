@@ -113,13 +113,12 @@ def verify(
         logits = reference.logits(model, code_rows)
         answers = reference.decide(model, logits) if model.classes else np.zeros(len(rows), np.int64)
         found = module.run(target, entry, rows)
-        right = (found.answers == answers) | (found.answers < 0)
-        same = (found.logits == logits).all(axis=1) & right
+        same = (found.logits == logits).all(axis=1) & ((found.answers == answers) | (found.answers < 0))
         identical += int(same.sum())
         if not same.all():
             n = int(np.argmin(same))
             expected = logits[n].tolist(), int(answers[n]) if model.classes else None
-            was = found.logits[n].tolist(), int(found.answers[n]) if model.classes else None
+            was = found.logits[n].tolist(), int(found.answers[n]) if found.answers[n] >= 0 and model.classes else None
             difference = Difference(entry, n, rows[n].tolist(), expected, was)
             return Outcome(target, count, len(rows), (entry,), identical, difference)
     return Outcome(target, count, len(rows), entries, identical, None)

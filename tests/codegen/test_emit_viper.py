@@ -125,11 +125,9 @@ def check_on_unix(model, count):
     files["rows.json"] = json.dumps([rows.tolist(), codes.tolist(), model.sizes[-1]]).encode()
     with get("unix").session(files) as session:
         found = [json.loads(line) for line in session.run(UNIX_SCRIPT).splitlines()]
-    wanted = [
-        [logits, logits, json.loads(json.dumps(answer))]
-        for logits, answer in zip(outputs.tolist(), answers(model, outputs), strict=True)
-    ]
-    assert found == 2 * wanted
+    assert [line[:2] for line in found] == 2 * [[logits, logits] for logits in outputs.tolist()]
+    # MicroPython's float printing may be off by a unit in the last place.
+    assert np.array([line[2] for line in found]) == pytest.approx(np.array(2 * answers(model, outputs)), rel=1e-14)
 
 
 @settings(max_examples=12, deadline=None)
