@@ -29,7 +29,7 @@ t = array("i", [0] * {inputs})
 f = open({rows!r})
 rest = ""
 while True:
-    block = f.read(256)
+    block = f.read({block})
     if not block:
         break
     lines = (rest + block).split(";")
@@ -187,6 +187,7 @@ class Exported:
             units=self.sizes[-1],
             inputs=self.sizes[0],
             rows=ROWS_FILE,
+            block=64 if target in _SHALLOW else 256,
             row=row,
             call=call,
             answer=answer,
