@@ -47,6 +47,10 @@ BOARDS: tuple[Board, ...] = (
 # fmt: on
 
 
+ARCHITECTURES = {"viper": ("armv6m", "armv7m", "armv7emsp", "xtensawin", "rv32imc", "x64"), "asm_thumb": ("armv6m",)}
+"""What to compile for where no board is named: every Cortex-M loads armv6m code, as long as it is nothing but Thumb."""
+
+
 def names() -> tuple[str, ...]:
     """The names of all boards."""
     return tuple(board.name for board in BOARDS)
