@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("nnhw.cli_run:run", "Run an exported model on a target."),
     "verify": ("nnhw.cli_run:verify", "Compare an exported model on targets with the reference."),
     "bench": ("nnhw.cli_bench:bench", "Cycles and bytes of an exported model as machine code."),
+    "fit": ("nnhw.cli_fit:fit", "Whether a model fits a board: flash, heap, time."),
     "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
     "targets": ("nnhw.cli_info:targets", "The places where exported code can run."),
     "doctor": ("nnhw.cli_info:doctor", "What is installed, and what is missing for what."),
