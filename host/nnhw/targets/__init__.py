@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 from .base import ScriptTarget, Session, Target, TargetError
 from .board import PREFIX, BoardTarget
 from .compiler import CompilerTarget
 from .microbit import MicrobitTarget
+from .pico import PREFIX as PICO_PREFIX
+from .pico import PicoTarget
 from .rp2040_core import Rp2040CoreTarget
 from .unix import UnixTarget
 from .wasm import WasmTarget
@@ -16,6 +19,7 @@ TARGETS: tuple[Target, ...] = (
     BoardTarget(),
     CompilerTarget(),
     MicrobitTarget(),
+    PicoTarget(),
     Rp2040CoreTarget(),
     UnixTarget(),
     WasmTarget(),
@@ -26,6 +30,8 @@ def get(name: str) -> Target:
     """The target called ``name``. Raises TargetError, with the nearest name if there is one."""
     if name.startswith(PREFIX):
         return BoardTarget(name.removeprefix(PREFIX))
+    if name.startswith(PICO_PREFIX):
+        return PicoTarget(Path(name.removeprefix(PICO_PREFIX)))
     targets = {target.name: target for target in TARGETS}
     if name in targets:
         return targets[name]
