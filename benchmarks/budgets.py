@@ -57,6 +57,8 @@ OURS = (
     ("viper", "auto", "", "w8a8"),
     ("thumb", "auto", "", "w8a8"),
     ("thumb", "auto", "", "acc16"),
+    ("thumb", "table", "", "w8a8"),
+    ("thumb", "table", "", "acc16"),
     ("c", "unrolled", "-O3", "w8a8"),
     ("c", "unrolled", "-O3", "acc16"),
     ("c", "unrolled", "-Os", "w8a8"),
@@ -66,9 +68,9 @@ OURS = (
 )
 
 BUDGETS: dict[tuple[str, str], dict[str, int]] = {
-    ("viper", "w8a8"): {"Iris 4-8-3": 900, "Iris 4-16-16-3": 4_000, "digits 64-32-10": 23_000},
-    ("thumb", "w8a8"): {"Iris 4-8-3": 420, "Iris 4-16-16-3": 1_600, "digits 64-32-10": 8_500},
-    ("thumb", "acc16"): {"Iris 4-8-3": 340, "Iris 4-16-16-3": 1_250, "digits 64-32-10": 5_300},
+    ("viper baked", "w8a8"): {"Iris 4-8-3": 900, "Iris 4-16-16-3": 4_000, "digits 64-32-10": 23_000},
+    ("thumb baked", "w8a8"): {"Iris 4-8-3": 420, "Iris 4-16-16-3": 1_600, "digits 64-32-10": 8_500},
+    ("thumb baked", "acc16"): {"Iris 4-8-3": 340, "Iris 4-16-16-3": 1_250, "digits 64-32-10": 5_300},
     ("c unrolled -O3", "w8a8"): {"Iris 4-8-3": 400, "Iris 4-16-16-3": 2_000, "digits 64-32-10": 12_800},
     ("c unrolled -O3", "acc16"): {"Iris 4-8-3": 320, "Iris 4-16-16-3": 1_900, "digits 64-32-10": 7_700},
 }
@@ -101,7 +103,7 @@ def rows_of(net: str, inputs: int) -> Iterator[dict[str, Any]]:
     models = {p.name: quantize(network, p, network.calibration) for p in precision.PRECISIONS}
     for code, form, level, precision_name in OURS:
         cost = bench.measure(models[precision_name], code, form, level, inputs)
-        budget = BUDGETS.get((cost.name if code == "c" else code, precision_name), {}).get(net)
+        budget = BUDGETS.get((cost.name, precision_name), {}).get(net)
         yield {
             "net": net,
             "code": cost.name,
