@@ -71,7 +71,7 @@ def _half_logsig(u: Array) -> Array:
 def _logsig(z: Array) -> Array:
     # 1/(1+e^-z) for z >= 0 and the equivalent e^z/(e^z+1) for z < 0: the exponent is never positive, so no overflow.
     e = np.exp(-np.abs(z))
-    return np.asarray(np.where(z >= 0, 1.0, e) / (1.0 + e))
+    return np.where(z >= 0, 1.0, e) / (1.0 + e)
 
 
 def _logsig_derivative(z: Array, at_zero: float) -> Array:

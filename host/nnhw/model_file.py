@@ -26,7 +26,7 @@ FORMAT = "nnhw-model"
 VERSION = 1
 SCHEMA = "urn:nnhw:model:1"
 
-MODEL_KEYS = ("$schema", "format", "version", "inputs", "classes", "outputs", "layers", "training")
+MODEL_KEYS = ("$schema", "format", "version", "inputs", "classes", "outputs", "layers", "training", "calibration")
 INPUT_KEYS = ("name", "mean", "scale", "step", "low", "high")
 LAYER_KEYS = ("units", "activation", "slope", "weights", "bias")
 PACKED_KEYS = ("encoding", "dtype", "shape", "data")
@@ -34,6 +34,7 @@ PACKED_KEYS = ("encoding", "dtype", "shape", "data")
 _LARGEST = 1e30
 _LARGEST_TICK = 2**29
 _MOST_UNITS = 65536
+_MOST_ROWS = 4096
 _LISTED_WEIGHTS = 10_000  # more than this are saved as base64
 _DTYPES = ("<f4", "<f8")
 
@@ -94,6 +95,8 @@ def dumps(network: Network) -> str:
     model["layers"] = [_layer_to_json(layer, listed) for layer in network.layers]
     if network.training:
         model["training"] = network.training
+    if network.calibration is not None:
+        model["calibration"] = np.asarray(network.calibration, np.float64).tolist()
     return _lines(model) + "\n"
 
 
@@ -170,7 +173,15 @@ def _network(model: Node) -> Network:
     if outputs and count != len(outputs):
         raise model["outputs"].fault(f"found {len(outputs)} names, but the last layer has {count} units")
     training = model["training"].finite_mapping() if "training" in model else {}
-    return Network(layers, inputs, classes, outputs, training)
+    calibration = _calibration(model["calibration"], len(inputs)) if "calibration" in model else None
+    return Network(layers, inputs, classes, outputs, training, calibration)
+
+
+def _calibration(node: Node, inputs: int) -> NDArray[np.float64]:
+    rows = node.items()
+    if not 1 <= len(rows) <= _MOST_ROWS:
+        raise node.fault(f"expected 1 to {_MOST_ROWS} rows, found {len(rows)}; remove the key if there are none")
+    return np.array([row.numbers(inputs, _LARGEST) for row in rows], dtype=np.float64)
 
 
 def _inputs(node: Node) -> tuple[Input, ...]:

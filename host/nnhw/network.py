@@ -48,13 +48,18 @@ class Layer:
 
 @dataclass
 class Network:
-    """Layers, the doorway of every input, and the class names (empty: a regression network)."""
+    """Layers, the doorway of every input, and the class names (empty: a regression network).
+
+    ``calibration`` (n, inputs), in raw units, are rows that the network was trained on: the quantizer chooses its
+    formats by them.
+    """
 
     layers: list[Layer]
     inputs: tuple[Input, ...]
     classes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
+    calibration: FloatArray | None = None
 
     def standardize(self, rows: FloatArray) -> FloatArray:
         """Raw rows (n, inputs) -> the first layer's x, ``(rows - mean) / scale``."""

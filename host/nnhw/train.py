@@ -25,6 +25,7 @@ __all__ = ["Epoch", "History", "Options", "TrainingError", "create", "fit", "tra
 Array = NDArray[np.float64]
 
 _HE = {"relu", "leaky_relu", "softplus"}
+_CALIBRATION_ROWS = 256
 _RELU_BIAS = 0.1  # keeps every unit alive on the first rows
 
 
@@ -134,7 +135,8 @@ def fit(
 ) -> History:
     """Train ``network`` in place on all rows of ``dataset`` (raw units), less those kept back for validation.
 
-    ``progress`` is called after every epoch. ``network.training`` receives the options and the outcome. Where the
+    ``progress`` is called after every epoch. ``network.training`` receives the options and the outcome,
+    ``network.calibration`` up to 256 of the rows. Where the
     last layer is identity, its targets are standardized meanwhile, and the scaling ends up in its weights.
     Raises TrainingError where network, data and loss do not fit together, or the loss stops being finite.
     """
@@ -159,6 +161,8 @@ def fit(
         "best_epoch": history.best,
         "best_loss": _watched(history.epochs[history.best - 1]),
     }
+    spread = np.linspace(0, len(dataset.rows) - 1, min(len(dataset.rows), _CALIBRATION_ROWS))
+    network.calibration = dataset.rows[spread.astype(np.int64)]
     return history
 
 

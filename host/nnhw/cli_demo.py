@@ -1,0 +1,66 @@
+"""nnhw demo: the whole way in one command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from nnhw import cli_run, cli_train, datasets, model_file
+from nnhw import export as exporting
+from nnhw import train as training
+from nnhw.cli import UserError
+from nnhw.cli_model import export_lines
+from nnhw.options import Options
+from nnhw.targets import get_script_target
+
+_EMULATORS = ("wasm", "unix")
+
+
+@click.command()
+@click.option("--seed", type=int, default=0, show_default=True)
+def demo(seed: int) -> None:
+    """Train Iris, export it, run all 150 rows in MicroPython and compare every integer with the PC."""
+    names = [name for name in _EMULATORS if get_script_target(name).why_unavailable() is None]
+    if not names:
+        raise UserError("\n".join(f"{name}: {get_script_target(name).why_unavailable()}" for name in _EMULATORS))
+    folder = _folder()
+    dataset = datasets.load("iris")
+    kept, held = datasets.split(dataset, cli_train.HELD_OUT, seed)
+    with cli_train.progress_bar(Options().epochs, True) as progress:
+        network, _ = training.train(kept, options=Options(seed=seed), progress=progress)
+    network.training |= {"data": "iris", "target": None, "task": "auto", "held_out": cli_train.HELD_OUT}
+    path = folder / "iris.json"
+    model_file.save(network, path)
+    held_out = cli_train.quality_text(network, cli_train.quality(network, held))
+    click.echo(f"train     {cli_train.describe(network)} on {len(kept.rows)} rows of iris; {len(held.rows)} held out: {held_out}")
+    build = exporting.export(network, folder / "iris", source="iris.json")
+    for line in export_lines(network, build)[:-1]:
+        click.echo(line)
+    failed = False
+    for name in names:
+        identical, logits = cli_run.compare(build, name, dataset)
+        failed |= identical < len(dataset.rows)
+        click.echo(f"{name:<9} {identical}/{len(dataset.rows)} rows: logits identical")
+    for line in cli_run.quality_lines(build, dataset, logits):
+        click.echo(line)
+    flash = build.size(f"{build.name}.mpy") if f"{build.name}.mpy" in build.manifest["files"] else None
+    compiled = f", {flash:,} bytes as .mpy" if flash else ""
+    click.echo(f"flash     {build.size(f'{build.name}.py'):,} bytes as .py{compiled}")
+    click.echo("next      " + f"nnhw verify {build.directory} --on {','.join(names)}")
+    click.echo(f"          mpremote cp {build.directory / build.name}.py :     (with a board on USB)")
+    if failed:
+        sys.exit(1)
+
+
+def _folder() -> Path:
+    """build/demo where it can be written, else a temporary directory."""
+    folder = Path("build") / "demo"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="nnhw-demo-"))
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="nnhw-demo-"))

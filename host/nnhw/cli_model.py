@@ -1,0 +1,167 @@
+"""nnhw eval and nnhw export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from nnhw_codegen import emitters, precision, reference
+
+from nnhw import datasets, model_file
+from nnhw import evaluate as evaluation
+from nnhw import export as exporting
+from nnhw.build_folder import Build
+from nnhw.cli import UserError, print_json, user_input
+from nnhw.datasets import Dataset
+from nnhw.network import Network
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("model", type=_PATH)
+@click.option("--data", help="Data set or CSV file; by default the one that the model was trained on.")
+@click.option("--target", metavar="COLUMN", help="Column of the CSV file that holds the answers.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def evaluate(model: Path, data: str | None, target: str | None, as_json: bool) -> None:
+    """Compare MODEL (a model.json) in floats and in each precision with the answers of a data set."""
+    network = model_file.load(model)
+    parts = _parts(network, model, data, target)
+    with user_input(str(model)):
+        results = {name: evaluation.scores(network, part) for name, part in parts.items()}
+    if as_json:
+        print_json({name: [_plain(score) for score in scores] for name, scores in results.items()})
+        return
+    for name, scores in results.items():
+        click.echo(f"{name}: {len(parts[name].rows)} rows")
+        for line in _table(scores):
+            click.echo("  " + line)
+    if network.classes:
+        for line in _confusions(results[next(reversed(results))], network.classes):
+            click.echo(line)
+
+
+def _parts(network: Network, model: Path, data: str | None, target: str | None) -> dict[str, Dataset]:
+    """The data sets to evaluate on: held-out rows first where the training record tells which these are."""
+    record = network.training
+    trained_on = record.get("data")
+    if data is None:
+        if not isinstance(trained_on, str):
+            raise UserError(f"{model}: does not say which data it was trained on; name them with --data")
+        data, target = trained_on, target or record.get("target")
+    dataset = load_matching(network, data, target)
+    if data == trained_on and record.get("held_out"):
+        held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))[1]
+        return {"held out": held, "all": dataset}
+    return {data: dataset}
+
+
+def load_matching(network: Network, data: str, target: str | None) -> Dataset:
+    """The data set, its classes numbered as the network's. Raises UserError where the two do not fit."""
+    dataset = datasets.load(data, target, "classification" if network.classes else "regression")
+    if len(dataset.features) != len(network.inputs):
+        raise UserError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(network.inputs)}")
+    return renumbered(dataset, network.classes)
+
+
+def renumbered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """``dataset`` with its targets as indices into ``classes``. Raises UserError for a class that is not there."""
+    if dataset.classes == classes:
+        return dataset
+    unknown = [name for name in dataset.classes if name not in classes]
+    if unknown:
+        raise UserError(f"{dataset.name}: holds the class {unknown[0]!r}; the model tells {', '.join(classes)}")
+    numbers = np.array([classes.index(name) for name in dataset.classes])
+    return Dataset(dataset.name, dataset.features, dataset.rows, numbers[dataset.targets], classes)
+
+
+def _table(scores: list[evaluation.Score]) -> list[str]:
+    if scores[0].accuracy is None:
+        lines = [f"{'precision':<10}{'error (rms)':>12}{'off float by':>14}{'.nnb bytes':>12}"]
+        for s in scores:
+            lines.append(f"{s.precision:<10}{s.error:>12.5g}{s.deviation:>14.3g}{_size(s):>12}")
+        return lines
+    lines = [f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'.nnb bytes':>12}"]
+    for s in scores:
+        lines.append(f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}{_size(s):>12}")
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _size(score: evaluation.Score) -> str:
+    return "" if score.size is None else f"{score.size:,}"
+
+
+def _confusions(scores: list[evaluation.Score], classes: tuple[str, ...]) -> list[str]:
+    """Each different matrix once, under the names of all precisions that have it."""
+    groups: dict[str, list[str]] = {}
+    for score in scores:
+        assert score.confusion is not None
+        groups.setdefault(evaluation.confusion_text(score.confusion, classes), []).append(score.precision)
+    return [line for text, names in groups.items() for line in (f"confusion: {', '.join(names)}", text)]
+
+
+def _plain(score: evaluation.Score) -> dict[str, Any]:
+    values = {key: value for key, value in vars(score).items() if value is not None}
+    return values | ({"confusion": score.confusion.tolist()} if score.confusion is not None else {})
+
+
+@click.command()
+@click.argument("model", type=_PATH)
+@click.option("-o", "--out", type=_PATH, help="Folder to write; by default build/<name of the model>.")
+@click.option(
+    "--precision",
+    "precision_name",
+    type=click.Choice(precision.names()),
+    default=exporting.PRECISION,
+    show_default=True,
+    help="Widths of weights and activations.",
+)
+@click.option(
+    "--code",
+    type=click.Choice(["auto", *emitters.names()]),
+    default="auto",
+    show_default=True,
+    help="What to generate; auto is portable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def export(model: Path, out: Path | None, precision_name: str, code: str, as_json: bool) -> None:
+    """Quantize MODEL (a model.json), prove its bounds and write the folder to copy to a board."""
+    network = model_file.load(model)
+    with user_input(str(model)):
+        build = exporting.export(
+            network,
+            out or exporting.default_directory(model.name),
+            precision_name,
+            exporting.CODE if code == "auto" else code,
+            source=model.name,
+        )
+    if as_json:
+        print_json({"directory": str(build.directory), **build.manifest})
+        return
+    for line in export_lines(network, build):
+        click.echo(line)
+
+
+def export_lines(network: Network, build: Build) -> list[str]:
+    """What the user should know about a fresh build."""
+    facts = build.manifest
+    files = ", ".join(
+        f"{name} {build.size(name):,}" for name in facts["files"] if name.startswith(f"{build.name}.")
+    )
+    lines = [
+        f"wrote     {build.directory}: {facts['precision']}, {facts['code']}; bytes: {files}",
+        "proof     no integer reaches 2^30, for any input",
+    ]
+    if network.calibration is not None and network.classes:
+        same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)
+        lines.append(f"agreement {int(same.sum())}/{len(same)} training rows get the float network's class")
+    lines += [f"note      {note}" for note in facts["notes"]]
+    if facts["modules"]:
+        lines.append(f"next      nnhw verify {build.directory} --on wasm")
+    return lines

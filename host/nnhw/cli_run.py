@@ -1,0 +1,147 @@
+"""nnhw run and nnhw verify."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from nnhw_codegen import reference
+from nnhw_codegen.fixed import to_real
+from numpy.typing import NDArray
+
+from nnhw import build_folder, datasets, evaluate
+from nnhw import verify as verification
+from nnhw.build_folder import Build
+from nnhw.cli import UserError, print_json
+from nnhw.cli_model import renumbered
+from nnhw.datasets import Dataset
+from nnhw.targets import TargetError, get_script_target
+
+_DIRECTORY = click.Path(path_type=Path)
+
+
+def usable(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """'wasm,unix' -> names of targets that can run here; UserError, exit code 2, for any other."""
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise click.BadParameter("name at least one target")
+    try:
+        for name in names:
+            get_script_target(name).require()
+    except TargetError as error:
+        raise UserError(str(error)) from error
+    return names
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("build", type=_DIRECTORY)
+@click.argument("values", nargs=-1, type=float)
+@click.option("--on", "names", callback=usable, default="wasm", show_default=True, help="Target, or several: wasm,unix.")
+@click.option("--data", help="Run all rows of a data set or CSV file instead of VALUES.")
+@click.option("--target", metavar="COLUMN", help="Column of the CSV file that holds the answers.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def run(
+    build: Path, values: tuple[float, ...], names: tuple[str, ...], data: str | None, target: str | None, as_json: bool
+) -> None:
+    """Run the exported model in the folder BUILD on a target, on raw VALUES or on the rows of --data."""
+    made = build_folder.read(build)
+    if data is not None:
+        if values:
+            raise click.UsageError("give either VALUES or --data, not both")
+        _run_data(made, data, target, names, as_json)
+        return
+    expected = [entry.name for entry in made.model.inputs]
+    if len(values) != len(expected):
+        raise click.UsageError(f"expected {len(expected)} values ({', '.join(expected)}) or --data; found {len(values)}")
+    if not np.all(np.isfinite(values)):
+        raise click.UsageError("values must be finite numbers")
+    results = {}
+    for name in names:
+        found = verification.exported(made).run(name, "values", np.array([values]))
+        results[name] = {"answer": _answer(made, found.logits), "logits": found.logits[0].tolist()}
+    if as_json:
+        print_json(results)
+        return
+    for name, result in results.items():
+        click.echo(f"{name}: {result['answer']}   logits {' '.join(map(str, result['logits']))}")
+
+
+def _answer(build: Build, logits: NDArray[np.int64]) -> Any:
+    if build.model.classes:
+        return build.model.classes[int(reference.decide(build.model, logits)[0])]
+    values = to_real(logits[0], build.model.output_frac).tolist()
+    return values[0] if len(values) == 1 else values
+
+
+def _run_data(build: Build, data: str, target: str | None, names: tuple[str, ...], as_json: bool) -> None:
+    model = build.model
+    dataset = datasets.load(data, target, "classification" if model.classes else "regression")
+    if len(dataset.features) != len(model.inputs):
+        raise UserError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(model.inputs)}")
+    dataset = renumbered(dataset, model.classes)
+    runs = {name: compare(build, name, dataset) for name in names}
+    if as_json:
+        print_json({name: {"rows": len(dataset.rows), "identical": n} for name, (n, _) in runs.items()})
+    else:
+        for name, (identical, logits) in runs.items():
+            click.echo(f"{name}: {identical}/{len(dataset.rows)} rows: logits identical")
+        for line in quality_lines(build, dataset, logits):
+            click.echo(line)
+    if any(identical < len(dataset.rows) for identical, _ in runs.values()):
+        sys.exit(1)
+
+
+def compare(build: Build, target: str, dataset: Dataset) -> tuple[int, NDArray[np.int64]]:
+    """How many rows give the reference's logits on ``target``, and the logits that it gave."""
+    found = verification.exported(build).run(target, "values", dataset.rows).logits
+    model = build.model
+    expected = reference.logits(model, reference.codes(model, reference.ticks(model, dataset.rows)))
+    return int((found == expected).all(axis=1).sum()), found
+
+
+def quality_lines(build: Build, dataset: Dataset, logits: NDArray[np.int64]) -> list[str]:
+    """Accuracy and confusion matrix, or the error of values."""
+    answers = reference.decide(build.model, logits)
+    if not build.model.classes:
+        return [f"root mean squared error {np.sqrt(np.mean((answers - dataset.targets) ** 2)):.5g}"]
+    right = int((answers == dataset.targets).sum())
+    matrix = evaluate.confusion(dataset.targets, answers, len(build.model.classes))
+    share = f"accuracy {right}/{len(answers)} = {100 * right / len(answers):.1f} %"
+    return [share, evaluate.confusion_text(matrix, build.model.classes)]
+
+
+@click.command()
+@click.argument("builds", nargs=-1, required=True, type=_DIRECTORY, metavar="BUILD...")
+@click.option("--on", "names", callback=usable, default="wasm", show_default=True, help="Targets, as wasm,unix,microbit.")
+@click.option("--rows", type=click.IntRange(0), help="Random rows; by default 10,000, on the micro:bit 300.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def verify(builds: tuple[Path, ...], names: tuple[str, ...], rows: int | None, seed: int, as_json: bool) -> None:
+    """Run seeded random rows and the extremes of exported models on targets and compare every logit with the reference.
+
+    Each row enters as raw values, as ticks and as codes. Exit code 1 on any difference.
+    """
+    made = [build_folder.read(build) for build in builds]
+    results, passed = [], True
+    for build in made:
+        for name in names:
+            result: dict[str, Any] = {"build": str(build.directory), "target": name}
+            try:
+                outcome = verification.verify(
+                    build.model, verification.exported(build), name, rows, seed=seed
+                )
+                result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
+            except TargetError as error:
+                result |= {"passed": False, "message": str(error).removeprefix(f"{name}: ")}
+            passed &= result["passed"]
+            results.append(result)
+            if not as_json:
+                prefix = f"{build.directory} on {name}" if len(builds) > 1 else name
+                click.echo(f"{prefix}: {result['message']}")
+    if as_json:
+        print_json(results)
+    if not passed:
+        sys.exit(1)

@@ -1,0 +1,165 @@
+"""Float network -> build folder: the module for the board, the same as .nnb and .mpy, vectors, self-test, manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from nnhw_codegen import emitters, nnb, precision, program
+from nnhw_codegen.qmodel import FORMAT, QModel
+from nnhw_codegen.quantize import quantize
+from nnhw_codegen.text import Origin, identifier
+from numpy.typing import NDArray
+
+from nnhw import __version__, build_folder, vectors
+from nnhw.build_folder import Build
+from nnhw.network import Network
+from nnhw.targets import TargetError, mpy
+
+PRECISION = "w8a16"
+CODE = "portable"
+
+_TAKEN = frozenset(
+    "array binascii bluetooth btree builtins cmath collections cryptolib deflate errno esp esp32 framebuf gc hashlib "
+    "heapq io json machine main boot math micropython mip neopixel network nnrun ntptime onewire os platform random re "
+    "requests rp2 select selftest socket ssl struct sys time tls uasyncio asyncio uctypes vfs webrepl zlib".split()
+)
+"""Modules of boards and of nnhw: a model of that name could not be imported."""
+
+
+def module_name(source: str) -> str:
+    """The name to import on the board for a model file called ``source``."""
+    name = identifier(Path(source).stem)
+    return f"{name}_model" if name in _TAKEN else name
+
+
+def default_directory(source: str) -> Path:
+    """Where the export of the model file ``source`` goes."""
+    return Path("build") / Path(source).stem
+
+
+def export(
+    network: Network,
+    directory: Path,
+    precision_name: str = PRECISION,
+    code: str = CODE,
+    *,
+    source: str = "model.json",
+    rows: NDArray[np.floating[Any]] | None = None,
+) -> Build:
+    """Quantize ``network`` and write its build folder; see ``build_folder.write`` for what is replaced.
+
+    ``source`` is the name of the model file, which names the module. ``rows`` (n, inputs), in raw units, calibrate the
+    formats; without them the network's own calibration rows do. Raises ValueError for an unknown precision or code or a
+    network that cannot be quantized, BuildError where ``directory`` may not be replaced.
+    """
+    build_folder.check_replaceable(directory)
+    emitter = emitters.get(code)
+    if rows is None:
+        rows = network.calibration
+    model = quantize(network, precision.get(precision_name), rows)
+    binary = nnb.to_bytes(model)
+    name = module_name(source)
+    command = f"nnhw export {shlex.quote(Path(source).name)} --precision {precision_name} --code {code}"
+    model_hash = hashlib.sha256(binary).hexdigest()[:16]
+    origin = Origin(name, banner(Path(source).name, precision_name, model_hash, command), model_hash)
+    emitted = emitter.emit(program.build(model), origin)
+    modules = [file for file in emitted if file.endswith(".py")]
+    files: dict[str, bytes] = {**emitted, f"{name}.nnb": binary}
+    compiled, notes = _compile(emitted)
+    files |= compiled
+    golden = vectors.golden(model, rows)
+    files["vectors.jsonl"] = "".join(json.dumps(vector) + "\n" for vector in golden).encode()
+    if modules:
+        files["selftest.py"] = _fill("selftest.py", banner=origin.banner, name=name, units=model.sizes[-1])
+        board_files = [*modules, "selftest.py", "vectors.jsonl"]
+        urls = [[file, file] for file in board_files]
+        files["package.json"] = _json({"urls": urls, "version": __version__})
+    files["README.md"] = _readme(model, origin, emitted, golden, files)
+    facts = {
+        "name": name,
+        "source": Path(source).name,
+        "command": command,
+        "model": model_hash,
+        "precision": precision_name,
+        "code": code,
+        "modules": modules,
+        "notes": notes,
+    }
+    described = build_folder.manifest(facts, files)
+    build_folder.write(directory, {**files, build_folder.MANIFEST: _json(described)})
+    return Build(directory, model, described)
+
+
+def banner(source: str, precision_name: str, model_hash: str, command: str) -> str:
+    """The line that every generated file carries."""
+    text = f"{source}, {precision_name}, format {FORMAT}, nnhw {__version__}, model {model_hash}; made by: {command}"
+    return "".join(c if c.isprintable() and c not in '"\\' else "_" for c in text)
+
+
+def _compile(emitted: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
+    """The .mpy of every module, or a note that says why there is none."""
+    compiled: dict[str, bytes] = {}
+    try:
+        for file, content in emitted.items():
+            if file.endswith(".py"):
+                compiled[file[:-3] + ".mpy"] = mpy.compile_mpy(content, file)
+    except TargetError as error:
+        return {}, [f"no .mpy: {error}"]
+    return compiled, []
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _fill(template: str, **values: object) -> bytes:
+    text = resources.files("nnhw").joinpath("data", f"{template}.in").read_text(encoding="utf-8")
+    return Template(text).substitute(values).encode()
+
+
+_USAGE_MICROPYTHON = """\
+Copy the module to the board and use it there; nothing else is needed:
+
+    mpremote cp $modules :
+    mpremote exec "import $name; print($name.$call)"     # prints $answer
+
+Or `mpremote mip install package.json`, which brings the self-test too: `import $name`, then `import selftest` on the
+board compares $count vectors with the integers of the PC."""
+
+_USAGE_OTHER = "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
+
+
+def _readme(
+    model: QModel, origin: Origin, emitted: Mapping[str, bytes], golden: list[dict[str, Any]], files: Mapping[str, bytes]
+) -> bytes:
+    modules = [file for file in emitted if file.endswith(".py")]
+    example = golden[-1]
+    values = tuple(float(f"{t * i.step:.9g}") for t, i in zip(example["ticks"], model.inputs, strict=True))
+    call, answer = f"predict({values})", example["answer"]
+    if model.classes:
+        call, answer = f"label({values})", model.classes[example["answer"]]
+    usage = Template(_USAGE_MICROPYTHON if modules else _USAGE_OTHER).substitute(
+        modules=" ".join(modules),
+        emitted=", ".join(f"`{file}`" for file in emitted),
+        name=origin.name,
+        call=call,
+        answer=answer,
+        count=len(golden),
+    )
+    return _fill(
+        "build_readme.md",
+        name=origin.name,
+        banner=origin.banner,
+        sizes="-".join(map(str, model.sizes)),
+        inputs=", ".join(f"`{i.name}` in steps of {i.step:g}" for i in model.inputs),
+        usage=usage,
+        table="\n".join(f"| `{name}` | {len(content):,} |" for name, content in files.items()),
+    )

@@ -1,0 +1,68 @@
+"""Inputs that a test of a quantized model should see: seeded random ones, and the ends of every range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from nnhw_codegen import reference
+from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.qmodel import QModel
+
+FAR = (1 << 29) - 1
+"""The largest tick that the doorway promises to take (SPEC 3.2)."""
+
+_CORNERS = 16
+_LARGEST_VALUE_TICK = 1 << 20  # what the shortest float of any MicroPython port still holds beside one half
+
+
+def extreme_ticks(model: QModel) -> IntArray:
+    """Ticks (n, inputs): all lowest, all highest, zeros, one outside, far outside, and corners of the input range."""
+    low, high = model.tick_range
+    zero = np.zeros_like(low)
+    rows = [low, high, zero, low - 1, high + 1, zero - FAR, zero + FAR]
+    return np.concatenate([np.array(rows), _corners(low, high)])
+
+
+def extreme_codes(model: QModel) -> IntArray:
+    """Codes (n, inputs): all lowest, all highest, the nearest to zero, and corners of the code range."""
+    low, high = model.code_range
+    return np.concatenate([np.array([low, high, np.clip(0, low, high)]), _corners(low, high)])
+
+
+def _corners(low: IntArray, high: IntArray) -> IntArray:
+    pick = np.random.default_rng(1).integers(0, 2, size=(_CORNERS, len(low)))
+    return np.where(pick == 1, high, low)
+
+
+def random_ticks(model: QModel, count: int, seed: int = 0) -> IntArray:
+    """Ticks (count, inputs), evenly spread over each input's range and a twentieth of it beyond either end."""
+    low, high = model.tick_range
+    margin = (high - low) // 20 + 1
+    return np.random.default_rng([seed, 1]).integers(low - margin, high + margin + 1, size=(count, len(low)))
+
+
+def random_codes(model: QModel, count: int, seed: int = 0) -> IntArray:
+    """Codes (count, inputs), evenly spread over each input's range."""
+    low, high = model.code_range
+    return np.random.default_rng([seed, 2]).integers(low, high + 1, size=(count, len(low)))
+
+
+def values_of(model: QModel, ticks: IntArray) -> NDArray[np.float64]:
+    """Raw values (n, inputs) on the grid of ``ticks``, as near as 2^20 ticks to zero: floats differ beyond, by nature."""
+    step = np.array([entry.step for entry in model.inputs])
+    return np.asarray(np.clip(ticks, -_LARGEST_VALUE_TICK, _LARGEST_VALUE_TICK) * step)
+
+
+def golden(model: QModel, rows: NDArray[np.floating[Any]] | None, seed: int = 0) -> list[dict[str, Any]]:
+    """A few dozen vectors {ticks, codes, logits, answer}: the extremes, 16 random, and up to 16 of ``rows`` (raw)."""
+    ticks = [extreme_ticks(model), random_ticks(model, 16, seed)]
+    if rows is not None:
+        ticks.append(reference.ticks(model, rows[:: max(1, len(rows) // 16)][:16]))
+    all_ticks = np.concatenate(ticks)
+    codes = reference.codes(model, all_ticks)
+    logits = reference.logits(model, codes)
+    columns = (all_ticks, codes, logits, reference.decide(model, logits))
+    keys = ("ticks", "codes", "logits", "answer")
+    return [dict(zip(keys, row, strict=True)) for row in zip(*(c.tolist() for c in columns), strict=True)]

@@ -1,0 +1,128 @@
+"""Compares an exported module on a target with the reference, integer by integer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from nnhw_codegen import reference
+from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.qmodel import QModel
+from numpy.typing import NDArray
+
+from nnhw import vectors
+from nnhw.build_folder import Build
+from nnhw.driver import ENTRIES, Entry, Exported
+
+_ROWS = 10_000
+_ROWS_SLOW = 300
+_FAST = ("wasm", "unix")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first row on which a target and the reference disagree: (logits, class index or None) of both."""
+
+    entry: Entry
+    row: int
+    inputs: list[float]
+    expected: tuple[list[int], int | None]
+    found: tuple[list[int], int | None]
+
+    def __str__(self) -> str:
+        def shown(result: tuple[list[int], int | None]) -> str:
+            logits, answer = result
+            return " ".join(map(str, logits)) + ("" if answer is None else f"   class {answer}")
+
+        lines = [
+            f"first difference: row {self.row}, from {self.entry}",
+            f"{self.entry:<9} {' '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in self.inputs)}",
+            f"expected  {shown(self.expected)}",
+            f"found     {shown(self.found)}",
+        ]
+        return "\n  ".join(lines)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The comparison of one module on one target. ``rows`` ran from each of ``entries``, ``identical`` of all agree."""
+
+    target: str
+    random: int
+    rows: int
+    entries: tuple[Entry, ...]
+    identical: int
+    difference: Difference | None
+
+    @property
+    def passed(self) -> bool:
+        """True where every integer of every row is the reference's."""
+        return self.difference is None
+
+    def __str__(self) -> str:
+        ways = " and ".join(", ".join(self.entries).rsplit(", ", 1))
+        if self.difference is None:
+            return f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways})"
+        total = self.rows * len(self.entries)
+        return f"{self.identical:,}/{total:,} rows identical (from {ways})\n  {self.difference}"
+
+
+def default_rows(target: str) -> int:
+    """How many random rows a target takes in a few seconds."""
+    return _ROWS if target in _FAST else _ROWS_SLOW
+
+
+def exported(build: Build) -> Exported:
+    """The module of a build folder. Raises BuildError where it has none for MicroPython, or a file is missing."""
+    return Exported(build.name, build.modules(), build.model.sizes, bool(build.model.classes))
+
+
+def verify(
+    model: QModel,
+    module: Exported,
+    target: str,
+    count: int | None = None,
+    *,
+    seed: int = 0,
+    entries: Sequence[Entry] = ENTRIES,
+) -> Outcome:
+    """Run ``count`` seeded random rows and the extremes from each of ``entries``.
+
+    Stops at the first entry with a difference. Raises TargetError where the target is unavailable or the module fails
+    on it.
+    """
+    count = default_rows(target) if count is None else count
+    identical = 0
+    for entry in entries:
+        rows, code_rows = _rows(model, entry, count, seed)
+        logits = reference.logits(model, code_rows)
+        answers = reference.decide(model, logits) if model.classes else np.zeros(len(rows), np.int64)
+        found = module.run(target, entry, rows)
+        same = (found.logits == logits).all(axis=1) & (found.answers == answers)
+        identical += int(same.sum())
+        if not same.all():
+            n = int(np.argmin(same))
+            expected = logits[n].tolist(), int(answers[n]) if model.classes else None
+            was = found.logits[n].tolist(), int(found.answers[n]) if model.classes else None
+            difference = Difference(entry, n, rows[n].tolist(), expected, was)
+            return Outcome(target, count, len(rows), (entry,), identical, difference)
+    return Outcome(target, count, len(rows), tuple(entries), identical, None)
+
+
+def _rows(model: QModel, entry: Entry, count: int, seed: int) -> tuple[NDArray[Any], IntArray]:
+    """The rows to run, extremes first, and their input codes."""
+    if entry == "codes":
+        rows = np.concatenate([vectors.extreme_codes(model), vectors.random_codes(model, count, seed)])
+        return rows, rows
+    ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, count, seed)])
+    if entry == "ticks":
+        return ticks, reference.codes(model, ticks)
+    values = vectors.values_of(model, ticks)
+    return values, reference.codes(model, reference.ticks(model, values))
+
+
+def allocates(model: QModel, module: Exported, target: str = "wasm") -> int:
+    """Heap bytes of one forward pass from the highest ticks; raises TargetError where it allocates with the heap locked."""
+    return module.allocates(target, model.tick_range[1].tolist())
