@@ -8,7 +8,8 @@ Every array has the networks along its last axis, so that one NumPy call serves 
 Networks are the product of arms (activation, derivative at zero, rate) and seeds (initial weights, rows, order of
 the rows), arms first: network = arm * seeds + seed. The arms of a seed start from the same weights and see the same
 rows in the same order, so that they can be compared in pairs. No network depends on another: a network gets the same
-bits alone as in company. Arithmetic is that of the weights' type throughout; every sum is taken term by term.
+bits in any company. (Not quite so alone: a single column NumPy sums in another order.) Arithmetic is that of the
+weights' type throughout, every sum is taken term by term.
 """
 
 from __future__ import annotations
