@@ -7,6 +7,7 @@ permutation test count every one of its 2^n sign patterns instead of drawing som
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,30 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 
 RESAMPLES = 10_000
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Mean difference, its 95 % bootstrap interval, and the exact p-value of no difference."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def paired(scores: IntArray, base: IntArray) -> Paired:
+    """``scores`` (n,) against ``base`` (n,), n >= 1, seed by seed."""
+    differences = scores - base
+    return Paired(float(differences.mean()), *bootstrap_interval(differences, seed=0), sign_flip_p(differences))
+
+
+def verdict(difference: float, corrected_p: float | None) -> str:
+    """ "better" or "worse" where the corrected p-value (None: not tested) is below 5 %, else ""."""
+    if corrected_p is None or corrected_p >= SIGNIFICANT:
+        return ""
+    return "better" if difference > 0 else "worse"
 
 
 def bootstrap_interval(differences: IntArray, seed: int, share: float = 0.95) -> tuple[float, float]:
