@@ -266,5 +266,10 @@ def sentence(rows: Sequence[Row]) -> str:
 def to_json(setting: Setting, rows: Sequence[Row]) -> str:
     """All rows as JSON text."""
     values = [{**asdict(row), "verdict": row.verdict} for row in rows]
-    head = {"dataset": setting.dataset.name, "layers": setting.layers, "seeds": setting.seeds, "epochs": setting.epochs}
+    head = {
+        "dataset": setting.dataset.name,
+        "layers": setting.layers,
+        "seeds": setting.seeds,
+        "epochs": setting.epochs,
+    }
     return json.dumps({**head, "base": setting.hidden[0], "rows": values}, indent=1) + "\n"

@@ -20,6 +20,9 @@ svg.plot .band { fill: var(--line); opacity: .35; }
     f".s{n} {{ stroke: var(--c{n}); fill: var(--c{n}); }} .hollow.s{n} {{ fill: var(--page); }}\n" for n in range(6)
 )
 
+SERIES = 6
+"""How many colors there are."""
+
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 460, 74, 14, 8, 34, 12.0
 
 

@@ -137,7 +137,9 @@ class Population:
             change.fill(0)
         return self._sums
 
-    def fit(self, rows: Array, targets: Array, orders: Sequence[np.random.Generator], epochs: int, batch: int = 1) -> None:
+    def fit(
+        self, rows: Array, targets: Array, orders: Sequence[np.random.Generator], epochs: int, batch: int = 1
+    ) -> None:
         """Train for ``epochs`` passes over rows (seeds, n, inputs) and targets (seeds, n, units).
 
         ``orders`` draws each seed's order of the rows, anew in every epoch.

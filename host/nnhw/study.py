@@ -21,7 +21,7 @@ from nnhw.study_statistics import holm, paired, verdict
 from nnhw.study_tasks import BASE, TASKS, Task
 
 ARITHMETICS = ("float64", "float32", "float16", "fx16", "fx12", "fx8")
-QUICK_SEEDS = 40
+QUICK_SEEDS = 100
 _QUICK = {"iris": (0.0,), "iris-deep": (0.0,), "xor-01-4": (0.0, 0.1)}
 _QUICK_ARITHMETICS = ("float32", "fx8")
 _FLOAT16_SHARE = 3  # digits in float16 take a third of the seeds: NumPy computes float16 in software
@@ -99,13 +99,14 @@ def write_atomically(path: Path, text: str) -> None:
 class Row:
     """One arm in one cell. Shares are in percent, differences (to the arm "relu 0" of the same cell) in points.
 
+    ``kind`` is "ordinary" for tasks without exact zeros by construction, else "structural" (zero hidden bias) or "biased".
     ``p`` is exact, ``p_holm`` corrected for all comparisons of the study; None for "relu 0" itself.
     """
 
     task: str
     title: str
     measure: str
-    structural: bool
+    kind: str
     arithmetic: str
     bias: float
     arm: str
@@ -147,7 +148,7 @@ def _cell_rows(task: Task, cell: Cell, outcome: dict[str, Any]) -> Iterator[dict
             "task": task.name,
             "title": task.title,
             "measure": task.measure,
-            "structural": task.structural and cell.bias == 0,
+            "kind": "ordinary" if not task.structural else "biased" if cell.bias else "structural",
             "arithmetic": cell.arithmetic,
             "bias": cell.bias,
             "arm": name,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnhw.study import Row
 from nnhw.study_tasks import BASE
+
+_SMALL = 1.0  # points: larger mean differences without significance are told as undecided
 
 
 @dataclass(frozen=True)
@@ -68,50 +70,47 @@ class Tally:
 
 
 def answer(rows: Sequence[Row]) -> Answer:
-    """The answer that these rows give. They come from ``study.summarize``, at least one task of any kind."""
+    """The answer that these rows, from ``study.summarize``, give."""
 
-    def tally(keep: Callable[[Row], bool], *arms: str) -> Tally:
-        return Tally([row for row in rows if row.arm in arms and keep(row)])
+    def tally(kind: str, *arms: str) -> Tally:
+        return Tally([row for row in rows if row.kind == kind and row.arm in arms])
 
-    def ordinary(row: Row) -> bool:
-        return not row.structural
-
-    def structural(row: Row) -> bool:
-        return row.structural
-
-    values = tally(ordinary, "relu 1/2", "relu 1"), tally(structural, "relu 1/2", "relu 1")
+    values = {kind: tally(kind, "relu 1/2", "relu 1") for kind in ("ordinary", "structural")}
     findings = [
-        f"Ordinary networks: ReLU'(0) = 1/2 or 1 instead of 0 {values[0].text()}.",
+        f"Ordinary networks: ReLU'(0) = 1/2 or 1 instead of 0 {values['ordinary'].text()}.",
         f"Networks whose rows make hidden sums exactly 0 by construction (rows of zeros, or layers so narrow that all of "
-        f"their units can be off, with biases of 0): 1/2 or 1 instead of 0 {values[1].text()}.",
+        f"their units can be off, with biases of 0): 1/2 or 1 instead of 0 {values['structural'].text()}.",
     ]
-    findings += _precision(rows) + _bias(rows)
+    findings += _bias(rows) + _precision(rows)
     for arm in ("softplus", "leaky relu"):
         findings.append(
             f"{arm.capitalize()} instead of ReLU with ReLU'(0) = 0: on ordinary networks it "
-            f"{tally(ordinary, arm).text()}; on those with exact zeros by construction it {tally(structural, arm).text()}."
+            f"{tally('ordinary', arm).text()}; with exact zeros by construction it {tally('structural', arm).text()}."
         )
-    return Answer(_headline(*values), findings, _advice(rows, tally), *_bertoin(rows, *values))
+    return Answer(_headline(values), findings, _advice(rows), *_bertoin(rows, values))
 
 
-def _headline(ordinary: Tally, structural: Tally) -> str:
-    def kind(tally: Tally) -> str:
-        if not tally.better and not tally.worse:
-            return "no"
-        return "mixed" if tally.better and tally.worse else "better" if tally.better else "worse"
+def _headline(values: dict[str, Tally]) -> str:
+    def said(tally: Tally) -> str:
+        if tally.better and tally.worse:
+            return "cuts both ways"
+        if tally.better:
+            return (
+                f"matters: a value above 0 is better, by up to {max(r.difference for r in tally.better):.0f} points"
+            )
+        if tally.worse:
+            return f"matters: 0 is better, by up to {max(-r.difference for r in tally.worse):.0f} points"
+        if tally.largest < _SMALL:
+            return "makes no measurable difference"
+        return (
+            f"makes no significant difference (means differ by up to {tally.largest:.1f} points: more seeds may tell)"
+        )
 
-    names = {"no": "makes no measurable difference", "mixed": "cuts both ways"}
-    said = {
-        key: names.get(kind(tally), f"above 0 is {kind(tally)}")
-        for key, tally in (("ordinary", ordinary), ("structural", structural))
-        if tally.rows
-    }
-    if len(set(said.values())) == 1:
-        return f"The value of ReLU'(0) {next(iter(said.values()))} in the networks studied."
-    return (
-        f"The value of ReLU'(0) {said['ordinary']} on ordinary networks; "
-        f"where hidden sums are exactly 0 by construction, it {said['structural']}."
-    )
+    where = {"ordinary": "on ordinary networks", "structural": "where hidden sums are exactly 0 by construction"}
+    told = {kind: said(tally) for kind, tally in values.items() if tally.rows}
+    if len(set(told.values())) == 1 and len(told) == len(values):
+        return f"The value of ReLU'(0) {told['ordinary']}, on ordinary networks and on others."
+    return "The value of ReLU'(0) " + "; ".join(f"{text} {where[kind]}" for kind, text in told.items()) + "."
 
 
 def _precision(rows: Sequence[Row]) -> list[str]:
@@ -119,7 +118,9 @@ def _precision(rows: Sequence[Row]) -> list[str]:
     if len(shares) < 2:
         return []
     told = ", ".join(f"{share:.3g} % in {name}" for name, share in shares.items())
-    return [f"Share of exact zeros among the hidden sums of ordinary networks while they trained (ReLU'(0) = 0): {told}."]
+    return [
+        f"Share of exact zeros among the hidden sums of ordinary networks while they trained (ReLU'(0) = 0): {told}."
+    ]
 
 
 def _zeros(rows: Sequence[Row]) -> dict[str, float]:
@@ -130,7 +131,7 @@ def _zeros(rows: Sequence[Row]) -> dict[str, float]:
         found = [
             row.zeros
             for row in rows
-            if row.arithmetic == name and row.arm == BASE and not row.structural and row.measure == "accuracy"
+            if row.arithmetic == name and row.arm == BASE and row.kind == "ordinary" and row.measure == "accuracy"
         ]
         if found:
             result[name] = sum(found) / len(found)
@@ -139,14 +140,13 @@ def _zeros(rows: Sequence[Row]) -> dict[str, float]:
 
 def _bias(rows: Sequence[Row]) -> list[str]:
     """What a hidden bias changes on the tasks that have exact zeros by construction without one."""
-    tasks = {row.task for row in rows if row.structural}
     result = []
     for kinds, names in (("floats", ("float64", "float32", "float16")), ("fixed point", ("fx16", "fx12", "fx8"))):
         tally = Tally(
             [
                 row
                 for row in rows
-                if row.task in tasks and row.bias > 0 and row.arm in ("relu 1/2", "relu 1") and row.arithmetic in names
+                if row.kind == "biased" and row.arm in ("relu 1/2", "relu 1") and row.arithmetic in names
             ]
         )
         if tally.rows:
@@ -156,9 +156,9 @@ def _bias(rows: Sequence[Row]) -> list[str]:
     return result
 
 
-def _advice(rows: Sequence[Row], tally: Callable[..., Tally]) -> list[str]:
+def _advice(rows: Sequence[Row]) -> list[str]:
     def score(arm: str) -> tuple[int, int]:
-        found = tally(lambda row: True, arm)
+        found = Tally([row for row in rows if row.arm == arm])
         return len(found.better), len(found.worse)
 
     one, half = score("relu 1"), score("relu 1/2")
@@ -172,10 +172,10 @@ def _advice(rows: Sequence[Row], tally: Callable[..., Tally]) -> list[str]:
         value = "Use any ReLU'(0): no cell told 0 and 1 apart"
     value += f" (1 against 0: {one[0]} better, {one[1]} worse; 1/2 against 0: {half[0]} better, {half[1]} worse)."
     failing = {
-        arm: sum(row.failed for row in rows if row.arm == arm and row.structural)
+        arm: sum(row.failed for row in rows if row.arm == arm and row.kind == "structural")
         for arm in (BASE, "relu 1", "softplus", "leaky relu")
     }
-    count = len([row for row in rows if row.arm == BASE and row.structural])
+    count = len([row for row in rows if row.arm == BASE and row.kind == "structural"])
     result = [value]
     if count:
         means = {arm: total / count for arm, total in failing.items()}
@@ -185,10 +185,11 @@ def _advice(rows: Sequence[Row], tally: Callable[..., Tally]) -> list[str]:
     return result
 
 
-def _bertoin(rows: Sequence[Row], ordinary: Tally, structural: Tally) -> tuple[list[str], list[str]]:
+def _bertoin(rows: Sequence[Row], values: dict[str, Tally]) -> tuple[list[str], list[str]]:
     """(agree, disagree) with Bertoin, Bolte, Gerchinovitz and Pauwels, NeurIPS 2021."""
     agree, disagree = [], []
-    both = Tally(ordinary.rows + structural.rows)
+    both = Tally([row for row in rows if row.arm in ("relu 1/2", "relu 1")])
+    ordinary, structural = values["ordinary"], values["structural"]
     if both.worse and not both.better:
         agree.append("They find ReLU'(0) = 0 the most efficient with plain SGD; so does this study.")
     elif both.better:
@@ -221,5 +222,7 @@ def _bertoin(rows: Sequence[Row], ordinary: Tally, structural: Tally) -> tuple[l
             f"networks differed in none of {len(half.rows)} comparisons."
         )
     elif half.rows:
-        agree.append("They report an effect in 16-bit floats; the accuracy of ordinary networks in float16 shows one too.")
+        agree.append(
+            "They report an effect in 16-bit floats; the accuracy of ordinary networks in float16 shows one too."
+        )
     return agree, disagree

@@ -32,7 +32,9 @@ def outcomes(
         raise StudyError("several jobs need joblib: pip install 'nnhw[study]', or use one job") from None
     if scheduler is None:
         tasks = (joblib.delayed(job)(item) for item in items)
-        yield from joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="all", return_as="generator_unordered")(tasks)
+        yield from joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="all", return_as="generator_unordered")(
+            tasks
+        )
         return
     try:
         from distributed import Client
@@ -41,9 +43,13 @@ def outcomes(
     try:
         client = Client(scheduler, timeout="10s")
     except (OSError, ValueError) as error:
-        raise StudyError(f"no Dask scheduler answers at {scheduler} ({error}); start one with: dask scheduler") from None
+        raise StudyError(
+            f"no Dask scheduler answers at {scheduler} ({error}); start one with: dask scheduler"
+        ) from None
     # joblib's Dask backend returns whole calls only, so the jobs go out in waves.
     with client, joblib.parallel_config(backend="dask", wait_for_workers_timeout=30):
         wave = _WAVE * max(1, sum(client.ncores().values()))
         for start in range(0, len(items), wave):
-            yield from joblib.Parallel(batch_size=1)(joblib.delayed(job)(item) for item in items[start : start + wave])
+            yield from joblib.Parallel(batch_size=1)(
+                joblib.delayed(job)(item) for item in items[start : start + wave]
+            )

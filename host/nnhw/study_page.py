@@ -117,9 +117,11 @@ def _panel(rows: list[Row]) -> str:
         ]
         groups.append((arithmetic, marks))
     first = rows[0]
-    kind = "; exact zeros by construction" if first.structural else ""
+    kind = "; exact zeros by construction" if first.kind == "structural" else ""
     drawn = plot.intervals(f"{first.title}, {_setting(first)}", groups, f"points of {_measure(first)}")
-    return f"<figure><figcaption>{escape(first.title)} <span>{_setting(first)}{kind}</span></figcaption>{drawn}</figure>"
+    return (
+        f"<figure><figcaption>{escape(first.title)} <span>{_setting(first)}{kind}</span></figcaption>{drawn}</figure>"
+    )
 
 
 def _measure(row: Row) -> str:
@@ -129,10 +131,10 @@ def _measure(row: Row) -> str:
 def _zeros(rows: Sequence[Row]) -> list[str]:
     result = []
     names = list(dict.fromkeys(row.arithmetic for row in rows))
-    for structural, title in ((False, "Ordinary networks"), (True, "Exact zeros by construction")):
+    for kind, title in (("ordinary", "Ordinary networks"), ("structural", "Exact zeros by construction")):
         groups = []
         for name in names:
-            shares = [r.zeros for r in rows if r.arithmetic == name and r.arm == BASE and r.structural == structural]
+            shares = [r.zeros for r in rows if r.arithmetic == name and r.arm == BASE and r.kind == kind]
             if shares:
                 mean, low, high = sum(shares) / len(shares), min(shares), max(shares)
                 told = f"{name}: {mean:.3g} % ({low:.3g} to {high:.3g} %)"
@@ -170,7 +172,9 @@ def cells_of(row: Row) -> list[str]:
 def _details(rows: list[Row]) -> str:
     first = rows[0]
     task = next(task for task in TASKS if task.name == first.task)
-    lines = [[(text, row.verdict if column == 3 else "") for column, text in enumerate(cells_of(row))] for row in rows]
+    lines = [
+        [(text, row.verdict if column == 3 else "") for column, text in enumerate(cells_of(row))] for row in rows
+    ]
     told = f"{_setting(first)}; rate 2^-{task.rate_shift}, {task.epochs} epochs, up to {max(r.seeds for r in rows)} seeds"
     return (
         f"<details><summary>{escape(first.title)} <span class='soft'>{told}</span></summary>"
