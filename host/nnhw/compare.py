@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from nnhw_codegen import precision, reference
-from nnhw_codegen.quantize import quantize
 from numpy.typing import NDArray
 
 from nnhw import activations, datasets
@@ -23,6 +21,8 @@ from nnhw.study_jobs import StudyError, outcomes
 from nnhw.study_statistics import holm, paired, verdict
 from nnhw.study_tasks import Material, stack
 from nnhw.train import create
+from nnhw_codegen import precision, reference
+from nnhw_codegen.quantize import quantize
 
 IntArray = NDArray[np.int64]
 
@@ -107,13 +107,18 @@ class _Job:
 
     def arms(self) -> list[Arm]:
         chosen = self.setting.hidden
-        pairs = [(name, rate) for name in chosen for rate in self.rates] if self.pilot else zip(chosen, self.rates)
+        pairs = (
+            [(name, rate) for name in chosen for rate in self.rates]
+            if self.pilot
+            else zip(chosen, self.rates, strict=True)
+        )
         return [Arm(name, activations.get(name), self.setting.relu_at_zero, rate) for name, rate in pairs]
 
 
 @dataclass(frozen=True, eq=False)
 class _Outcome:
-    """Rows answered rightly and as the float network does, (1 + precisions, arms, seeds); dead units (arms, seeds)."""
+    """Rows answered rightly and as the float network does, (1 + precisions, arms, seeds); dead units "
+    "(arms, seeds)."""
 
     job: _Job
     right: IntArray

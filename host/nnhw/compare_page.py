@@ -23,12 +23,16 @@ HEADER = (
 )
 
 METHOD = (
-    "The activations of a seed share the split of the rows, the initial weights (He, hidden bias 0.1) and the order of the "
-    "rows: differences are paired, and are to the first activation in the same precision.",
-    "SGD, one row per step, logsig outputs with cross-entropy. Each activation gets the learning rate out of a few that did "
-    "best on eight seeds of its own, which are not reported.",
-    "Precisions other than float are quantized after training, calibrated on the training rows, and run as the board does.",
-    "Intervals: 95 %, percentile bootstrap over the seeds; p-values: exact sign-flip permutation test, corrected by Holm. "
+    "The activations of a seed share the split of the rows, the initial weights (He, hidden bias 0.1) "
+    "and the order of "
+    "the rows: differences are paired, and are to the first activation in the same precision.",
+    "SGD, one row per step, logsig outputs with cross-entropy. Each activation gets the learning rate "
+    "out of a few that "
+    "did best on eight seeds of its own, which are not reported.",
+    "Precisions other than float are quantized after training, calibrated on the training rows, and run "
+    "as on a board.",
+    "Intervals: 95 %, percentile bootstrap over the seeds; p-values: exact sign-flip permutation test, "
+    "corrected by Holm. "
     "Filled marks are significant at 5 %. The splits overlap: this is about seeds, not about new data.",
 )
 
@@ -60,7 +64,8 @@ def render(setting: Setting, rows: Sequence[Row], command: str) -> str:
         f"Made by <code>{escape(command)}</code>.</p>",
         plot.legend([(colors[name], name) for name in setting.hidden]),
         f'<div class="cards">{"".join(panels)}</div>',
-        '<p class="soft">Left: paired differences with their intervals. Right: the mean, and its range down to the worst '
+        '<p class="soft">Left: paired differences with their intervals. Right: the mean, and its range down '
+        "to the worst "
         "seed.</p>",
         "<h2>All numbers</h2>",
         page.table(HEADER, lines, texts=2),

@@ -16,7 +16,7 @@ h3 { margin: 0 0 .5rem; font-size: 1rem; } p.lead { font-size: 1.2rem; margin: .
 li { margin: .35rem 0; max-width: 52rem; } p { max-width: 52rem; }
 .answer { background: var(--card); border-left: 4px solid var(--c4); border-radius: 6px; padding: 1.1rem 1.4rem; }
 .answer p.lead { margin-top: 0; font-weight: 600; }
-.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); }
+.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(440px, 100%), 1fr)); }
 figure { margin: 0; padding: 1rem 1rem .6rem; border: 1px solid var(--line); border-radius: 8px; }
 figcaption { font-weight: 600; margin-bottom: .4rem; font-size: .95rem; }
 figcaption span { font-weight: 400; color: var(--soft); }
@@ -50,9 +50,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]], text
         return f"<tr>{made}</tr>"
 
     head = line("th", [(text, "") for text in header])
-    return f'<div class="wide"><table><thead>{head}</thead><tbody>{"".join(line("td", r) for r in rows)}</tbody></table></div>'
+    body = "".join(line("td", row) for row in rows)
+    return f'<div class="wide"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
 
 
 def bullets(sentences: Sequence[str]) -> str:
     """A list of plain sentences."""
-    return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+    return "<ul>" + "".join(f"<li>{_tied(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def _tied(sentence: str) -> str:
+    """The sentence as HTML, without a line break between a number and its percent sign."""
+    return escape(sentence).replace(" %", "&nbsp;%")

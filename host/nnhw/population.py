@@ -107,7 +107,7 @@ class Population:
         else:
             np.subtract(_LOGSIG(z), self._targets, delta)
 
-    def step(self, rows: Sequence[Array], targets: Sequence[Array]) -> None:
+    def step(self, rows: Array | Sequence[Array], targets: Array | Sequence[Array]) -> None:
         """One SGD step on a batch: per row x (inputs, seeds) and target (units, seeds); the mean gradient counts."""
         sums = self._batch_sums() if len(rows) > 1 else self.weights
         rates = self._rates / self._rates.dtype.type(len(rows))
@@ -191,8 +191,8 @@ def _activate(arms: Sequence[Arm], seeds: int, z: Array, out: Array, slope: Arra
     result, start = [], 0
     for straight, run in groupby(arms, lambda arm: arm.activation.curve is None and arm.activation.ramp is not None):
         # Straight activations side by side are one call with a corner and a slope per network.
-        groups = [list(run)] if straight else [[arm] for arm in run]
-        for group in groups:
+        members = list(run)
+        for group in [members] if straight else [[arm] for arm in members]:
             part = slice(start, start + len(group) * seeds)
             views = z[:, part], out[:, part], slope[:, part]
             result.append(_ramps(group, seeds, *views) if straight else _curve(group[0], *views))

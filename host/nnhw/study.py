@@ -99,7 +99,7 @@ def write_atomically(path: Path, text: str) -> None:
 class Row:
     """One arm in one cell. Shares are in percent, differences (to the arm "relu 0" of the same cell) in points.
 
-    ``kind`` is "ordinary" for tasks without exact zeros by construction, else "structural" (zero hidden bias) or "biased".
+    ``kind`` is "ordinary" for tasks without exact zeros by construction, else "structural" (hidden bias 0) or "biased".
     ``p`` is exact, ``p_holm`` corrected for all comparisons of the study; None for "relu 0" itself.
     """
 

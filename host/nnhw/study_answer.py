@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nnhw.study import Row
 from nnhw.study_tasks import BASE
@@ -78,7 +79,8 @@ def answer(rows: Sequence[Row]) -> Answer:
     values = {kind: tally(kind, "relu 1/2", "relu 1") for kind in ("ordinary", "structural")}
     findings = [
         f"Ordinary networks: ReLU'(0) = 1/2 or 1 instead of 0 {values['ordinary'].text()}.",
-        f"Networks whose rows make hidden sums exactly 0 by construction (rows of zeros, or layers so narrow that all of "
+        "Networks whose rows make hidden sums exactly 0 by construction (rows of zeros, or layers so narrow "
+        "that all of "
         f"their units can be off, with biases of 0): 1/2 or 1 instead of 0 {values['structural'].text()}.",
     ]
     findings += _bias(rows) + _precision(rows)
@@ -106,11 +108,10 @@ def _headline(values: dict[str, Tally]) -> str:
             f"makes no significant difference (means differ by up to {tally.largest:.1f} points: more seeds may tell)"
         )
 
-    where = {"ordinary": "on ordinary networks", "structural": "where hidden sums are exactly 0 by construction"}
-    told = {kind: said(tally) for kind, tally in values.items() if tally.rows}
-    if len(set(told.values())) == 1 and len(told) == len(values):
-        return f"The value of ReLU'(0) {told['ordinary']}, on ordinary networks and on others."
-    return "The value of ReLU'(0) " + "; ".join(f"{text} {where[kind]}" for kind, text in told.items()) + "."
+    where = {"ordinary": "On ordinary networks", "structural": "Where hidden sums are exactly 0 by construction,"}
+    return " ".join(
+        f"{where[kind]} the value of ReLU'(0) {said(tally)}." for kind, tally in values.items() if tally.rows
+    )
 
 
 def _precision(rows: Sequence[Row]) -> list[str]:
@@ -134,7 +135,7 @@ def _zeros(rows: Sequence[Row]) -> dict[str, float]:
             if row.arithmetic == name and row.arm == BASE and row.kind == "ordinary" and row.measure == "accuracy"
         ]
         if found:
-            result[name] = sum(found) / len(found)
+            result[name] = _mean(found)
     return result
 
 
@@ -171,18 +172,23 @@ def _advice(rows: Sequence[Row]) -> list[str]:
     else:
         value = "Use any ReLU'(0): no cell told 0 and 1 apart"
     value += f" (1 against 0: {one[0]} better, {one[1]} worse; 1/2 against 0: {half[0]} better, {half[1]} worse)."
-    failing = {
-        arm: sum(row.failed for row in rows if row.arm == arm and row.kind == "structural")
+    deep = [row for row in rows if row.kind == "structural" and row.measure == "accuracy"]
+    if not deep:
+        return [value]
+    failed = {
+        arm: _mean([row.failed for row in deep if row.arm == arm])
         for arm in (BASE, "relu 1", "softplus", "leaky relu")
     }
-    count = len([row for row in rows if row.arm == BASE and row.kind == "structural"])
-    result = [value]
-    if count:
-        means = {arm: total / count for arm, total in failing.items()}
-        told = ", ".join(f"{arm} {mean:.1f} %" for arm, mean in means.items())
-        safest = min(means, key=lambda arm: means[arm])
-        result.append(f"In narrow or deep networks the safest was {safest}: share of failed networks: {told}.")
-    return result
+    told = ", ".join(f"{arm} {share:.1f} %" for arm, share in failed.items())
+    safest = min(failed, key=lambda arm: failed[arm])
+    return [
+        value,
+        f"In narrow, deep networks with biases of 0 the safest was {safest}; networks that failed: {told}.",
+    ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _bertoin(rows: Sequence[Row], values: dict[str, Tally]) -> tuple[list[str], list[str]]:
@@ -194,7 +200,8 @@ def _bertoin(rows: Sequence[Row], values: dict[str, Tally]) -> tuple[list[str], 
         agree.append("They find ReLU'(0) = 0 the most efficient with plain SGD; so does this study.")
     elif both.better:
         disagree.append(
-            f"They find ReLU'(0) = 0 the most efficient with plain SGD (large networks, no fixed point). Here a value above "
+            "They find ReLU'(0) = 0 the most efficient with plain SGD (large networks, no fixed point). Here a "
+            "value above "
             f"0 was significantly better in {len(both.better)} comparisons and worse in {len(both.worse)}."
         )
     else:
@@ -202,14 +209,15 @@ def _bertoin(rows: Sequence[Row], values: dict[str, Tally]) -> tuple[list[str], 
     shares = _zeros(rows)
     known = [name for name in ("float64", "float32", "float16") if name in shares]
     if len(known) > 1:
-        if all(shares[a] <= shares[b] for a, b in zip(known[:-1], known[1:], strict=True)):
+        if all(shares[a] <= shares[b] for a, b in pairwise(known)):
             agree.append("They see the effect's cause, exact zeros, grow as precision falls; so do the shares above.")
         else:
             disagree.append("They see exact zeros grow as precision falls; the shares above do not.")
     double = Tally([row for row in structural.rows if row.arithmetic == "float64"])
     if double.rows and (double.better or double.worse):
         disagree.append(
-            f"They report that the effect disappears in double precision. Exact zeros by construction do not depend on "
+            "They report that the effect disappears in double precision. Exact zeros by construction do not "
+            "depend on "
             f"precision: in float64 the choice still mattered in {len(double.better) + len(double.worse)} of "
             f"{len(double.rows)} comparisons."
         )
@@ -218,7 +226,8 @@ def _bertoin(rows: Sequence[Row], values: dict[str, Tally]) -> tuple[list[str], 
     half = Tally([row for row in ordinary.rows if row.arithmetic == "float16"])
     if half.rows and not half.better and not half.worse:
         disagree.append(
-            f"They report a systematic effect on back-propagation in 16-bit floats. In float16 the accuracy of ordinary "
+            "They report a systematic effect on back-propagation in 16-bit floats. In float16 the accuracy of "
+            "ordinary "
             f"networks differed in none of {len(half.rows)} comparisons."
         )
     elif half.rows:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,7 +71,7 @@ class Cell:
             self.task.data, (2, 1, 4)
         )
         sizes = [inputs, *self.task.hidden, outputs]
-        weights = sum((a + 1) * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        weights = sum((a + 1) * b for a, b in pairwise(sizes))
         factor = {"float64": 2.0, "float32": 1.0, "float16": _FLOAT16_COST}.get(self.arithmetic, 4.0)
         overhead = 100 * len(sizes)
         return factor * self.task.epochs * rows * (weights * self.seeds + overhead)
@@ -105,7 +106,8 @@ class Cell:
 
 
 def _outcome(networks: Trainer, task: Task, data: Material, seeds: Sequence[int]) -> dict[str, IntArray]:
-    """What came out, each (arms, seeds): ``failed`` networks have infinite weights or never tell one of the classes."""
+    """What came out, each (arms, seeds): ``failed`` networks have infinite weights or never tell one of "
+    "the classes."""
     networks.fit(data.rows, data.targets, [np.random.default_rng([seed, 1]) for seed in seeds], task.epochs)
     answers, _ = networks.test(data.test_rows)
     right = (answers == data.test_classes.T[:, None, :]).sum(axis=0)

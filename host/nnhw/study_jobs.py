@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ def outcomes(
     except ImportError:
         raise StudyError("a scheduler needs Dask: pip install 'nnhw[study,cluster]'") from None
     try:
-        client = Client(scheduler, timeout="10s")
+        client: Any = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call, unused-ignore]
     except (OSError, ValueError) as error:
         raise StudyError(
             f"no Dask scheduler answers at {scheduler} ({error}); start one with: dask scheduler"

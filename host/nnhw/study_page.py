@@ -13,31 +13,37 @@ from nnhw.study_answer import Answer, answer
 from nnhw.study_tasks import ARMS, BASE, HELD_OUT, TASKS
 
 METHOD = [
-    "Arms: ReLU with a derivative of 0, 1/2 or 1 where its argument is exactly 0; softplus; leaky ReLU with a slope of 1/8.",
+    "Arms: ReLU with a derivative of 0, 1/2 or 1 where its argument is exactly 0; softplus; leaky ReLU, slope 1/8.",
     "The arms of a seed share the split of the rows, the initial weights (He) and the order of the rows, so that "
     "differences are paired. Every difference is to ReLU'(0) = 0 in the same arithmetic.",
     "Training: SGD, one row per step, logsig outputs with cross-entropy, a constant rate; inputs standardized by the "
-    f"training rows (XOR's are left as they are); {100 * HELD_OUT:.0f} % of the rows held out for the accuracy. XOR counts "
+    f"training rows (XOR's are left as they are); {100 * HELD_OUT:.0f} % of the rows held out for the "
+    "accuracy. XOR counts "
     "as solved where all four rows are right.",
     "float64, float32 and float16 are used throughout: every product and every sum is rounded to that type. "
-    "fx16, fx12 and fx8 are the integers that a board computes, with activations, weights and deltas of 16, 12 or 8 bits "
+    "fx16, fx12 and fx8 are the integers that a board computes, with activations, weights and deltas of "
+    "16, 12 or 8 bits "
     "in the passes, over kept weights of 16 bits whose rounding remainder is carried on.",
     "Intervals: 95 %, percentile bootstrap over the seeds. p-values: exact sign-flip permutation test, two-sided, "
     "corrected by Holm for all comparisons of the study. Filled marks and colored numbers are significant at 5 %.",
-    "Dead: hidden units that no training row turns on at the end. Failed: networks with infinite weights, or that never "
+    "Dead: hidden units that no training row turns on at the end. Failed: networks with infinite "
+    "weights, or that never "
     "answer one of the classes.",
 ]
 
 CAVEATS = [
-    "Small networks and small data sets; one learning rate per task, not tuned per activation; He weights for all arms.",
+    "Small networks and small data sets; one learning rate per task, not tuned per activation; He "
+    "weights for all arms.",
     "SGD with one row per step: no momentum, no Adam, no batch normalization, which are known to soften the effect.",
     "The splits of different seeds overlap: the intervals are about seeds, not about new data.",
     "Holm's correction is strict: a small true difference may stay without significance.",
 ]
 
 _PAPER = (
-    "D. Bertoin, J. Bolte, S. Gerchinovitz, E. Pauwels: Numerical influence of ReLU'(0) on backpropagation, NeurIPS 2021 "
-    "(arXiv 2106.12915) compares values of ReLU'(0) in floats of 16, 32 and 64 bits on large networks; it looks at neither "
+    "D. Bertoin, J. Bolte, S. Gerchinovitz, E. Pauwels: Numerical influence of ReLU'(0) on "
+    "backpropagation, NeurIPS 2021 "
+    "(arXiv 2106.12915) compares values of ReLU'(0) in floats of 16, 32 and 64 bits on large networks; "
+    "it looks at neither "
     "fixed point nor very small networks."
 )
 
@@ -59,7 +65,8 @@ def render(rows: Sequence[Row], command: str) -> str:
         f'<p class="soft">{trained:,} networks in {cells} cells (task, arithmetic, hidden bias), {count} each. '
         f"Made by <code>{escape(command)}</code>.</p>",
         "<h2>Differences to ReLU'(0) = 0</h2>",
-        '<p class="soft">Mean paired difference with its 95 % interval; filled marks are significant after correction. '
+        '<p class="soft">Mean paired difference with its 95 % interval; filled marks are significant after '
+        "correction. "
         "Right of the line is better.</p>",
         plot.legend([(_SERIES[arm], arm) for arm in ARMS if arm != BASE]),
         '<div class="cards">',
@@ -175,7 +182,8 @@ def _details(rows: list[Row]) -> str:
     lines = [
         [(text, row.verdict if column == 3 else "") for column, text in enumerate(cells_of(row))] for row in rows
     ]
-    told = f"{_setting(first)}; rate 2^-{task.rate_shift}, {task.epochs} epochs, up to {max(r.seeds for r in rows)} seeds"
+    seeds = max(row.seeds for row in rows)
+    told = f"{_setting(first)}; rate 2^-{task.rate_shift}, {task.epochs} epochs, up to {seeds} seeds"
     return (
         f"<details><summary>{escape(first.title)} <span class='soft'>{told}</span></summary>"
         f"{page.table(HEADER, lines, texts=2)}</details>"

@@ -1,5 +1,7 @@
 """Stacked training against training one network at a time, and against itself in other company."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def material(seeds, units=SIZES[-1]):
     sizes = (*SIZES[:-1], units)
     weights = [
         np.concatenate([generator.normal(size=(seeds, u, i)), np.zeros((seeds, u, 1))], axis=2)
-        for i, u in zip(sizes[:-1], sizes[1:], strict=True)
+        for i, u in pairwise(sizes)
     ]
     rows = generator.normal(size=(seeds, ROWS, SIZES[0]))
     rows[:, ::4] = 0.0
@@ -113,7 +115,7 @@ def test_the_arms_differ_only_in_what_they_do_at_zero():
 
 
 def test_a_single_unit_tells_two_classes_and_dead_units_are_counted():
-    weights, rows, targets = material(2, units=1)
+    weights, rows, _ = material(2, units=1)
     weights[0][0, :2, :] = 0.0
     weights[0][0, :2, -1] = -1.0  # two units that no row can wake
     population = Population(ARMS[:1], weights)
