@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from study_cases import SMALL, arms, made_up_rows, small_plan
 
 from nnhw import study, study_page
 from nnhw.cli import main
@@ -21,20 +21,6 @@ from nnhw.study_cell import Cell
 from nnhw.study_fixed import FixedPopulation
 from nnhw.study_jobs import StudyError
 from nnhw.study_tasks import TASKS, material
-
-SMALL = {task.name: replace(task, epochs=2) for task in TASKS}
-
-
-def small_plan(seeds=6):
-    """Every kind of arithmetic and of task, in a second or two."""
-    names = [
-        ("iris", "float32"),
-        ("iris-deep", "fx8"),
-        ("xor-01-4", "float16"),
-        ("xor-01-4", "fx12"),
-        ("xor-11-8", "float64"),
-    ]
-    return [Cell(SMALL[name], arithmetic, bias, seeds) for name, arithmetic in names for bias in (0.0, 0.1)]
 
 
 def result(folder, cells, **how):
@@ -80,14 +66,14 @@ def test_an_interrupted_study_goes_on_and_gives_the_same(serial, tmp_path):
 RUNNER = """
 import sys
 from pathlib import Path
-from test_study import small_plan
+from study_cases import small_plan
 from nnhw import study
 study.run(small_plan(), Path(sys.argv[1]))
 """
 
 
 def test_a_killed_study_resumes_to_the_same(serial, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen([sys.executable, "-c", RUNNER, str(tmp_path)], env=environment)
     while len(list((tmp_path / "cells").glob("*.json"))) < 2 and process.poll() is None:
         time.sleep(0.001)
@@ -145,62 +131,30 @@ def test_fixed_point_follows_floats():
 
 
 class TestAnswerFollowsTheNumbers:
-    def rows(self, ordinary, structural, p_holm=0.001):
-        common = {"title": "t", "seeds": 9, "mean": 90.0, "low": 0.0, "high": 0.0, "p": 0.001, "dead": 0.0}
-        result = []
-        for task, kind, bias, differences in (
-            ("iris", "ordinary", 0.0, ordinary),
-            ("iris-deep", "structural", 0.0, structural),
-        ):
-            for arithmetic, zeros in (("float64", 0.0), ("float16", 0.1), ("fx8", 3.0)):
-                for arm, difference in {"relu 0": 0.0, **differences}.items():
-                    base = arm == "relu 0"
-                    result.append(
-                        study.Row(
-                            task=task,
-                            kind=kind,
-                            bias=bias,
-                            arithmetic=arithmetic,
-                            arm=arm,
-                            difference=difference,
-                            p_holm=None if base else p_holm if difference else 1.0,
-                            measure="accuracy",
-                            zeros=zeros,
-                            failed=10.0 - difference,
-                            **common,
-                        )  # fmt: skip
-                    )
-        return result
-
-    def arms(self, value, other=0.0):
-        return {"relu 1/2": value, "relu 1": value, "leaky relu": other, "softplus": other}
-
     def test_when_only_structural_zeros_matter(self):
-        said = answer(self.rows(self.arms(0.0), self.arms(12.0)))
+        said = answer(made_up_rows(arms(0.0), arms(12.0)))
         assert "On ordinary networks the value of ReLU'(0) makes no measurable difference." in said.headline
         assert "matters: a value above 0 is better, by up to 12 points" in said.headline
         assert said.advice[0].startswith("Use ReLU'(0) = 1")
         assert any("double precision" in text for text in said.disagree)
 
     def test_when_zero_is_better(self):
-        said = answer(self.rows(self.arms(-3.0), self.arms(-3.0)))
+        said = answer(made_up_rows(arms(-3.0), arms(-3.0)))
         assert said.headline.count("0 is better, by up to 3 points") == 2
         assert said.advice[0].startswith("Use ReLU'(0) = 0")
         assert any("most efficient with plain SGD; so does this study" in text for text in said.agree)
 
     def test_when_nothing_is_significant_but_means_differ(self):
-        said = answer(self.rows(self.arms(4.0), self.arms(0.5), p_holm=0.5))
+        said = answer(made_up_rows(arms(4.0), arms(0.5), p_holm=0.5))
         assert "means differ by up to 4.0 points: more seeds may tell" in said.headline
         assert said.advice[0].startswith("Use any ReLU'(0)")
 
     def test_when_it_cuts_both_ways(self):
-        said = answer(
-            self.rows({"relu 1/2": -2.0, "relu 1": 2.0, "leaky relu": 0.0, "softplus": 0.0}, self.arms(0.0))
-        )
+        said = answer(made_up_rows({"relu 1/2": -2.0, "relu 1": 2.0, "leaky relu": 0.0, "softplus": 0.0}, arms(0.0)))
         assert "cuts both ways" in said.headline
 
     def test_the_page_holds_it_and_every_plot(self):
-        rows = self.rows(self.arms(0.0), self.arms(12.0, 20.0))
+        rows = made_up_rows(arms(0.0), arms(12.0, 20.0))
         text = study_page.render(rows, "nnhw study <x>")
         assert "matters: a value above 0 is better, by up to 12 points" in text
         assert text.count('<svg class="plot"') == 2 + 2

@@ -5,14 +5,15 @@ import shutil
 import subprocess
 
 import pytest
-from test_study import TestAnswerFollowsTheNumbers, small_plan
+from study_cases import arms, made_up_rows, small_plan
 
 from nnhw import compare, compare_page, datasets, study, study_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--enable-logging=stderr", "--v=0",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--hide-scrollbars", "--enable-logging=stderr", "--v=0",
 )  # fmt: skip
 MEASURE = """<script>
 addEventListener("load", () => {
@@ -23,8 +24,10 @@ addEventListener("load", () => {
       && marks.every(m => m.left >= box.left && m.right <= box.right && m.top >= box.top && m.bottom <= box.bottom);
   });
   const wide = document.documentElement.scrollWidth > innerWidth;
-  const asked = performance.getEntriesByType("resource").map(entry => entry.name).filter(name => !name.startsWith("data:"));
-  document.title = `plots ${drawn.length} wide ${wide} asked ${asked.length} ${getComputedStyle(document.body).backgroundColor}`;
+  const names = performance.getEntriesByType("resource").map(entry => entry.name);
+  const asked = names.filter(name => !name.startsWith("data:"));
+  const color = getComputedStyle(document.body).backgroundColor;
+  document.title = `plots ${drawn.length} wide ${wide} asked ${asked.length} ${color}`;
   console.error("the console is heard");
 });
 </script>"""
@@ -55,8 +58,7 @@ def look(browser, text, folder, dark):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_of_the_study_draws_every_plot(browser, dark, tmp_path):
-    arms = TestAnswerFollowsTheNumbers()
-    text = study_page.render(arms.rows(arms.arms(0.0), arms.arms(12.0, 20.0)), "nnhw study relu-at-zero")
+    text = study_page.render(made_up_rows(arms(0.0), arms(12.0, 20.0)), "nnhw study relu-at-zero")
     found, console = look(browser, text, tmp_path, dark)
     background = "rgb(18, 22, 28)" if dark else "rgb(255, 255, 255)"
     assert found == f"plots 4 wide false asked 0 {background}"
