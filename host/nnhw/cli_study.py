@@ -36,10 +36,10 @@ def study() -> None:
 def relu_at_zero(out: Path, quick: bool, jobs: int, scheduler: str | None, seeds: int | None, as_json: bool) -> None:
     """Does the derivative of ReLU at 0 matter, in floats and in fixed point?
 
-    Writes results.json, results.csv and index.html into the folder.
+    Writes results.json, results.csv, index.html and report.md into the folder.
     """
     from nnhw import study as engine
-    from nnhw import study_page
+    from nnhw import study_markdown, study_page
     from nnhw.study_answer import answer
 
     if scheduler is not None and jobs != 1:
@@ -55,7 +55,9 @@ def relu_at_zero(out: Path, quick: bool, jobs: int, scheduler: str | None, seeds
     options = "".join([" --quick" * quick, f" --seeds {seeds}" if seeds else ""])
     engine.write_atomically(out / "results.json", engine.to_json(rows))
     engine.write_atomically(out / "results.csv", engine.to_csv(rows))
-    engine.write_atomically(out / "index.html", study_page.render(rows, f"nnhw study relu-at-zero{options}"))
+    command = f"nnhw study relu-at-zero{options}"
+    engine.write_atomically(out / "index.html", study_page.render(rows, command))
+    engine.write_atomically(out / "report.md", study_markdown.render(rows, command))
     if as_json:
         print_json({"page": str(out / "index.html"), "answer": answer(rows).headline, "rows": len(rows)})
         return
@@ -70,7 +72,7 @@ def relu_at_zero(out: Path, quick: bool, jobs: int, scheduler: str | None, seeds
     click.echo(f"\n{said.headline}")
     for sentence in [*said.findings, *said.advice]:
         click.echo(f"- {sentence}")
-    click.echo(f"\nwrote {out / 'index.html'}, results.json and results.csv")
+    click.echo(f"\nwrote {out / 'index.html'}, report.md, results.json and results.csv")
 
 
 def _print_tables(
@@ -115,7 +117,8 @@ def progress_bar(total: float) -> Iterator[Callable[[float, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Cells take minutes: the speed must be averaged over more than Progress's half minute.
+    with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=1800.0) as bar:
         task = bar.add_task("", total=total)
         yield lambda amount, text: bar.update(task, advance=amount, description=text)
 

@@ -39,7 +39,7 @@ CAVEATS = [
     "Holm's correction is strict: a small true difference may stay without significance.",
 ]
 
-_PAPER = (
+PAPER = (
     "D. Bertoin, J. Bolte, S. Gerchinovitz, E. Pauwels: Numerical influence of ReLU'(0) on "
     "backpropagation, NeurIPS 2021 "
     "(arXiv 2106.12915) compares values of ReLU'(0) in floats of 16, 32 and 64 bits on large networks; "
@@ -79,7 +79,7 @@ def render(rows: Sequence[Row], command: str) -> str:
         *_zeros(rows),
         "</div>",
         "<h2>Where this agrees and disagrees with Bertoin et al.</h2>",
-        f'<p class="soft">{escape(_PAPER)}</p>',
+        f'<p class="soft">{escape(PAPER)}</p>',
         *(f"<h3>{name}</h3>{page.bullets(list(items))}" for name, items in _relation(said) if items),
         "<h2>Method</h2>",
         page.bullets(METHOD),

@@ -89,7 +89,9 @@ def test_the_command_writes_json_csv_and_a_page(tmp_path):
     table = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert [(row["arm"], float(row["mean"])) for row in table] == [(row["arm"], row["mean"]) for row in rows]
     assert "The value of ReLU'(0)".lower() in done.output.lower()
-    assert "nnhw study relu-at-zero --quick --seeds 2" in (tmp_path / "index.html").read_text()
+    for name in ("index.html", "report.md"):
+        assert "nnhw study relu-at-zero --quick --seeds 2" in (tmp_path / name).read_text()
+    assert (tmp_path / "report.md").read_text().count("\n| float32 | softplus |") == 4
 
 
 def test_a_broken_cell_is_named(tmp_path):
