@@ -42,7 +42,9 @@ class Task:
 
     @property
     def profile(self) -> Profile:
-        return replace(T16 if self.weight_bits == 16 else T8, rate_shift=self.shift, loss="mse" if self.mse else "auto")
+        return replace(
+            T16 if self.weight_bits == 16 else T8, rate_shift=self.shift, loss="mse" if self.mse else "auto"
+        )
 
 
 TASKS = (

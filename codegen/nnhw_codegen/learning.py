@@ -47,9 +47,7 @@ class Learner:
         self.noise = np.full(self.networks, LCG_START, dtype=np.int64)
         scheme = plan.profile.scheme
         self.remainders = [
-            np.full(
-                w.shape if scheme == "residual" else (self.networks,), int(rounding(s.fine)), dtype=np.int32
-            )
+            np.full(w.shape if scheme == "residual" else (self.networks,), int(rounding(s.fine)), dtype=np.int32)
             for w, s in zip(self.weights, self._shifts, strict=True)
         ]
         self._make_room()
