@@ -46,12 +46,13 @@ class Columns:
         return len(self.bias)
 
 
-def columns(layer: Dense) -> Columns:
-    """The accumulators of ``layer``: two lanes each where its bounds allow it."""
+def columns(layer: Dense, live: NDArray[np.bool_] | None = None) -> Columns:
+    """The accumulators of ``layer``, two lanes each where its bounds allow it; units not in ``live`` weigh nothing."""
+    weights = layer.weights if live is None else layer.weights * live[:, None]
     if layer.units < 2 or max(int(layer.high.max()), -int(layer.low.min())) >= LANE_LIMIT:
-        return Columns(layer.weights, layer.bias, 1)
+        return Columns(weights, layer.bias, 1)
     odd = layer.units % 2
-    weights, bias = np.pad(layer.weights, ((0, odd), (0, 0))), np.pad(layer.bias, (0, odd))
+    weights, bias = np.pad(weights, ((0, odd), (0, 0))), np.pad(layer.bias, (0, odd))
     return Columns(weights[1::2] * 65536 + weights[::2], bias[1::2] * 65536 + bias[::2], 2)
 
 
@@ -125,7 +126,7 @@ def unrolled(
     w: Writer, layer: Dense, live: NDArray[np.bool_], source: str, target: str, activation: str, prefix: str
 ) -> None:
     """Statements ``target.format(unit, output)`` for the live units, from the variables ``source.format(input)``."""
-    cols = columns(layer)
+    cols = columns(layer, live)
     width = UNROLLED_COLUMNS[cols.lanes]
     needed = [c for c in range(len(cols)) if live[cols.lanes * c : cols.lanes * (c + 1)].any()]
     for first in range(0, len(needed), width):

@@ -26,6 +26,10 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.py": source(program, origin, form).encode()}
 
 
+_ANSWER = ("logits_from_codes(_x, _y)", "return decide(_y)")
+"""Called from ``predict`` itself, not through ``predict_ticks``: the stack of a small board holds few frames."""
+
+
 def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text."""
     if form == "auto":
@@ -45,8 +49,8 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
         w.lines("codes_from_ticks(t, _x)", "logits_from_codes(_x, y)")
     micropython_api.decide(w, program)
     with w.function("predict_ticks(t)", f"Ticks to the {micropython_api.ANSWER[program.decision]}."):
-        w.lines("logits_from_ticks(t, _y)", "return decide(_y)")
-    micropython_api.answers(w, program)
+        w.lines("codes_from_ticks(t, _x)", *_ANSWER)
+    micropython_api.answers(w, program, "codes_from_ticks(_t, _x)", *_ANSWER)
     return w.text()
 
 

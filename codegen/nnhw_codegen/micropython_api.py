@@ -70,10 +70,10 @@ def decide(w: Writer, program: Program) -> None:
             w.line(f"return tuple([v / {2.0**program.output_frac!r} for v in y])")
 
 
-def answers(w: Writer, program: Program) -> None:
-    """``predict`` and, for classes, ``label``."""
+def answers(w: Writer, program: Program, *from_ticks: str) -> None:
+    """``predict`` and, for classes, ``label``; ``from_ticks`` are the lines from ticks in _t to the answer."""
     with w.function("predict(values)", f"Raw values to the {ANSWER[program.decision]}."):
-        w.lines("ticks_from_values(values, _t)", "return predict_ticks(_t)")
+        w.lines("ticks_from_values(values, _t)", *(from_ticks or ("return predict_ticks(_t)",)))
     if program.classes:
         with w.function("label(values)", "Raw values to the name of the class."):
             w.line("return CLASSES[predict(values)]")

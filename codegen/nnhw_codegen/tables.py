@@ -53,16 +53,18 @@ def _largest(curve: Curve) -> float:
     return float(np.abs(curve.half(np.linspace(0.0, curve.reach, 1025))).max())
 
 
-def integer_form(activation: Activation, z_frac: int, output_frac: int, limit: int) -> Expr | None:
+def integer_form(
+    activation: Activation, z_frac: int, output_frac: int, limit: int, goal: float = ERROR_GOAL
+) -> Expr | None:
     """The integer expression of ``activation`` on codes -limit..limit (SPEC 4); None for the identity."""
     ramp = None if activation.ramp is None else _ramp(activation)
     if activation.curve is None:
         return None if ramp is Z else ramp
     if ramp is None:
-        return _curve(activation.curve, z_frac, output_frac, limit)
+        return _curve(activation.curve, z_frac, output_frac, limit, goal)
     if _largest(activation.curve) * 2.0**output_frac < 0.5:
         return None if ramp is Z else ramp  # the curve is below half a unit everywhere
-    return minimum(maximum(ramp + _curve(activation.curve, z_frac, output_frac, limit), -limit), limit)
+    return minimum(maximum(ramp + _curve(activation.curve, z_frac, output_frac, limit, goal), -limit), limit)
 
 
 def _ramp(activation: Activation) -> Expr:
@@ -77,12 +79,12 @@ def _ramp(activation: Activation) -> Expr:
     return maximum(Z, scaled >> shift)
 
 
-def _curve(curve: Curve, z_frac: int, output_frac: int, limit: int) -> Expr:
+def _curve(curve: Curve, z_frac: int, output_frac: int, limit: int, goal: float) -> Expr:
     magnitude = maximum(Z, 0 - Z)
     if limit.bit_length() <= 8:
         half = _direct(curve, magnitude, z_frac, output_frac, limit)
     else:
-        half = _interpolated(curve, magnitude, z_frac, output_frac, limit)
+        half = _interpolated(curve, magnitude, z_frac, output_frac, limit, goal)
     if curve.mirror == "even":
         return half
     center = round(curve.center * 2.0**output_frac)
@@ -100,7 +102,7 @@ def _direct(curve: Curve, magnitude: Expr, z_frac: int, output_frac: int, limit:
     return found if base == 0 else found + base
 
 
-def _interpolated(curve: Curve, magnitude: Expr, z_frac: int, output_frac: int, limit: int) -> Expr:
+def _interpolated(curve: Curve, magnitude: Expr, z_frac: int, output_frac: int, limit: int, goal: float) -> Expr:
     bits = limit.bit_length()
     widen = domain_frac(curve, limit) - z_frac
     if widen < 0:
@@ -110,7 +112,7 @@ def _interpolated(curve: Curve, magnitude: Expr, z_frac: int, output_frac: int, 
         widen = min(widen, bits)
         magnitude = minimum(magnitude, 1 << (bits - widen)) * (1 << widen)
     index = minimum(magnitude, limit)
-    cell_bits = _cell_bits(curve)
+    cell_bits = _cell_bits(curve, goal)
     nodes, base, node_frac = _nodes(curve, cell_bits, output_frac)
     table = Table(nodes, 16)
     cell = index >> cell_bits
@@ -123,12 +125,12 @@ def _interpolated(curve: Curve, magnitude: Expr, z_frac: int, output_frac: int, 
 
 
 @lru_cache(maxsize=64)
-def _cell_bits(curve: Curve) -> int:
-    """log2 of the cell width of the shortest table that meets ERROR_GOAL with z and output in Q3.12 (SPEC 4.4)."""
+def _cell_bits(curve: Curve, goal: float) -> int:
+    """log2 of the cell width of the shortest table that meets the goal with z and output in Q3.12 (SPEC 4.4)."""
     limit = (1 << _WIDE_BITS) - 1
     frac = domain_frac(curve, limit)
     for cell_bits in range(11, 4, -1):
-        if _error(curve, cell_bits, frac, 12, limit) <= ERROR_GOAL:
+        if _error(curve, cell_bits, frac, 12, limit) <= goal:
             break
     return cell_bits
 

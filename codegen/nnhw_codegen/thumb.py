@@ -87,6 +87,8 @@ _FORMS: dict[str, tuple[tuple[int, tuple[Field, ...]], ...]] = {
     "str r, [sp, #]": ((0x9000, (_low(8), _imm(0, 8, 4))),),
     "ldrb r, [r, r]": ((0x5C00, (_low(0), _low(3), _low(6))),),
     "ldrh r, [r, r]": ((0x5A00, (_low(0), _low(3), _low(6))),),
+    "ldrsb r, [r, r]": ((0x5600, (_low(0), _low(3), _low(6))),),
+    "ldrsh r, [r, r]": ((0x5E00, (_low(0), _low(3), _low(6))),),
     "ldrb r, [r, #]": ((0x7800, (_low(0), _low(3), _imm(6, 5))),),
     "ldrh r, [r, #]": ((0x8800, (_low(0), _low(3), _imm(6, 5, 2))),),
     "ldmia r!, {}": ((0xC800, (_low(8), _list(0))),),

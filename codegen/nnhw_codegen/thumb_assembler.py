@@ -18,7 +18,7 @@ _LITERAL_REACH = 1020
 
 @dataclass(frozen=True)
 class _Item:
-    """An instruction (``text``) or ``data`` that no code runs into, with a label (``name``) or without; or only a label."""
+    """An instruction (``text``), ``data`` that no code runs into, or neither; a label (``name``) may stand on each."""
 
     text: str = ""
     name: str = ""
@@ -68,10 +68,10 @@ class Assembler:
         else:
             self(f"ldr {register}, ={value}")
 
-    def address(self, register: str, name: str) -> None:
-        """Set a low register to the address of a label, wherever the code lies: three cycles."""
+    def address(self, register: str, name: str, offset: int = 0) -> None:
+        """Set a low register to the address of a label plus ``offset``, wherever the code lies: three cycles."""
         place = self.new_label()
-        self(f"ldr {register}, ={name} - {place}")
+        self(f"ldr {register}, ={name} - {place} + {offset}")
         self._items.append(_Item(text=f"add {register}, pc", name=place))
 
     def extend(self, other: Assembler) -> None:
@@ -194,11 +194,12 @@ class _Layout:
         self._put(fix.offset, base | distance >> 1 & (1 << bits) - 1)
 
     def _value(self, text: str) -> int:
-        """A number, a label, or ``label - place``, the distance that ``add rN, pc`` at ``place`` completes."""
+        """A number, a label, or ``label - place + offset``, which ``add rN, pc`` at ``place`` completes."""
         if re.fullmatch(r"-?\d+", text):
             return int(text)
-        name, _, place = text.partition(" - ")
+        name, _, rest = text.partition(" - ")
+        place, _, offset = rest.partition(" + ")
         for label in filter(None, (name, place)):
             if label not in self.labels:
                 raise AssemblyError(f"unknown label {label!r}")
-        return self.labels[name] - (self.labels[place] + 4 if place else 0)
+        return self.labels[name] + (int(offset) - self.labels[place] - 4 if place else 0)

@@ -19,49 +19,73 @@ STRAIGHT_CLASSES = 16
 def doorway(code: Assembler, data: Assembler, program: Program, loop: bool) -> None:
     """Ticks at r4 -> codes at r0.
 
-    ``u - span`` is as good as ``u`` (it lies in -span..0), one instruction shorter, and moves into the offset.
+    ``u - span``, in -span..0, is as good as ``u`` and often an instruction shorter.
     """
     inputs = program.inputs
     if loop or len(inputs) > STRAIGHT_INPUTS:
         _looped(code, data, inputs)
         return
-    scales = [(entry.gain, _offset(entry)) for entry in inputs]
-    shared = len(set(scales)) == 1
-    if shared:
-        code.constant("r6", scales[0][0])
-        code.constant("r7", scales[0][1])
+    bits = 8 if all(-128 <= end <= 127 for entry in inputs for end in entry.code_range) else 16
+    if all((entry.span + 1) * bits // 8 <= 255 for entry in inputs):
+        _tabled(code, data, inputs, bits)
     else:
-        code.address("r2", "doorway")
-        data.data("doorway", np.array(scales, dtype="<i4").tobytes())
-    for start in range(0, len(inputs), 3):
-        _three(code, inputs[start : start + 3], shared)
+        _multiplied(code, data, inputs)
 
 
 def _offset(entry: QInput) -> int:
     return entry.offset + entry.span * entry.gain
 
 
-def _three(code: Assembler, inputs: tuple[QInput, ...], shared: bool) -> None:
-    """Up to three inputs: r4 ticks, r0 codes, r1 r3 r5 values, r6 gain, r7 offset.
+def _codes(entry: QInput) -> list[int]:
+    """The code of every ``u`` from 0 to the span."""
+    return [(u * entry.gain + entry.offset) >> entry.shift for u in range(entry.span + 1)]
 
-    r2 points to gains and offsets, and r6 is scratch before it takes a gain. Where all inputs share them, they stay,
-    and r2 is scratch.
-    """
-    scratch = "r2" if shared else "r6"
-    values = ("r1", "r3", "r5")[: len(inputs)]
-    listed = "{" + ", ".join(values) + "}"
-    code(f"ldmia r4!, {listed}")
-    for value, entry in zip(values, inputs, strict=True):
-        _subtract(code, value, entry.low, scratch)
-        code(f"asrs {scratch}, {value}, #31", f"bics {value}, {scratch}")
-        _subtract(code, value, entry.span, scratch)
-        code(f"asrs {scratch}, {value}, #31", f"ands {value}, {scratch}")
-        if not shared:
-            code("ldmia r2!, {r6, r7}")
-        code(f"muls {value}, r6", f"adds {value}, {value}, r7")
-        if entry.shift:
-            code(f"asrs {value}, {value}, #{entry.shift}")
-    code(f"stmia r0!, {listed}")
+
+def _groups(inputs: tuple[QInput, ...], size: int) -> list[tuple[QInput, ...]]:
+    return [inputs[start : start + size] for start in range(0, len(inputs), size)]
+
+
+def _tabled(code: Assembler, data: Assembler, inputs: tuple[QInput, ...], bits: int) -> None:
+    """Short ranges, a code per tick: r4 ticks, r0 codes, r1 r3 r5 r6 values, r7 scratch, r2 last code of an input."""
+    size = bits // 8
+    data.data("doorway", b"".join(np.array(_codes(entry), dtype=f"<i{size}").tobytes() for entry in inputs))
+    code.address("r2", "doorway", inputs[0].span * size)
+    for number, group in enumerate(_groups(inputs, 4)):
+        values = ("r1", "r3", "r5", "r6")[: len(group)]
+        listed = "{" + ", ".join(values) + "}"
+        code(f"ldmia r4!, {listed}")
+        for value, entry in zip(values, group, strict=True):
+            if number or value != "r1":
+                code(f"adds r2, #{(entry.span + 1) * size}")
+            _clamp(code, value, entry, "r7")
+            if bits == 16:
+                code(f"lsls {value}, {value}, #1")
+            code(f"{'ldrsb' if bits == 8 else 'ldrsh'} {value}, [r2, {value}]")
+        code(f"stmia r0!, {listed}")
+
+
+def _multiplied(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) -> None:
+    """Long ranges: r4 ticks, r0 codes, r1 r3 r5 values, r2 gains and offsets, r6 scratch, then gain, r7 offset."""
+    code.address("r2", "doorway")
+    for group in _groups(inputs, 3):
+        values = ("r1", "r3", "r5")[: len(group)]
+        listed = "{" + ", ".join(values) + "}"
+        code(f"ldmia r4!, {listed}")
+        for value, entry in zip(values, group, strict=True):
+            _clamp(code, value, entry, "r6")
+            code("ldmia r2!, {r6, r7}", f"muls {value}, r6", f"adds {value}, {value}, r7")
+            if entry.shift:
+                code(f"asrs {value}, {value}, #{entry.shift}")
+        code(f"stmia r0!, {listed}")
+    data.data("doorway", np.array([(entry.gain, _offset(entry)) for entry in inputs], dtype="<i4").tobytes())
+
+
+def _clamp(code: Assembler, value: str, entry: QInput, scratch: str) -> None:
+    """A tick becomes u - span."""
+    _subtract(code, value, entry.low, scratch)
+    code(f"asrs {scratch}, {value}, #31", f"bics {value}, {scratch}")
+    _subtract(code, value, entry.span, scratch)
+    code(f"asrs {scratch}, {value}, #31", f"ands {value}, {scratch}")
 
 
 def _subtract(code: Assembler, register: str, value: int, scratch: str) -> None:
@@ -73,7 +97,7 @@ def _subtract(code: Assembler, register: str, value: int, scratch: str) -> None:
 
 
 def _looped(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) -> None:
-    """r4 ticks, r0 codes, r2 rows of constants, r1 value, r3 r5 r6 r7 a row, r12 end."""
+    """r4 ticks, r0 codes, r2 rows of constants (offset: of u - span), r1 value, r3 r5 r6 r7 a row, r12 end."""
     code.constant("r1", 4 * len(inputs))
     code("adds r1, r1, r0", "mov r12, r1")
     code.address("r2", "doorway")

@@ -22,7 +22,7 @@ class Steps:
         self._layer = layer
         self._scratch, *free = low
         if layer.registers - 1 > len(free):
-            raise ValueError(f"the activation needs {layer.registers} registers, {len(low)} are free")
+            raise ValueError(f"an activation needs {layer.registers} registers, Thumb code has {len(low)} for it")
         self._others = free[: layer.registers - 1]
         self._free = free[layer.registers - 1 :]
         self._high = list(high)

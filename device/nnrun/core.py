@@ -42,7 +42,7 @@ class Core:
     def _forward(self):
         x = self._x
         for plan, registers in self._layers:
-            dense(self.data, plan, x, registers)
+            dense(self.data, x, 0, plan, registers)
             activate(self.data, plan, self._tables, registers)
             x = registers
 

@@ -14,8 +14,8 @@ def doorway(door, t, x, count):
         k += 5
 
 
-def dense(data, plan, x, z):
-    """The layer's inputs, in x, to its saturated pre-activations z."""
+def dense(data, x, r, plan, z):
+    """The layer's inputs, in x, to its saturated pre-activations z; r is 0."""
     k = plan[0]
     units = plan[1]
     limit = plan[3]

@@ -28,48 +28,67 @@ def doorway(door: ptr32, t: ptr32, x: ptr32, count: int):
 
 
 @micropython.viper
-def dense(data: ptr8, plan: ptr32, x: ptr32, z: ptr32):
-    """The layer's inputs, in x, to its saturated pre-activations z."""
-    words = ptr16(data)
-    bits = int(data[16])
+def dense(data: ptr8, x: ptr32, r: int, plan: ptr32, z: ptr32):
+    """The layer's inputs, in x, to its saturated pre-activations z; r is 0.
+
+    The compiler keeps only the first three parameters in registers.
+    """
     w = 1
     w <<= 31
     w <<= 1
     if w != 0:
         w = 32
-    k = plan[0]
-    if bits == 16:
-        k >>= 1
+    bits = int(data[16])
     units = plan[1]
+    fan_in = plan[2]
     limit = plan[3]
-    start = plan[7]
-    stop = start + plan[2]
+    x = ptr32(int(x) + 4 * plan[7])
+    data = ptr8(int(data) + plan[0])
+    words = ptr16(data)
     # The weights are stored plus 2^(bits - 1), which adds that many times the sum of x to every neuron's sum.
-    excess = 0
-    i = start
-    while i < stop:
-        excess += x[i]
-        i += 1
-    excess <<= bits - 1
+    n = 0
+    while n < fan_in:
+        r += x[n]
+        n += 1
+    excess = r << (bits - 1)
     j = 0
     while j < units:
         r = plan[9 + j] - excess
-        i = start
+        n = fan_in
         if bits == 8:
-            while i < stop:
-                r += data[k] * x[i]
-                k += 1
-                i += 1
+            while n >= 4:
+                r += data[0] * x[0]
+                r += data[1] * x[1]
+                r += data[2] * x[2]
+                r += data[3] * x[3]
+                data = ptr8(int(data) + 4)
+                x = ptr32(int(x) + 16)
+                n -= 4
+            while n != 0:
+                r += data[0] * x[0]
+                data = ptr8(int(data) + 1)
+                x = ptr32(int(x) + 4)
+                n -= 1
         else:
-            while i < stop:
-                r += words[k] * x[i]
-                k += 1
-                i += 1
+            while n >= 4:
+                r += words[0] * x[0]
+                r += words[1] * x[1]
+                r += words[2] * x[2]
+                r += words[3] * x[3]
+                words = ptr16(int(words) + 8)
+                x = ptr32(int(x) + 16)
+                n -= 4
+            while n != 0:
+                r += words[0] * x[0]
+                words = ptr16(int(words) + 2)
+                x = ptr32(int(x) + 4)
+                n -= 1
+        x = ptr32(int(x) - 4 * fan_in)
         r = r << w >> w >> plan[9 + units + j]
         if limit != 0:
-            d = r - limit
-            d = limit + limit + (d & (d >> 31))
-            r = d - (d & (d >> 31)) - limit
+            r -= limit
+            r = limit + limit + (r & (r >> 31))
+            r = r - (r & (r >> 31)) - limit
         z[j] = r
         j += 1
 

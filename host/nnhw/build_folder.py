@@ -58,7 +58,7 @@ def manifest(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, 
 
 
 def read(directory: Path) -> Build:
-    """The build in ``directory``, its bounds proved again. Raises BuildError, NnbError or ProofError."""
+    """The build in ``directory``, its bounds proved again. Raises BuildError, FileError or ProofError."""
     found = _read_manifest(directory)
     if found is None:
         raise BuildError(f"{directory}: not a build folder, there is no {MANIFEST} of nnhw in it; run 'nnhw export'")

@@ -65,10 +65,6 @@ _FILE_BYTES = {"microbit": 3000}
 _SHALLOW = ("microbit",)
 """Targets that run a script at such a depth that their stack has no room for ``predict``; it has at the prompt."""
 
-_HEAP = {"wasm": 64 << 20}
-"""Heap sizes. The garbage collector of this port does not see what only a WebAssembly local holds, and would free a
-function's variables while it runs: so the heap is large enough never to be collected."""
-
 
 def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
     """All rows as text, in parts of about ``size`` bytes that hold whole rows."""
@@ -136,7 +132,7 @@ class Exported:
             return int(self._execute(target, session, script))
 
     def _session(self, target: str, more: Mapping[str, bytes]) -> Session:
-        return get_script_target(target).session({**self.files, **more}, _HEAP.get(target))
+        return get_script_target(target).session({**self.files, **more})
 
     def _execute(self, target: str, session: Session, script: str) -> str:
         try:

@@ -166,7 +166,7 @@ def run_on_core(net, module, core, ticks):
     cycles = module.call("doorway", place(net._door), t, x, len(ticks)).cycles
     for plan, registers in net._layers:
         at, r = place(plan), place(registers)
-        cycles += module.call("dense", data, at, x, r).cycles
+        cycles += module.call("dense", data, x, 0, at, r).cycles
         cycles += module.call("activate", data, at, tables, r).cycles
         x = r
     found = array("i", core.read(x + 4 * plan[8], 4 * plan[1]))
@@ -175,7 +175,7 @@ def run_on_core(net, module, core, ticks):
 
 @pytest.mark.parametrize("target", ["rp2040-core"], indirect=True)
 @pytest.mark.parametrize("precision_name", precision.names())
-@pytest.mark.parametrize("sizes", [(4, 8, 3), (13, 16, 3)], ids=str)
+@pytest.mark.parametrize("sizes", [(4, 8, 3), (5, 3, 2)], ids=str)
 def test_the_native_kernels_give_the_reference_s_integers_on_a_32_bit_core(target, sizes, precision_name, tmp_path):
     if why_unavailable():
         pytest.skip(why_unavailable())
@@ -185,7 +185,7 @@ def test_the_native_kernels_give_the_reference_s_integers_on_a_32_bit_core(targe
         path = tmp_path / f"{activation}.nnb"
         path.write_bytes(nnb.to_bytes(model))
         net = nnrun.load(str(path))
-        rows = tick_rows(sizes[0], 4)
+        rows = tick_rows(sizes[0], 1)[:2]
         for row, logits in zip(rows.tolist(), expected(model, rows).tolist(), strict=True):
             core = target.core()
             assert run_on_core(net, ViperModule(core, compiled), core, row)[0] == logits

