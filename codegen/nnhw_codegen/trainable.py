@@ -63,7 +63,9 @@ class Trainable:
     def target_codes(self, targets: NDArray[Any]) -> Codes:
         """Class indices (n,), or values (n, units) of a regression -> codes (n, units)."""
         if not self.classes:
-            scaled = np.ldexp(targets - np.array(self.offsets), self.output_frac - self.learner.plan.profile.delta_frac)
+            scaled = np.ldexp(
+                targets - np.array(self.offsets), self.output_frac - self.learner.plan.profile.delta_frac
+            )
             return target_codes(self.learner.plan, scaled)
         if len(self.offsets) == 1:
             return target_codes(self.learner.plan, np.asarray(targets)[:, None])
@@ -74,11 +76,11 @@ class Trainable:
         codes = self.input_codes(rows)
         if self.classes:
             return self.learner.decide(codes)[:, 0]
-        z = self.learner.outputs(codes)[:, :, 0]
+        z = self.learner.outputs(codes)[:, :, 0].astype(np.int64)
         value = self.learner.plan.layers[-1].value
         if value is not None:
-            z = evaluate(value, saturate(z.astype(np.int64), TABLE_LIMIT))
-        return to_real(z, self.output_frac) + np.array(self.offsets)
+            z = evaluate(value, saturate(z, TABLE_LIMIT))
+        return np.asarray(to_real(z, self.output_frac) + np.array(self.offsets))
 
     def to_network(self) -> Network:
         """The network in floats, exactly as the integers stand."""
@@ -115,10 +117,14 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
         output_frac -= doublings
         scaled = np.ldexp(layers[-1].bias, -doublings)
         offsets = np.where(np.abs(scaled) > _LARGEST_BIAS / 4, layers[-1].bias, 0.0)
-        layers[-1] = Layer(np.ldexp(layers[-1].weights, -doublings), np.ldexp(layers[-1].bias - offsets, -doublings), last)
+        layers[-1] = Layer(
+            np.ldexp(layers[-1].weights, -doublings), np.ldexp(layers[-1].bias - offsets, -doublings), last
+        )
     for index, layer in enumerate(layers):
         if np.abs(layer.bias).max() > _LARGEST_BIAS:
-            raise ValueError(f"layer {index}: a bias of {np.abs(layer.bias).max():g} does not fit +-{_LARGEST_BIAS:g}")
+            raise ValueError(
+                f"layer {index}: a bias of {np.abs(layer.bias).max():g} does not fit +-{_LARGEST_BIAS:g}"
+            )
     fracs = [
         min(profile.weight_frac, best_frac(HEADROOM * float(np.abs(layer.weights).max()), profile.weight_limit))
         for layer in layers
@@ -162,4 +168,3 @@ def _expect_exportable(profile: Profile) -> None:
     wide = profile.activation_bits == profile.delta_bits == 16 and profile.seen_bits == profile.weight_bits
     if not wide or profile.weight_bits not in (8, 16):
         raise ValueError("boards train with weights of 8 or 16 bits and activations and deltas of 16 bits")
-
