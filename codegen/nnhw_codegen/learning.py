@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Layer, Network
+from nnhw.network import Network
 from nnhw_codegen import learning_plan
 from nnhw_codegen.fixed import rounding, to_code, to_real
 from nnhw_codegen.learning_curves import TABLE_LIMIT, codes_of
@@ -244,15 +244,6 @@ def stack(networks: Sequence[Network], profile: Profile) -> Learner:
     weights = [np.stack([network.layers[k].weights for network in networks]) for k in range(len(layers))]
     biases = [np.stack([network.layers[k].bias for network in networks]) for k in range(len(layers))]
     return Learner(plan, weights, biases)
-
-
-def to_layers(learner: Learner, network: Network, which: int = 0) -> list[Layer]:
-    """The layers of learner ``which`` in floats, with the activations of ``network``."""
-    weights, biases = learner.parameters()
-    return [
-        Layer(w[which], b[which], layer.activation)
-        for w, b, layer in zip(weights, biases, network.layers, strict=True)
-    ]
 
 
 def input_codes(plan: Plan, x: FloatArray) -> Codes:

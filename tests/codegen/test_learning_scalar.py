@@ -159,4 +159,4 @@ def test_extreme_weights_inputs_and_targets_never_reach_31_bits(profile, output,
             learner.step(
                 x, wanted if output == "identity" else [0 if t < 0 else 1 << profile.delta_frac for t in wanted]
             )
-    assert max(learner.v.largest for learner in alone) > 2**28 or profile.activation_bits < 16
+    assert max(learner.v.largest for learner in alone) >= 0.99 * 2**29
