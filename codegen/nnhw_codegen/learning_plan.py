@@ -103,6 +103,7 @@ def make(
     softmax = activations[-1] is None
     entropy = _uses_cross_entropy(activations[-1], profile)
     layers = []
+    value: Expr | None
     for index, activation in enumerate(activations):
         last = index + 1 == count
         seen_shift = profile.weight_bits - profile.seen_bits

@@ -76,11 +76,11 @@ class Trainable:
         codes = self.input_codes(rows)
         if self.classes:
             return self.learner.decide(codes)[:, 0]
-        z = self.learner.outputs(codes)[:, :, 0]
+        z = self.learner.outputs(codes)[:, :, 0].astype(np.int64)
         value = self.learner.plan.layers[-1].value
         if value is not None:
-            z = evaluate(value, saturate(z.astype(np.int64), TABLE_LIMIT))
-        return to_real(z, self.output_frac) + np.array(self.offsets)
+            z = evaluate(value, saturate(z, TABLE_LIMIT))
+        return np.asarray(to_real(z, self.output_frac) + np.array(self.offsets))
 
     def to_network(self) -> Network:
         """The network in floats, exactly as the integers stand."""
