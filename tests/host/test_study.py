@@ -82,7 +82,8 @@ def test_a_killed_study_resumes_to_the_same(serial, tmp_path):
     assert result(tmp_path, small_plan()) == serial
 
 
-def test_the_command_writes_json_csv_and_a_page(tmp_path):
+def test_the_command_writes_json_csv_and_pages(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "plan", lambda quick, seeds: small_plan(seeds))  # the quick one takes ten seconds
     done = CliRunner().invoke(main, ["study", "relu-at-zero", "--quick", "--seeds", "2", "-o", str(tmp_path)])
     assert done.exit_code == 0, done.output
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
@@ -91,7 +92,7 @@ def test_the_command_writes_json_csv_and_a_page(tmp_path):
     assert "The value of ReLU'(0)".lower() in done.output.lower()
     for name in ("index.html", "report.md"):
         assert "nnhw study relu-at-zero --quick --seeds 2" in (tmp_path / name).read_text()
-    assert (tmp_path / "report.md").read_text().count("\n| float32 | softplus |") == 4
+    assert (tmp_path / "report.md").read_text().count("\n| float32 | softplus |") == 2
 
 
 def test_a_broken_cell_is_named(tmp_path):
