@@ -13,13 +13,16 @@ import numpy as np
 FOLDER = Path(__file__).parent / "results"
 
 
-def write(name: str, title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write ``results/NAME.json`` and ``results/NAME.md``, and print the table; all rows have the same keys."""
+def write(name: str, title: str, rows: Sequence[dict[str, Any]], script: str | None = None) -> None:
+    """Write ``results/NAME.json`` and ``results/NAME.md``, and print the table; all rows have the same keys.
+
+    ``script`` is the benchmark that makes them, by default the one called ``name``.
+    """
     made_with = f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}"
     lines = [
         f"# {title}",
         "",
-        f"`python benchmarks/{name}.py`, {made_with}",
+        f"`python benchmarks/{script or name}.py`, {made_with}",
         "",
         "| " + " | ".join(rows[0]) + " |",
         "|" + "---|" * len(rows[0]),

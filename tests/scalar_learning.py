@@ -59,13 +59,14 @@ class ScalarLearner:
         return max(0, min(16, layer.update_base + self.k))
 
     def evaluate(self, expr: Expr, z):
-        known = self.values.setdefault(id(expr), {})
+        if id(expr) not in self.values:
+            self.values[id(expr)] = linearize(expr), {}
+        program, known = self.values[id(expr)]
         if z not in known:
-            known[z] = self.run(expr, z)
+            known[z] = self.run(*program, z)
         return known[z]
 
-    def run(self, expr: Expr, z):
-        steps, result = linearize(expr)
+    def run(self, steps, result, z):
         registers = {0: z}
         for step in steps:
             a, b = (registers[o.index] if isinstance(o, Register) else o for o in (step.a, step.b))

@@ -148,7 +148,8 @@ def test_skip_fails_only_where_no_skip_is_set(tmp_path: Path, level: str, no_ski
     skip = {"test": "def test_it(): pytest.skip('no tool')", "module": "pytest.importorskip('no_such_tool')"}
     (tmp_path / "test_it.py").write_text(f"import pytest\n{skip[level]}\n", "utf-8")
     arguments = ("-p", "no:cacheprovider", "--rootdir", str(tmp_path))
-    result = run(sys.executable, "-m", "pytest", *arguments, cwd=tmp_path, NNHW_NO_SKIP=no_skip)
+    path = os.pathsep.join(str(ROOT / root) for root in ("host", "codegen", "device"))
+    result = run(sys.executable, "-m", "pytest", *arguments, cwd=tmp_path, NNHW_NO_SKIP=no_skip, PYTHONPATH=path)
     assert ("NNHW_NO_SKIP is set, but" in result.stdout) == bool(no_skip)
     assert ("1 skipped" in result.stdout) == (not no_skip)
 

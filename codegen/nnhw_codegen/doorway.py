@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from nnhw.network import Input, Layer, Network
 from nnhw_codegen.fixed import PROOF_LIMIT, rounding
 from nnhw_codegen.qmodel import QInput
@@ -20,18 +18,21 @@ LEAST_REACH = 2.5
 def units(network: Network, limit: int) -> Network:
     """The same network with every input counted in codes: mean is the middle of its range, scale one code (SPEC 3.5).
 
-    The declared range of each input fills -limit..limit, and the first layer's weights and bias take up the difference.
+    The declared range of each input fills -limit..limit as far as whole codes per tick allow, and the first layer's
+    weights and bias take up the difference.
     """
     first = network.layers[0]
     inputs = []
     weights, bias = first.weights.copy(), first.bias.copy()
     for i, entry in enumerate(network.inputs):
         low, high = tick_range(entry)
-        middle, reach = (low + high) / 2 * entry.step, (high - low) / 2 * entry.step
-        unit = max(reach, LEAST_REACH * entry.scale) / limit
-        inputs.append(replace(entry, mean=middle, scale=unit))
-        bias += weights[:, i] * ((middle - entry.mean) / entry.scale)
-        weights[:, i] *= unit / entry.scale
+        middle = (low + high) // 2
+        reach = max(high - middle, LEAST_REACH * entry.scale / entry.step)
+        # Where there are codes enough, each tick gets the same whole number of them: nothing is rounded then.
+        codes_per_tick = limit / reach if reach > limit else limit // reach
+        inputs.append(replace(entry, mean=middle * entry.step, scale=entry.step / codes_per_tick))
+        bias += weights[:, i] * ((middle * entry.step - entry.mean) / entry.scale)
+        weights[:, i] *= entry.step / codes_per_tick / entry.scale
     return replace(
         network, layers=[Layer(weights, bias, first.activation), *network.layers[1:]], inputs=tuple(inputs)
     )
@@ -51,15 +52,16 @@ def tick_range(entry: Input) -> tuple[int, int]:
 def integers(entry: Input, limit: int) -> QInput:
     """The doorway of one input whose mean and scale are the ones that ``units`` gives (SPEC 3.3, 3.4, 3.5)."""
     low, high = tick_range(entry)
-    span = high - low
+    span, below = high - low, round(entry.mean / entry.step) - low
     codes_per_tick = entry.step / entry.scale
-    first = (low * entry.step - entry.mean) / entry.scale
-    for shift in range(MAX_SHIFT, -1, -1):
-        gain = math.floor(math.ldexp(codes_per_tick, shift) + 0.5)
-        offset = math.floor(math.ldexp(first, shift) + 0.5) + int(rounding(shift))
-        # A gain rounded up may pass the limit by one at the end of a long range; the next coarser shift is tried then.
-        result = QInput(entry.name, entry.step, low, span, gain, offset, shift)
-        fits = max(span * gain, abs(offset), abs(span * gain + offset)) < PROOF_LIMIT
-        if fits and np.abs(result.code_range).max() <= limit:
+    shift = 0
+    if codes_per_tick < 1:
+        shift = MAX_SHIFT
+        while span * math.floor(math.ldexp(codes_per_tick, shift) + 0.5) >= PROOF_LIMIT - (1 << shift):
+            shift -= 1
+    gain = math.floor(math.ldexp(codes_per_tick, shift) + 0.5)
+    while True:
+        result = QInput(entry.name, entry.step, low, span, gain, int(rounding(shift)) - below * gain, shift)
+        if max(map(abs, result.code_range)) <= limit:
             return result
-    raise ValueError(f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} does not fit {limit} codes")
+        gain -= 1  # a gain rounded up may pass the limit by one at the ends of a long range

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from nnhw_codegen import emit_micropython
+from nnhw_codegen import emit_c, emit_micropython, emit_thumb, emit_viper
 from nnhw_codegen.program import Program
 from nnhw_codegen.text import Origin
 
@@ -20,7 +21,15 @@ class Emitter:
     requires: str = ""
 
 
-EMITTERS: tuple[Emitter, ...] = (Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),)
+EMITTERS: tuple[Emitter, ...] = (
+    Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),
+    Emitter(
+        "compact", "the same in loops: less heap to import, slower", partial(emit_micropython.emit, form="table")
+    ),
+    Emitter("viper", "machine code by MicroPython's own compiler", emit_viper.emit, requires="viper"),
+    Emitter("thumb", "ARMv6-M machine code, for every Cortex-M", emit_thumb.emit, requires="asm_thumb"),
+    Emitter("c", "one freestanding C99 header", emit_c.emit),
+)
 
 
 def names() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -37,6 +38,14 @@ class Expr:
     op: str
     args: tuple[Expr | int, ...] = ()
     table: Table | None = None
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Subexpressions are shared: hashing each of them again wherever it is used would take very long.
+        return hash((self.op, self.args, self.table))
 
     def __add__(self, other: Expr | int) -> Expr:
         return Expr("add", (self, other))
@@ -141,6 +150,7 @@ def evaluate(expr: Expr, z: IntArray) -> IntArray:
     return values(expr, z)[expr]
 
 
+@lru_cache(maxsize=64)
 def largest(expr: Expr, low: int, high: int) -> int:
     """The largest magnitude of any intermediate over every integer input in [low, high], by trying them all."""
     return max(int(np.abs(v).max()) for v in values(expr, np.arange(low, high + 1)).values())

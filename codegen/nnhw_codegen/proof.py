@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from nnhw_codegen.expr import Expr, evaluate, largest
@@ -34,9 +36,15 @@ def output_range(
         z_low, z_high = np.clip(z_low, -limit, limit), np.clip(z_high, -limit, limit)
     if activation is None:
         return z_low, z_high
-    codes = evaluate(activation, np.arange(-limit, limit + 1))
+    codes = _outputs(activation, limit)
     slices = [codes[a + limit : b + limit + 1] for a, b in zip(z_low, z_high, strict=True)]
     return np.array([s.min() for s in slices]), np.array([s.max() for s in slices])
+
+
+@lru_cache(maxsize=16)
+def _outputs(activation: Expr, limit: int) -> IntArray:
+    """The output for every code from -limit to limit."""
+    return evaluate(activation, np.arange(-limit, limit + 1))
 
 
 Z_LIMIT = PROOF_LIMIT // 2

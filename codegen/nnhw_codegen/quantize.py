@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from nnhw_codegen import doorway, proof, reference
 from nnhw_codegen.doorway import MAX_SHIFT
 from nnhw_codegen.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.precision import Precision
-from nnhw_codegen.qmodel import QLayer, QModel
+from nnhw_codegen.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.round_weights import compensation, round_weights
 from nnhw_codegen.tables import formats, integer_form
 
@@ -24,28 +24,52 @@ SEARCH_PASSES = 2
 """Passes over the layers when their activation widths are chosen one after the other."""
 
 
+@dataclass(frozen=True, eq=False)
+class QuantizeReport:
+    """A quantized model, and what the choice of its formats cost.
+
+    ``widths`` are bits: of the input codes, then of each hidden layer's outputs. ``bits_given_up`` holds for each layer
+    (units,) by how many bits each neuron's weights are coarser than their width admits, for the sake of the proof.
+    """
+
+    model: QModel
+    widths: tuple[int, ...]
+    bits_given_up: tuple[IntArray, ...]
+
+
 def quantize(network: Network, precision: Precision, rows: FloatArray | None = None) -> QModel:
     """Quantize ``network``.
 
     ``rows`` (n, inputs), in raw units, calibrate formats and widths; without them, rows spread evenly over the declared
     input ranges do. Raises ValueError where an input's declared range cannot be represented.
     """
-    if rows is None:
-        rows = spread_rows(network)
-    widths = [precision.activation_bits[0]] * len(network.layers)
-    best = quantize_widths(network, precision, rows, widths)
-    if len(precision.activation_bits) == 1:
-        return best
-    least = answer_loss(network, best, rows)
-    for place in list(range(len(widths))) * SEARCH_PASSES:
-        for width in precision.activation_bits:
-            if width == widths[place]:
+    return quantize_report(network, precision, rows).model
+
+
+def quantize_report(network: Network, precision: Precision, rows: FloatArray | None = None) -> QuantizeReport:
+    """``quantize``, with what it decided; raises the same."""
+    rows = spread_rows(network) if rows is None else rows
+    calibrated = _Calibrated(network, precision, rows)
+    widths = (precision.activation_bits[0],) * len(network.layers)
+    best = calibrated.quantize(widths)
+    if len(precision.activation_bits) > 1:
+        best = _search(calibrated, best)
+    proof.check(best.model)
+    return best
+
+
+def _search(calibrated: _Calibrated, best: QuantizeReport) -> QuantizeReport:
+    """Choose the widths one after the other, each as the loss is least."""
+    least = {best.widths: calibrated.loss(best.model)}
+    for place in list(range(len(best.widths))) * SEARCH_PASSES:
+        for width in calibrated.precision.activation_bits:
+            widths = (*best.widths[:place], width, *best.widths[place + 1 :])
+            if widths in least:
                 continue
-            trial = [*widths[:place], width, *widths[place + 1 :]]
-            model = quantize_widths(network, precision, rows, trial)
-            loss = answer_loss(network, model, rows)
-            if loss < least:
-                best, least, widths = model, loss, trial
+            trial = calibrated.quantize(widths)
+            least[widths] = calibrated.loss(trial.model)
+            if least[widths] < least[best.widths]:
+                best = trial
     return best
 
 
@@ -55,10 +79,13 @@ def answer_loss(network: Network, model: QModel, rows: FloatArray) -> float:
     For classes, the mean over the rows of |change of the winner's margin| / margin, each at most 1 (at 1 the answer
     changes); for values, the mean square error over the variance.
     """
-    want = network.logits(rows)
-    found = to_real(reference.logits(model, reference.codes(model, reference.ticks(model, rows))), model.output_frac)
+    return _answer_loss(network, network.logits(rows), model, reference.ticks(model, rows))
+
+
+def _answer_loss(network: Network, want: FloatArray, model: QModel, ticks: IntArray) -> float:
+    found = to_real(reference.logits(model, reference.codes(model, ticks)), model.output_frac)
     if model.decision == "values":
-        return float(np.mean((found - network.predict(rows)) ** 2) / max(float(np.var(want)), 1e-30))
+        return float(np.mean((found - network.answers(want)) ** 2) / max(float(np.var(want)), 1e-30))
     if model.decision == "threshold":
         want, found = np.hstack([want, 0 * want]), np.hstack([found, 0 * found])
     order = np.argsort(want, axis=1)
@@ -67,29 +94,60 @@ def answer_loss(network: Network, model: QModel, rows: FloatArray) -> float:
     return float(np.minimum(1.0, np.abs(after - before) / np.maximum(before, 1e-30)).mean())
 
 
-def quantize_widths(network: Network, precision: Precision, rows: FloatArray, widths: Sequence[int]) -> QModel:
-    """Quantize with given widths in bits: of the input codes, then of each hidden layer's outputs."""
-    input_limit = code_limit(widths[0], never_negative=False)
-    network = doorway.units(network, input_limit)
-    inputs = tuple(doorway.integers(entry, input_limit) for entry in network.inputs)
-    low, high = (np.array(v, dtype=np.int64) for v in zip(*(i.code_range for i in inputs), strict=True))
-    layers: list[QLayer] = []
-    frac = 0  # the first layer's weights are per code (SPEC 3.5)
-    calibration = network.preactivations(network.standardize(rows))
-    x = np.clip(np.floor(network.standardize(rows) + 0.5), low, high).astype(np.int64)
-    for index, (layer, z) in enumerate(zip(network.layers, calibration, strict=True)):
-        last = index + 1 == len(network.layers)
-        activation = _integer_activation(layer, last, classifies=bool(network.classes))
-        width = widths[index if last else index + 1]
-        limit = 0 if activation is None else _z_limit(activation, width)
-        done = _quantize_layer(layer, activation, z, x, frac, low, high, precision, limit)
-        low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
-        frac = done.output_frac
-        x = reference.layer_output(done, x)
-        layers.append(done)
-    model = QModel(precision, inputs, tuple(layers), network.classes, network.outputs)
-    proof.check(model)
-    return model
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What the first layer sees for one width of the input codes: its weights per code, the doorway, calibration codes."""
+
+    layers: list[Layer]
+    inputs: tuple[QInput, ...]
+    low: IntArray
+    high: IntArray
+    x: IntArray
+
+
+class _Calibrated:
+    """A network, a precision and calibration rows; what all choices of widths have in common is computed once."""
+
+    def __init__(self, network: Network, precision: Precision, rows: FloatArray) -> None:
+        self.precision = precision
+        self._network = network
+        self._rows = rows
+        self._z = network.preactivations(network.standardize(rows))
+        self._starts: dict[int, _Start] = {}
+
+    def loss(self, model: QModel) -> float:
+        """``answer_loss`` on the calibration rows."""
+        return _answer_loss(self._network, self._z[-1], model, reference.ticks(model, self._rows))
+
+    def _start(self, width: int) -> _Start:
+        if width not in self._starts:
+            limit = code_limit(width, never_negative=False)
+            network = doorway.units(self._network, limit)
+            inputs = tuple(doorway.integers(entry, limit) for entry in network.inputs)
+            low, high = (np.array(v, dtype=np.int64) for v in zip(*(i.code_range for i in inputs), strict=True))
+            x = np.clip(np.floor(network.standardize(self._rows) + 0.5), low, high).astype(np.int64)
+            self._starts[width] = _Start(network.layers, inputs, low, high, x)
+        return self._starts[width]
+
+    def quantize(self, widths: tuple[int, ...]) -> QuantizeReport:
+        """Quantize with given widths in bits: of the input codes, then of each hidden layer's outputs."""
+        network, start = self._network, self._start(widths[0])
+        low, high, x = start.low, start.high, start.x
+        layers: list[QLayer] = []
+        given_up = []
+        frac = 0  # the first layer's weights are per code (SPEC 3.5)
+        for index, (layer, z) in enumerate(zip(start.layers, self._z, strict=True)):
+            last = index + 1 == len(start.layers)
+            activation = _integer_activation(layer, last, classifies=bool(network.classes))
+            limit = 0 if activation is None else _z_limit(activation, widths[index if last else index + 1])
+            done, bits = _quantize_layer(layer, activation, z, x, frac, low, high, self.precision, limit)
+            low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
+            frac = done.output_frac
+            x = reference.layer_output(done, x)
+            layers.append(done)
+            given_up.append(bits)
+        model = QModel(self.precision, start.inputs, tuple(layers), network.classes, network.outputs)
+        return QuantizeReport(model, widths, tuple(given_up))
 
 
 def code_limit(width: int, never_negative: bool) -> int:
@@ -105,11 +163,11 @@ def _z_limit(activation: Activation, width: int) -> int:
     return code_limit(width, bool(activation.value(np.linspace(-reach, reach, 1025)).min() >= 0.0))
 
 
-def spread_rows(network: Network, count: int = 1000) -> NDArray[np.float64]:
-    """Rows (count, inputs) spread evenly over the declared range of every input, the same ones every time."""
-    low = np.array([i.low for i in network.inputs])
-    high = np.array([i.high for i in network.inputs])
-    return np.asarray(np.random.default_rng(0).uniform(low, high, size=(count, len(network.inputs))))
+def spread_rows(network: Network, count: int = 256) -> NDArray[np.float64]:
+    """Rows (count, inputs) spread evenly over the ticks of every input's declared range, the same ones every time."""
+    low, high = np.array([doorway.tick_range(entry) for entry in network.inputs]).T
+    ticks = np.random.default_rng(0).integers(low, high + 1, size=(count, len(low)))
+    return np.asarray(ticks * np.array([entry.step for entry in network.inputs]))
 
 
 def _integer_activation(layer: Layer, last: bool, classifies: bool) -> Activation | None:
@@ -139,13 +197,17 @@ def _quantize_layer(
     high: IntArray,
     precision: Precision,
     limit: int,
-) -> QLayer:
-    """Give up weight bits, neuron by neuron or for the whole layer, until the proof holds (SPEC 2.2, 5.3)."""
+) -> tuple[QLayer, IntArray]:
+    """Give up weight bits, neuron by neuron or for the whole layer, until the proof holds (SPEC 2.2, 5.3).
+
+    Returns how many bits each neuron gave up, too.
+    """
     spread = compensation(x)
     largest = np.abs(layer.weights).max(axis=1)
     if not precision.per_neuron:
         largest = np.full_like(largest, largest.max())
     weight_frac = np.array([best_frac(float(v), precision.weight_limit) for v in largest], dtype=np.int64)
+    given_up = np.zeros_like(weight_frac)
     wanted, output_frac, coarser = 0, 0, 0
     if activation is not None:
         wanted, output_frac = formats(activation, _z_frac(activation, z, limit), limit)
@@ -160,7 +222,9 @@ def _quantize_layer(
         bounds = proof.accumulator_bounds(weights, bias, low, high)
         bad = proof.overflowing(precision.accumulator_limit, *bounds)
         if bad.size:
-            weight_frac[bad if precision.per_neuron else slice(None)] -= 1
+            fewer = bad if precision.per_neuron else slice(None)
+            weight_frac[fewer] -= 1
+            given_up[fewer] += 1
         elif proof.z_too_wide(shift, *bounds):
             coarser += 1
         else:
@@ -168,4 +232,4 @@ def _quantize_layer(
     if activation is None or activation.ramp is not None:
         output_frac = z_frac
     expr = None if activation is None else integer_form(activation, z_frac, output_frac, limit)
-    return QLayer(weights, bias, shift, limit, expr, input_frac, z_frac, output_frac, *bounds)
+    return QLayer(weights, bias, shift, limit, expr, input_frac, z_frac, output_frac, *bounds), given_up

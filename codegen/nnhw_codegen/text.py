@@ -47,6 +47,13 @@ class Writer:
         self._depth -= 1
 
     @contextmanager
+    def braces(self, head: str) -> Iterator[None]:
+        """A C block in braces after ``head``, with what follows inside the with statement indented."""
+        with self.block(f"{head} {{".lstrip()):
+            yield
+        self.line("}")
+
+    @contextmanager
     def function(self, head: str, doc: str = "") -> Iterator[None]:
         """A top-level Python function: two empty lines, the head, its docstring, and the body indented."""
         self.lines("", "")

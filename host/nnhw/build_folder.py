@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnhw import __version__
 from nnhw_codegen import nnb
 from nnhw_codegen.qmodel import FORMAT, QModel
-
-from nnhw import __version__
 
 MANIFEST = "manifest.json"
 KIND = "nnhw-build"
@@ -52,13 +51,14 @@ class Build:
 def manifest(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
     """``facts`` with what this nnhw is and what each of ``files`` holds."""
     described = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in files.items()
     }
     return {"kind": KIND, "nnhw": __version__, "format": FORMAT, **facts, "files": described}
 
 
 def read(directory: Path) -> Build:
-    """The build in ``directory``, its bounds proved again. Raises BuildError, NnbError or ProofError."""
+    """The build in ``directory``, its bounds proved again. Raises BuildError, FileError or ProofError."""
     found = _read_manifest(directory)
     if found is None:
         raise BuildError(f"{directory}: not a build folder, there is no {MANIFEST} of nnhw in it; run 'nnhw export'")

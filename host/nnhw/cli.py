@@ -42,6 +42,12 @@ class UserError(click.ClickException):
         click.echo(f"nnhw: {self.message}", err=True)
 
 
+class CheckError(UserError):
+    """What was to be checked failed, told in one line on stderr."""
+
+    exit_code = 1
+
+
 class Commands(click.Group):
     """The commands of COMMANDS, each imported when it is used."""
 
@@ -74,10 +80,9 @@ class Commands(click.Group):
         except (ValueError, RuntimeError) as error:
             if not type(error).__module__.startswith("nnhw"):
                 raise  # a fault of the program: its traceback is wanted
-            failure = UserError(str(error))
-            if type(error).__name__ == "TargetError":
-                failure.exit_code = 1
-            raise failure from error
+            # By name, as the class sits in a module that help must not import.
+            kind = CheckError if type(error).__name__ == "TargetError" else UserError
+            raise kind(str(error)) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

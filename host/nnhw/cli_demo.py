@@ -36,7 +36,8 @@ def demo(seed: int) -> None:
     path = folder / "iris.json"
     model_file.save(network, path)
     held_out = cli_train.quality_text(network, cli_train.quality(network, held))
-    click.echo(f"train     {cli_train.describe(network)} on {len(kept.rows)} rows of iris; {len(held.rows)} held out: {held_out}")
+    rows = f"{len(kept.rows)} rows of iris; {len(held.rows)} held out: {held_out}"
+    click.echo(f"train     {cli_train.describe(network)} on {rows}")
     build = exporting.export(network, folder / "iris", source="iris.json")
     for line in export_lines(network, build)[:-1]:
         click.echo(line)

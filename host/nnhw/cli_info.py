@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-import sys
 from importlib import metadata, resources
 
 import click
@@ -42,8 +41,6 @@ def targets(as_json: bool) -> None:
 def doctor(context: click.Context) -> None:
     """Show versions, installed extras, mpy-cross and the targets, with what to install for each that is missing."""
     click.echo(f"nnhw {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    if sys.version_info < (3, 10):
-        click.echo("nnhw needs Python 3.10 or newer")
     for extra, packages in _EXTRAS.items():
         versions = {package: _version(package) for package in packages}
         missing = [package for package, version in versions.items() if version is None]

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 import numpy as np
-from nnhw_codegen import emitters, precision, reference
 
 from nnhw import datasets, model_file
 from nnhw import evaluate as evaluation
@@ -16,6 +15,7 @@ from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json, user_input
 from nnhw.datasets import Dataset
 from nnhw.network import Network
+from nnhw_codegen import emitters, precision, reference
 
 _PATH = click.Path(path_type=Path)
 
@@ -127,7 +127,7 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     type=click.Choice(["auto", *emitters.names()]),
     default="auto",
     show_default=True,
-    help="What to generate; auto is portable.",
+    help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS) + ". auto is portable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def export(model: Path, out: Path | None, precision_name: str, code: str, as_json: bool) -> None:
@@ -151,9 +151,7 @@ def export(model: Path, out: Path | None, precision_name: str, code: str, as_jso
 def export_lines(network: Network, build: Build) -> list[str]:
     """What the user should know about a fresh build."""
     facts = build.manifest
-    files = ", ".join(
-        f"{name} {build.size(name):,}" for name in facts["files"] if name.startswith(f"{build.name}.")
-    )
+    files = ", ".join(f"{name} {build.size(name):,}" for name in facts["files"] if name.startswith(f"{build.name}."))
     lines = [
         f"wrote     {build.directory}: {facts['precision']}, {facts['code']}; bytes: {files}",
         "proof     no integer reaches 2^30, for any input",

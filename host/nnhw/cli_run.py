@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 import numpy as np
-from nnhw_codegen import reference
-from nnhw_codegen.fixed import to_real
 from numpy.typing import NDArray
 
 from nnhw import build_folder, datasets, evaluate
@@ -19,6 +17,8 @@ from nnhw.cli import UserError, print_json
 from nnhw.cli_model import renumbered
 from nnhw.datasets import Dataset
 from nnhw.targets import TargetError, get_script_target
+from nnhw_codegen import reference
+from nnhw_codegen.fixed import to_real
 
 _DIRECTORY = click.Path(path_type=Path)
 
@@ -39,12 +39,19 @@ def usable(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[s
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("build", type=_DIRECTORY)
 @click.argument("values", nargs=-1, type=float)
-@click.option("--on", "names", callback=usable, default="wasm", show_default=True, help="Target, or several: wasm,unix.")
+@click.option(
+    "--on", "names", callback=usable, default="wasm", show_default=True, help="Target, or several: wasm,unix."
+)
 @click.option("--data", help="Run all rows of a data set or CSV file instead of VALUES.")
 @click.option("--target", metavar="COLUMN", help="Column of the CSV file that holds the answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def run(
-    build: Path, values: tuple[float, ...], names: tuple[str, ...], data: str | None, target: str | None, as_json: bool
+    build: Path,
+    values: tuple[float, ...],
+    names: tuple[str, ...],
+    data: str | None,
+    target: str | None,
+    as_json: bool,
 ) -> None:
     """Run the exported model in the folder BUILD on a target, on raw VALUES or on the rows of --data."""
     made = build_folder.read(build)
@@ -55,7 +62,9 @@ def run(
         return
     expected = [entry.name for entry in made.model.inputs]
     if len(values) != len(expected):
-        raise click.UsageError(f"expected {len(expected)} values ({', '.join(expected)}) or --data; found {len(values)}")
+        raise click.UsageError(
+            f"expected {len(expected)} values ({', '.join(expected)}) or --data; found {len(values)}"
+        )
     if not np.all(np.isfinite(values)):
         raise click.UsageError("values must be finite numbers")
     results = {}
@@ -86,9 +95,9 @@ def _run_data(build: Build, data: str, target: str | None, names: tuple[str, ...
     if as_json:
         print_json({name: {"rows": len(dataset.rows), "identical": n} for name, (n, _) in runs.items()})
     else:
-        for name, (identical, logits) in runs.items():
+        for name, (identical, _) in runs.items():
             click.echo(f"{name}: {identical}/{len(dataset.rows)} rows: logits identical")
-        for line in quality_lines(build, dataset, logits):
+        for line in quality_lines(build, dataset, runs[names[0]][1]):
             click.echo(line)
     if any(identical < len(dataset.rows) for identical, _ in runs.values()):
         sys.exit(1)
@@ -115,7 +124,9 @@ def quality_lines(build: Build, dataset: Dataset, logits: NDArray[np.int64]) -> 
 
 @click.command()
 @click.argument("builds", nargs=-1, required=True, type=_DIRECTORY, metavar="BUILD...")
-@click.option("--on", "names", callback=usable, default="wasm", show_default=True, help="Targets, as wasm,unix,microbit.")
+@click.option(
+    "--on", "names", callback=usable, default="wasm", show_default=True, help="Targets, as wasm,unix,microbit."
+)
 @click.option("--rows", type=click.IntRange(0), help="Random rows; by default 10,000, on the micro:bit 300.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -130,9 +141,7 @@ def verify(builds: tuple[Path, ...], names: tuple[str, ...], rows: int | None, s
         for name in names:
             result: dict[str, Any] = {"build": str(build.directory), "target": name}
             try:
-                outcome = verification.verify(
-                    build.model, verification.exported(build), name, rows, seed=seed
-                )
+                outcome = verification.verify(build.model, verification.exported(build), name, rows, seed=seed)
                 result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
             except TargetError as error:
                 result |= {"passed": False, "message": str(error).removeprefix(f"{name}: ")}

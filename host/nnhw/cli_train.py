@@ -44,19 +44,23 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
 @click.option(
     "--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True
 )
-@click.option("--layers", callback=parse_layers, default="8", show_default=True, help="Hidden units: 8, or 16,16, or none.")
-@click.option("--hidden", type=click.Choice(activations.names()), default="relu", show_default=True)
-@click.option("--slope", type=float, help="Left slope of leaky_relu, rounded to a fraction that the board can shift by.")
 @click.option(
-    "--output", type=click.Choice([*activations.names(), "softmax"]), help="By default softmax, or identity for values."
+    "--layers", callback=parse_layers, default="8", show_default=True, help="Hidden units: 8, or 16,16, or none."
+)
+@click.option("--hidden", type=click.Choice(activations.names()), default="relu", show_default=True)
+@click.option(
+    "--slope", type=float, help="Left slope of leaky_relu, rounded to a fraction that the board can shift by."
+)
+@click.option(
+    "--output",
+    type=click.Choice([*activations.names(), "softmax"]),
+    help="By default softmax, or identity for values.",
 )
 @click.option("--loss", type=click.Choice(["auto", *losses.NAMES]), default=_DEFAULT["loss"], show_default=True)
 @click.option("--epochs", type=int, default=_DEFAULT["epochs"], show_default=True)
 @click.option("--lr", "rate", type=float, default=_DEFAULT["rate"], show_default=True, help="Learning rate.")
 @click.option("--batch", type=int, default=_DEFAULT["batch"], show_default=True, help="Rows per step.")
-@click.option(
-    "--optimizer", type=click.Choice(optimizers.NAMES), default=_DEFAULT["optimizer"], show_default=True
-)
+@click.option("--optimizer", type=click.Choice(optimizers.NAMES), default=_DEFAULT["optimizer"], show_default=True)
 @click.option("--momentum", type=float, default=_DEFAULT["momentum"], show_default=True, help="Of sgd.")
 @click.option(
     "--schedule", type=click.Choice(["cosine", "constant"]), default=_DEFAULT["schedule"], show_default=True
@@ -69,9 +73,15 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
     help="Derivative of relu and leaky_relu at 0: from the left, the mean, from the right.",
 )
 @click.option(
-    "--validation", type=float, default=_DEFAULT["validation"], show_default=True, help="Share of rows to stop early by."
+    "--validation",
+    type=float,
+    default=_DEFAULT["validation"],
+    show_default=True,
+    help="Share of rows to stop early by.",
 )
-@click.option("--patience", type=int, default=_DEFAULT["patience"], show_default=True, help="Epochs without progress.")
+@click.option(
+    "--patience", type=int, default=_DEFAULT["patience"], show_default=True, help="Epochs without progress."
+)
 @click.option("--held-out", type=float, default=HELD_OUT, show_default=True, help="Share of rows kept for the test.")
 @click.option("--seed", type=int, default=_DEFAULT["seed"], show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -94,6 +104,8 @@ def train(
         raise click.BadParameter("--slope needs --hidden leaky_relu")
     if not 0 <= held_out < 1:
         raise click.BadParameter(f"--held-out is {held_out:g}; expected a share from 0 to below 1")
+    if not out.resolve().parent.is_dir():
+        raise click.BadParameter(f"--out {out}: there is no directory {out.parent}")
     settings = Options(relu_at_zero=float(relu_at_zero), **options)
     dataset = datasets.load(data, target, task)
     kept, held = datasets.split(dataset, held_out, settings.seed) if held_out else (dataset, None)

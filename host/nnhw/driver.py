@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from nnhw_codegen.fixed import IntArray
 from numpy.typing import NDArray
 
 from nnhw.targets import Session, TargetError, get_script_target
+from nnhw_codegen.fixed import IntArray
 
 Entry = Literal["values", "ticks", "codes"]
 ENTRIES: tuple[Entry, ...] = ("values", "ticks", "codes")
@@ -59,7 +59,7 @@ micropython.heap_unlock()
 """
 
 
-_FILE_BYTES = {"microbit": 6000}
+_FILE_BYTES = {"microbit": 3000}
 """The largest file that fits beside a module in the file system of a target."""
 
 _SHALLOW = ("microbit",)
@@ -84,7 +84,7 @@ def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 where a model tells values."""
+    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 for a model of values."""
 
     logits: IntArray
     answers: IntArray
@@ -147,6 +147,6 @@ class Exported:
             size = sum(map(len, self.files.values()))
             raise TargetError(
                 f"{target}: {self.name}.py ({size:,} bytes) needs more memory than the target has; "
-                f"a lower precision or a smaller network takes less\n{error}",
+                f"--code compact, a lower precision or a smaller network takes less\n{error}",
                 error.output,
             ) from None

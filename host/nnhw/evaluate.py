@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from nnhw_codegen import nnb, precision, reference
-from nnhw_codegen.quantize import quantize
 from numpy.typing import NDArray
 
 from nnhw.datasets import Dataset
 from nnhw.network import Network
+from nnhw_codegen import nnb, precision, reference
+from nnhw_codegen.quantize import quantize
 
 FLOAT = "float"
 

@@ -12,25 +12,29 @@ from string import Template
 from typing import Any
 
 import numpy as np
-from nnhw_codegen import emitters, nnb, precision, program
-from nnhw_codegen.qmodel import FORMAT, QModel
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.text import Origin, identifier
 from numpy.typing import NDArray
 
 from nnhw import __version__, build_folder, vectors
 from nnhw.build_folder import Build
 from nnhw.network import Network
 from nnhw.targets import TargetError, mpy
+from nnhw_codegen import emitters, nnb, precision, program
+from nnhw_codegen.qmodel import FORMAT, QModel
+from nnhw_codegen.quantize import quantize
+from nnhw_codegen.text import Origin, identifier
 
 PRECISION = "w8a16"
 CODE = "portable"
 
-_TAKEN = frozenset(
-    "array binascii bluetooth btree builtins cmath collections cryptolib deflate errno esp esp32 framebuf gc hashlib "
-    "heapq io json machine main boot math micropython mip neopixel network nnrun ntptime onewire os platform random re "
-    "requests rp2 select selftest socket ssl struct sys time tls uasyncio asyncio uctypes vfs webrepl zlib".split()
-)
+# fmt: off
+_TAKEN = frozenset((
+    "array", "asyncio", "binascii", "bluetooth", "boot", "btree", "builtins", "cmath", "collections",
+    "cryptolib", "deflate", "errno", "esp", "esp32", "framebuf", "gc", "hashlib", "heapq", "io", "json",
+    "machine", "main", "math", "micropython", "mip", "neopixel", "network", "nnrun", "ntptime", "onewire",
+    "os", "platform", "random", "re", "requests", "rp2", "select", "selftest", "socket", "ssl", "struct",
+    "sys", "time", "tls", "uasyncio", "uctypes", "vfs", "webrepl", "zlib",
+))
+# fmt: on
 """Modules of boards and of nnhw: a model of that name could not be imported."""
 
 
@@ -134,11 +138,17 @@ Copy the module to the board and use it there; nothing else is needed:
 Or `mpremote mip install package.json`, which brings the self-test too: `import $name`, then `import selftest` on the
 board compares $count vectors with the integers of the PC."""
 
-_USAGE_OTHER = "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
+_USAGE_OTHER = (
+    "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
+)
 
 
 def _readme(
-    model: QModel, origin: Origin, emitted: Mapping[str, bytes], golden: list[dict[str, Any]], files: Mapping[str, bytes]
+    model: QModel,
+    origin: Origin,
+    emitted: Mapping[str, bytes],
+    golden: list[dict[str, Any]],
+    files: Mapping[str, bytes],
 ) -> bytes:
     modules = [file for file in emitted if file.endswith(".py")]
     example = golden[-1]

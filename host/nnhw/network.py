@@ -82,7 +82,10 @@ class Network:
 
     def predict(self, rows: FloatArray) -> NDArray[Any]:
         """Raw rows (n, inputs) -> class indices (n,), or the outputs (n, units) of a regression network."""
-        z = self.logits(rows)
+        return self.answers(self.logits(rows))
+
+    def answers(self, z: FloatArray) -> NDArray[Any]:
+        """Logits (n, units) -> class indices (n,), or the outputs (n, units) of a regression network."""
         if not self.classes:
             last = self.layers[-1].activation
             return z if last is None else last.value(z)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.qmodel import QModel
@@ -13,7 +14,7 @@ from nnhw_codegen.qmodel import QModel
 FAR = (1 << 29) - 1
 """The largest tick that the doorway promises to take (SPEC 3.2)."""
 
-_CORNERS = 16
+_EXTREMES = 24
 _LARGEST_VALUE_TICK = 1 << 20  # what the shortest float of any MicroPython port still holds beside one half
 
 
@@ -21,19 +22,18 @@ def extreme_ticks(model: QModel) -> IntArray:
     """Ticks (n, inputs): all lowest, all highest, zeros, one outside, far outside, and corners of the input range."""
     low, high = model.tick_range
     zero = np.zeros_like(low)
-    rows = [low, high, zero, low - 1, high + 1, zero - FAR, zero + FAR]
-    return np.concatenate([np.array(rows), _corners(low, high)])
+    return _with_corners([low, high, zero, low - 1, high + 1, zero - FAR, zero + FAR], low, high)
 
 
 def extreme_codes(model: QModel) -> IntArray:
     """Codes (n, inputs): all lowest, all highest, the nearest to zero, and corners of the code range."""
     low, high = model.code_range
-    return np.concatenate([np.array([low, high, np.clip(0, low, high)]), _corners(low, high)])
+    return _with_corners([low, high, np.clip(0, low, high)], low, high)
 
 
-def _corners(low: IntArray, high: IntArray) -> IntArray:
-    pick = np.random.default_rng(1).integers(0, 2, size=(_CORNERS, len(low)))
-    return np.where(pick == 1, high, low)
+def _with_corners(rows: list[IntArray], low: IntArray, high: IntArray) -> IntArray:
+    pick = np.random.default_rng(1).integers(0, 2, size=(_EXTREMES - len(rows), len(low)))
+    return np.concatenate([np.array(rows), np.where(pick == 1, high, low)])
 
 
 def random_ticks(model: QModel, count: int, seed: int = 0) -> IntArray:
@@ -50,7 +50,7 @@ def random_codes(model: QModel, count: int, seed: int = 0) -> IntArray:
 
 
 def values_of(model: QModel, ticks: IntArray) -> NDArray[np.float64]:
-    """Raw values (n, inputs) on the grid of ``ticks``, as near as 2^20 ticks to zero: floats differ beyond, by nature."""
+    """Raw values (n, inputs) on the grid of ``ticks``, at most 2^20 ticks from zero: beyond, short floats differ."""
     step = np.array([entry.step for entry in model.inputs])
     return np.asarray(np.clip(ticks, -_LARGEST_VALUE_TICK, _LARGEST_VALUE_TICK) * step)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from nnhw_codegen import reference
-from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.qmodel import QModel
 from numpy.typing import NDArray
 
 from nnhw import vectors
 from nnhw.build_folder import Build
 from nnhw.driver import ENTRIES, Entry, Exported
+from nnhw_codegen import reference
+from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.qmodel import QModel
 
 _ROWS = 10_000
 _ROWS_SLOW = 300
@@ -124,5 +124,5 @@ def _rows(model: QModel, entry: Entry, count: int, seed: int) -> tuple[NDArray[A
 
 
 def allocates(model: QModel, module: Exported, target: str = "wasm") -> int:
-    """Heap bytes of one forward pass from the highest ticks; raises TargetError where it allocates with the heap locked."""
+    """Heap bytes of one forward pass from the highest ticks. Raises TargetError where it fails on a locked heap."""
     return module.allocates(target, model.tick_range[1].tolist())

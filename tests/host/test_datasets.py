@@ -204,14 +204,14 @@ class TestDoorway:
         ("values", "step", "low", "high"),
         [
             ([0, 16], 1, 0, 20),
-            ([3, 4], 1, 2, 5),
+            ([3, 4], 1, 0, 8),
             ([-8, 8], 1, -12, 12),
             ([1.25, 2.5], 0.01, 0.93, 2.82),
-            ([0.000001, 0.000005], 1e-6, 0, 0.000006),
-            ([7, 7], 1, 6, 8),
-            ([0, 0], 1, 0, 1),
-            ([0.3, 0.3], 0.1, 0.2, 0.4),
-            ([-2.5, -2.5], 0.1, -2.6, -2.4),
+            ([0.000001, 0.000005], 1e-6, 0, 0.000009),
+            ([7, 7], 1, 3, 11),
+            ([0, 0], 1, 0, 4),
+            ([0.3, 0.3], 0.1, 0.0, 0.7),
+            ([-2.5, -2.5], 0.1, -2.9, -2.1),
         ],
     )
     def test_sits_on_the_decimals_of_the_data(self, values, step, low, high):
@@ -224,8 +224,14 @@ class TestDoorway:
         assert np.log2(found.step) % 1 == 0
         assert 2**14 <= np.ptp(column) / found.step <= 2**15
 
-    def test_of_a_constant_column_has_scale_one(self):
-        assert (infer("x", np.full(5, 0.1)).mean, infer("x", np.full(5, 0.1)).scale) == (0.1, 1.0)
+    def test_of_a_constant_column_is_scaled_by_its_range(self):
+        found = infer("x", np.full(5, 0.1))
+        assert (found.mean, found.scale) == (0.1, (found.high - found.low) / 8)
+
+    def test_of_a_rare_event_is_not_magnified(self):
+        column = np.zeros(1000)
+        column[0] = 16.0
+        assert infer("pixel", column).scale == 20.0 / 8
 
     def test_coarsens_by_an_odd_factor_so_that_data_never_fall_half_way(self):
         column = np.array([0.0, 0.01, 0.02, 500.0, 999.99])

@@ -1,0 +1,170 @@
+"""A float network as a model that a board can go on training, and back (SPEC 9.3, 9.10)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnhw.activations import Activation
+from nnhw.network import Input, Layer, Network
+from nnhw_codegen import learning_plan, reference
+from nnhw_codegen.doorway import MAX_SHIFT, tick_range
+from nnhw_codegen.expr import evaluate
+from nnhw_codegen.fixed import PROOF_LIMIT, best_frac, rounding, saturate, to_real
+from nnhw_codegen.learning import Codes, Learner, target_codes
+from nnhw_codegen.learning_curves import TABLE_LIMIT
+from nnhw_codegen.learning_plan import BIAS_FRAC, BIAS_LIMIT
+from nnhw_codegen.learning_profile import T16, Profile
+from nnhw_codegen.precision import PRECISIONS
+from nnhw_codegen.qmodel import Decision, QInput, QModel
+
+HEADROOM = 1.25
+"""Weights get a format in which they can still grow by this factor."""
+
+_LARGEST_BIAS = BIAS_LIMIT / 2**BIAS_FRAC
+
+
+@dataclass(frozen=True, eq=False)
+class Trainable:
+    """One network that learns in integers, with its doorway.
+
+    Outputs of a regression are ``z / 2^output_frac + offsets[j]``; offsets are 0 for classes.
+    """
+
+    inputs: tuple[Input, ...]
+    doorway: tuple[QInput, ...]
+    learner: Learner
+    activations: tuple[Activation | None, ...]
+    classes: tuple[str, ...]
+    outputs: tuple[str, ...]
+    output_frac: int
+    offsets: tuple[float, ...]
+
+    @property
+    def decision(self) -> Decision:
+        """How the outputs become an answer (SPEC 6)."""
+        if not self.classes:
+            return "values"
+        return "argmax" if len(self.offsets) > 1 else "threshold"
+
+    @property
+    def _door(self) -> QModel:
+        return QModel(PRECISIONS[0], self.doorway, (), self.classes, self.outputs)
+
+    def input_codes(self, rows: NDArray[np.floating[Any]]) -> Codes:
+        """Raw rows (n, inputs) -> codes (n, inputs)."""
+        door = self._door
+        return reference.codes(door, reference.ticks(door, rows)).astype(np.int32)
+
+    def target_codes(self, targets: NDArray[Any]) -> Codes:
+        """Class indices (n,), or values (n, units) of a regression -> codes (n, units)."""
+        if not self.classes:
+            scaled = np.ldexp(
+                targets - np.array(self.offsets), self.output_frac - self.learner.plan.profile.delta_frac
+            )
+            return target_codes(self.learner.plan, scaled)
+        if len(self.offsets) == 1:
+            return target_codes(self.learner.plan, np.asarray(targets)[:, None])
+        return target_codes(self.learner.plan, np.eye(len(self.classes))[targets])
+
+    def predict(self, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """Raw rows (n, inputs) -> class indices (n,), or values (n, units) of a regression."""
+        codes = self.input_codes(rows)
+        if self.classes:
+            return self.learner.decide(codes)[:, 0]
+        z = self.learner.outputs(codes)[:, :, 0].astype(np.int64)
+        value = self.learner.plan.layers[-1].value
+        if value is not None:
+            z = evaluate(value, saturate(z, TABLE_LIMIT))
+        return np.asarray(to_real(z, self.output_frac) + np.array(self.offsets))
+
+    def to_network(self) -> Network:
+        """The network in floats, exactly as the integers stand."""
+        weights, biases = self.learner.parameters()
+        unit = 2.0 ** (self.learner.plan.profile.delta_frac - self.output_frac)
+        layers = [Layer(w[0], b[0], a) for w, b, a in zip(weights, biases, self.activations, strict=True)]
+        layers[-1].weights = layers[-1].weights * unit
+        layers[-1].bias = layers[-1].bias * unit + np.array(self.offsets)
+        return Network(layers, self.inputs, self.classes, self.outputs)
+
+
+def default_profile(network: Network) -> Profile:
+    """T16; its inputs have two more fraction bits for a single linear layer whose inputs stay within +-8 scales."""
+    reach = max(max(entry.high - entry.mean, entry.mean - entry.low) / entry.scale for entry in network.inputs)
+    finest = best_frac(reach, T16.activation_limit)
+    return replace(T16, input_frac=12) if len(network.layers) == 1 and finest >= 12 and not network.classes else T16
+
+
+def trainable(network: Network, profile: Profile | None = None) -> Trainable:
+    """A trainable model that starts as ``network``, by default with ``default_profile``.
+
+    A layer whose weights would not fit gets a coarser format. The values of a linear regression get the unit that
+    brings the last layer's largest weight to between 1 and 2. Raises ValueError where an input's range or a bias
+    cannot be represented, or the network is too wide for the proof.
+    """
+    profile = profile or default_profile(network)
+    _expect_exportable(profile)
+    layers = [Layer(layer.weights, layer.bias, layer.activation) for layer in network.layers]
+    output_frac, offsets = profile.delta_frac, np.zeros(len(layers[-1].bias))
+    last = layers[-1].activation
+    if not network.classes and last is not None and last.is_identity:
+        largest = float(np.abs(layers[-1].weights).max())
+        doublings = math.frexp(largest)[1] - 1 if largest else 0
+        output_frac -= doublings
+        scaled = np.ldexp(layers[-1].bias, -doublings)
+        offsets = np.where(np.abs(scaled) > _LARGEST_BIAS / 4, layers[-1].bias, 0.0)
+        layers[-1] = Layer(
+            np.ldexp(layers[-1].weights, -doublings), np.ldexp(layers[-1].bias - offsets, -doublings), last
+        )
+    for index, layer in enumerate(layers):
+        if np.abs(layer.bias).max() > _LARGEST_BIAS:
+            raise ValueError(
+                f"layer {index}: a bias of {np.abs(layer.bias).max():g} does not fit +-{_LARGEST_BIAS:g}"
+            )
+    fracs = [
+        min(profile.weight_frac, best_frac(HEADROOM * float(np.abs(layer.weights).max()), profile.weight_limit))
+        for layer in layers
+    ]
+    activations = tuple(layer.activation for layer in layers)
+    sizes = [len(network.inputs), *(len(layer.bias) for layer in layers)]
+    plan = learning_plan.make(sizes, activations, profile, fracs)
+    return Trainable(
+        network.inputs,
+        tuple(door(entry, profile) for entry in network.inputs),
+        Learner(plan, [layer.weights[None] for layer in layers], [layer.bias[None] for layer in layers]),
+        activations,
+        network.classes,
+        network.outputs,
+        output_frac,
+        tuple(offsets.tolist()),
+    )
+
+
+def door(entry: Input, profile: Profile) -> QInput:
+    """The doorway of an input for training: codes are ``(value - mean) / scale`` in input_frac fraction bits.
+
+    The range is cut to what the codes can hold. Raises ValueError where no value is left.
+    """
+    unit = math.ldexp(entry.scale, -profile.input_frac)
+    reach = profile.activation_limit * unit
+    cut = replace(entry, low=max(entry.low, entry.mean - reach), high=min(entry.high, entry.mean + reach))
+    low, high = tick_range(cut)
+    span, codes_per_tick, first = high - low, entry.step / unit, (low * entry.step - entry.mean) / unit
+    for shift in range(MAX_SHIFT, -1, -1):
+        gain = math.floor(math.ldexp(codes_per_tick, shift) + 0.5)
+        offset = math.floor(math.ldexp(first, shift) + 0.5) + int(rounding(shift))
+        result = QInput(entry.name, entry.step, low, span, gain, offset, shift)
+        fits = max(span * gain, abs(offset), abs(span * gain + offset)) < PROOF_LIMIT
+        if fits and max(map(abs, result.code_range)) <= profile.activation_limit:
+            return result
+    raise ValueError(f"input {entry.name!r}: steps of {entry.step:g} are too coarse for a scale of {entry.scale:g}")
+
+
+def _expect_exportable(profile: Profile) -> None:
+    wide = profile.activation_bits == profile.delta_bits == 16 and profile.seen_bits == profile.weight_bits
+    if not wide or profile.weight_bits not in (8, 16):
+        raise ValueError("boards train with weights of 8 or 16 bits and activations and deltas of 16 bits")

@@ -1,0 +1,170 @@
+"""The proof that no intermediate of a loaded net leaves its range, for any input at all (SPEC 2).
+
+It also looks at everything that the native kernels take on trust, so that not even a forged file reads or writes
+outside the net. Integers pass 2^30 only in a model that is refused.
+"""
+
+from array import array
+
+from nnrun.kernels import activate
+
+_LIMIT = 1 << 30
+_BLOCK = 256  # pre-activations that run through the steps together
+
+
+def check(net, path):
+    """Recompute every bound and compare it with those stored in the file; ValueError where one does not hold."""
+    low, high = _doorway(net)
+    with open(path, "rb") as file:
+        file.seek(len(net.data))
+        for number, (plan, registers) in enumerate(net._layers):
+            stored = file.read(8 * plan[1])
+            if len(stored) != 8 * plan[1]:
+                raise ValueError("the bounds of layer %d are missing: copy the file again" % number)
+            try:
+                low, high = _layer(net, plan, registers, low, high, array("i", stored))
+            except ValueError as error:
+                raise ValueError("layer %d: %s" % (number, error)) from error
+
+
+def _doorway(net):
+    door = net._door
+    low, high = [], []
+    for k in range(0, len(door), 5):
+        first, span, gain, offset, shift = door[k : k + 5]
+        if span < 0 or gain < 0 or not 0 <= shift < 31:
+            raise ValueError("input %d: negative gain, negative span or impossible shift" % (k // 5))
+        product = span * gain
+        if (
+            max(abs(first), abs(first + span)) + span >= _LIMIT
+            or max(product, abs(offset), product + offset) >= _LIMIT
+        ):
+            raise ValueError("input %d: an intermediate of the doorway can reach 2^30" % (k // 5))
+        low.append(offset >> shift)
+        high.append(product + offset >> shift)
+    return low, high
+
+
+def _layer(net, plan, registers, low, high, stored):
+    units, limit = plan[1], plan[3]
+    if plan[2] != len(low):
+        raise ValueError("%d inputs where %d arrive" % (plan[2], len(low)))
+    if plan[4] != plan[5] and not limit:
+        raise ValueError("an activation without a limit")
+    steps = _Steps(net, plan, registers)
+    out_low, out_high = [], []
+    for j in range(units):
+        shift = plan[9 + units + j]
+        if shift > 30:
+            raise ValueError("neuron %d: shift %d, at most 30" % (j, shift))
+        bottom, top = _bounds(net.data, plan, j, low, high)
+        if bottom != stored[j] or top != stored[units + j]:
+            raise ValueError(
+                "neuron %d: stored bound %d..%d, recomputed %d..%d; export the model again"
+                % (j, stored[j], stored[units + j], bottom, top)
+            )
+        bottom >>= shift
+        top >>= shift
+        if max(top, -bottom) >= _LIMIT >> 1:
+            raise ValueError("neuron %d: a pre-activation can reach 2^29" % j)
+        if limit:
+            bottom, top = max(min(bottom, limit), -limit), max(min(top, limit), -limit)
+        bottom, top = steps.range(bottom, top)
+        out_low.append(bottom)
+        out_high.append(top)
+    return out_low, out_high
+
+
+def _bounds(data, plan, unit, low, high):
+    """Bounds of every partial sum in any order: the bias and only the terms that push outward."""
+    wide = data[16] == 16
+    k = plan[0] + unit * plan[2] * (2 if wide else 1)
+    top = max(plan[9 + unit], 0)
+    bottom = min(plan[9 + unit], 0)
+    for i in range(plan[2]):
+        if wide:
+            weight = (data[k] | data[k + 1] << 8) - 32768
+            k += 2
+        else:
+            weight = data[k] - 128
+            k += 1
+        a, b = weight * low[i], weight * high[i]
+        top += max(a, b, 0)
+        bottom += min(a, b, 0)
+        if max(top, -bottom) >= _LIMIT:
+            raise ValueError("neuron %d: a partial sum can reach 2^30" % unit)
+    return bottom, top
+
+
+class _Steps:
+    """An activation over every pre-activation -limit..limit: its output ranges, every intermediate looked at."""
+
+    def __init__(self, net, plan, registers):
+        self.net = net
+        self.limit = plan[3]
+        self.first, self.last, self.result = plan[4], plan[5], plan[8]
+        count = plan[6] // plan[1]
+        self.constants = list(registers[plan[6] :])
+        self.result = plan[8] // plan[1]
+        self._structure(count)
+        self.plan = array("i", plan[:9])
+        self.plan[1] = _BLOCK
+        self.plan[6] = count * _BLOCK
+        if self.first != self.last:
+            self.lows, self.highs = [], []
+            for block in range(0, 2 * self.limit + 1, _BLOCK):
+                values = self._outputs(block)
+                self.lows.append(min(values))
+                self.highs.append(max(values))
+
+    def _structure(self, count):
+        data, known = self.net.data, [0]
+        for k in range(self.first, self.last, 4):
+            op, target, a, b = data[k : k + 4]
+            fine = op <= 6 and target < count
+            for operand in (a,) if op == 6 else (a, b):
+                fine = fine and (operand in known if operand < 128 else operand - 128 < len(self.constants))
+            if op == 3:
+                fine = fine and b >= 128 and 0 < self.constants[b - 128] < 32
+            if op == 6:
+                fine = fine and a < 128 and b < len(self.net._tables)
+            if not fine:
+                raise ValueError("an impossible activation step")
+            known.append(target)
+        if self.result not in known or count < 1:
+            raise ValueError("an activation without a result")
+
+    def _outputs(self, block):
+        """The outputs for z = block - limit and what follows it; beyond the limit, those of the limit."""
+        net, plan = self.net, self.plan
+        values = [min(block + i, 2 * self.limit) - self.limit for i in range(_BLOCK)]
+        values += [0] * (plan[6] - _BLOCK) + self.constants
+        for k in range(self.first, self.last, 4):
+            if net.data[k] == 6:
+                a = net.data[k + 2] * _BLOCK
+                at = net._tables[net.data[k + 3]]
+                if (
+                    min(values[a : a + _BLOCK]) < 0
+                    or max(values[a : a + _BLOCK]) >= net.data[at] | net.data[at + 1] << 8
+                ):
+                    raise ValueError("the activation looks outside its table")
+            plan[4], plan[5] = k, k + 4
+            activate(net.data, plan, net._tables, values)
+            target = net.data[k + 1] * _BLOCK
+            result = values[target : target + _BLOCK]
+            if max(max(result), -min(result)) >= _LIMIT:
+                raise ValueError("an intermediate of the activation can reach 2^30")
+        return values[self.result * _BLOCK : (self.result + 1) * _BLOCK]
+
+    def range(self, bottom, top):
+        """The smallest and the largest output for z in bottom..top."""
+        if self.first == self.last:
+            return bottom, top
+        bottom += self.limit
+        top += self.limit
+        first, last = bottom // _BLOCK, top // _BLOCK
+        if first == last:
+            ends = self._outputs(first * _BLOCK)[bottom % _BLOCK : top % _BLOCK + 1]
+        else:
+            ends = self._outputs(first * _BLOCK)[bottom % _BLOCK :] + self._outputs(last * _BLOCK)[: top % _BLOCK + 1]
+        return min(ends + self.lows[first + 1 : last]), max(ends + self.highs[first + 1 : last])

@@ -1,0 +1,72 @@
+"""The part of a net that knows integers only; all that a very small board needs beside the reader."""
+
+from array import array
+
+try:
+    from nnrun.kernels_viper import activate, dense, doorway
+except (ImportError, SyntaxError, ValueError):
+    from nnrun.kernels import activate, dense, doorway
+
+
+def expect(wanted, found):
+    """Raise ValueError where the number of values is wrong."""
+    if wanted != found:
+        raise ValueError("expected %d values, found %d" % (wanted, found))
+
+
+class Core:
+    """Ticks to logits and to the answer; read() of nnrun.reader gives the parts."""
+
+    def __init__(self, data, tables, layers):
+        self.data = data
+        self._tables = tables
+        self._layers = layers
+        end = 24 + 20 * data[12] + 5120 * data[13]
+        self._door = array("i", data[24:end])
+        self._t = array("i", data[24 : 24 + (end - 24) // 5])
+        self._x = array("i", self._t)
+
+    def logits(self, ticks, out):
+        """Ticks, integers below 2^29 in magnitude -> outputs. Nothing lands on the heap."""
+        self._enter(ticks)
+        self._forward()
+        self._leave(out)
+
+    def _enter(self, ticks):
+        count = len(self._x)
+        expect(count, len(ticks))
+        for i in range(count):
+            self._t[i] = ticks[i]
+        doorway(self._door, self._t, self._x, count)
+
+    def _forward(self):
+        x = self._x
+        for plan, registers in self._layers:
+            dense(self.data, plan, x, registers)
+            activate(self.data, plan, self._tables, registers)
+            x = registers
+
+    def _leave(self, out):
+        plan, y = self._layers[-1]
+        expect(plan[1], len(out))
+        for j in range(plan[1]):
+            out[j] = y[plan[8] + j]
+
+    def predict_ticks(self, ticks):
+        """Ticks -> class index, the first of equals; for a regression model the value, or a tuple of several."""
+        self._enter(ticks)
+        self._forward()
+        plan, y = self._layers[-1]
+        best = first = plan[8]
+        if self.data[17] == 2:
+            return self._reals(y, first, plan[1])
+        if self.data[17]:
+            return int(y[first] > 0)
+        for j in range(first, first + plan[1]):
+            best += (y[j] > y[best]) * (j - best)
+        return best - first
+
+    def _reals(self, y, first, units):
+        frac = (self.data[20] | self.data[21] << 8 ^ 32768) - 32768
+        values = [v / 2.0**frac for v in y[first : first + units]]
+        return values[0] if units == 1 else tuple(values)

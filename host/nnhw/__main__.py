@@ -1,0 +1,5 @@
+"""python -m nnhw: the command line."""
+
+from nnhw.cli import main
+
+main(prog_name="nnhw")

@@ -1,0 +1,75 @@
+"""A whole emitted viper module on the bare core: its viper functions run there, the Python round them in CPython."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+from typing import Any
+
+from .mpy import compile_mpy
+from .rp2040_core import Core
+from .viper import ViperModule
+
+Buffer = bytes | array  # type: ignore[type-arg]
+
+
+class ViperBoard:
+    """An emitted module, imported: ``module`` is its namespace.
+
+    ``cycles``, ``calls`` and ``stack`` (bytes at the deepest point) add up what viper functions cost; set them to 0 to
+    start again. The Python round them costs nothing here. ``code_bytes`` is the size of all machine code.
+    """
+
+    def __init__(self, source: bytes, name: str = "module.py") -> None:
+        self._core = Core()
+        self._functions = ViperModule(self._core, compile_mpy(source, name, "armv6m"))
+        self._placed: dict[int, tuple[Buffer, int]] = {}
+        self.cycles = self.calls = self.stack = 0
+        self.code_bytes = sum(len(function.code) for function in self._functions.functions.values())
+        self.module = ModuleType(name)
+        with self._stand_ins():
+            exec(compile(source, name, "exec"), self.module.__dict__)
+
+    @contextmanager
+    def _stand_ins(self) -> Iterator[None]:
+        """Let the module import ``micropython.viper`` and ``uctypes.addressof`` of this board."""
+        micropython, uctypes = ModuleType("micropython"), ModuleType("uctypes")
+        micropython.__dict__["viper"] = self._on_core
+        uctypes.__dict__["addressof"] = self._address
+        own = {"micropython": micropython, "uctypes": uctypes}
+        before = {name: sys.modules.get(name) for name in own}
+        sys.modules.update(own)
+        try:
+            yield
+        finally:
+            for name, module in before.items():
+                if module is None:
+                    del sys.modules[name]
+                else:
+                    sys.modules[name] = module
+
+    def _address(self, buffer: Buffer) -> int:
+        """Where the core sees ``buffer``; its first use places it."""
+        if id(buffer) not in self._placed:
+            place = self._core.load if isinstance(buffer, bytes) else self._core.data
+            self._placed[id(buffer)] = buffer, place(bytes(buffer))
+        return self._placed[id(buffer)][1]
+
+    def _on_core(self, function: FunctionType) -> Callable[..., int]:
+        def call(*arguments: Any) -> int:
+            words = [a if isinstance(a, int) else self._address(a) for a in arguments]
+            buffers = [(b, address) for b, address in self._placed.values() if isinstance(b, array)]
+            for buffer, address in buffers:
+                self._core.write(address, buffer.tobytes())
+            result = self._functions.call(function.__name__, *words)
+            for buffer, address in buffers:
+                buffer[:] = array(buffer.typecode, self._core.read(address, len(buffer) * buffer.itemsize))
+            self.cycles += result.cycles
+            self.calls += 1
+            self.stack = max(self.stack, result.stack)
+            return result.value
+
+        return call

@@ -1,0 +1,122 @@
+"""SPEC, its executable form and the golden vectors agree; every clause with integers has a vector."""
+
+import base64
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scalar_engine import ScalarEngine
+
+from nnhw import activations
+from nnhw_codegen import fixed, nnb, proof, reference
+from nnhw_codegen.expr import MEANING, evaluate
+from nnhw_codegen.qmodel import FORMAT, QInput
+from nnhw_codegen.quantize import code_limit
+from nnhw_codegen.tables import integer_form
+
+ROOT = Path(__file__).parents[2]
+VECTORS = ROOT / "tests/vectors"
+sys.path.insert(0, str(VECTORS))
+
+import make_vectors  # noqa: E402 - the vectors' folder is no package
+
+SPEC = (ROOT / "SPEC.md").read_text("utf-8")
+CLAUSES = set(re.findall(r"^- \*\*(\d+\.\d+)\*\*", SPEC, re.MULTILINE))
+TOLD_ELSEWHERE = {
+    "2.4": "test_proof: bounds of later layers",
+    "2.5": "test_proof: the scalar engine watches activations",
+    "2.6": "test_proof: TestCheck",
+    "3.2": "helpers.tick_rows: the farthest ticks",
+    "3.5": "test_quantize: the doorway's middle and ends",
+    "4.6": "activations.jsonl: fracs of every vector",
+    "4.7": "test_tables: a negative curve",
+    "5.1": "models.jsonl: all precisions",
+    "5.2": "models.jsonl",
+    "5.3": "test_quantize",
+    "5.4": "test_quantize",
+    "5.5": "test_quantize",
+    "7": "test_nnb",
+    "8": "tests/conformance",
+    "9": "tests of learning",
+}
+
+
+def lines(name):
+    return [json.loads(line) for line in (VECTORS / name).read_text("utf-8").splitlines()]
+
+
+def entry(fields):
+    return QInput("x", 1.0, *(fields[key] for key in ("low", "span", "gain", "offset", "shift")))
+
+
+def activate(fields):
+    expr = integer_form(activations.get(fields["name"]), fields["frac"], fields["frac"], 32767)
+    return evaluate(expr, np.array(fields["z"])).tolist()
+
+
+def decide(kind, outputs):
+    model = type("Model", (), {"decision": kind})
+    return int(reference.decide(model, np.array([outputs]))[0])
+
+
+def code(fields):
+    model = type("Model", (), {"inputs": (entry(fields),)})
+    return int(reference.codes(model, np.array([[fields["tick"]]]))[0, 0])
+
+
+def bounds(fields):
+    arrays = [np.array(fields[key]) for key in ("weights", "bias", "low", "high")]
+    low, high = proof.accumulator_bounds(arrays[0][None], arrays[1][None], *arrays[2:])
+    return [int(low[0]), int(high[0])]
+
+
+OPERATIONS = {
+    "to_real": lambda v: float(fixed.to_real(v[0], v[1])),
+    "to_code": lambda v: int(fixed.to_code(v[0], v[1])),
+    "shift_round": lambda v: int((v[0] + fixed.rounding(v[1])) >> v[1]),
+    "saturate": lambda v: int(fixed.saturate(v[0], v[1])),
+    "code_limit": lambda v: code_limit(*v),
+    "best_frac": lambda v: fixed.best_frac(*v),
+    "bounds": bounds,
+    "fits": lambda v: not proof.overflowing(v[1], np.array([0]), np.array([v[0]])).size,
+    "z_fits": lambda v: not proof.z_too_wide(np.array([v[1]]), np.array([0]), np.array([v[0]])),
+    "ticks": lambda v: int(np.floor(v[0] / v[1] + 0.5)),
+    "code": code,
+    "code_range": lambda v: list(entry(v).code_range),
+    "meaning": lambda v: int(MEANING[v[0]](np.int64(v[1]), np.int64(v[2]))),
+    "activate": activate,
+    "argmax": lambda v: decide("argmax", v),
+    "threshold": lambda v: decide("threshold", v),
+}
+
+
+@pytest.mark.parametrize("vector", lines("edges.jsonl"), ids=lambda v: f"{v['id']}-{v['clause']}-{v['op']}")
+def test_an_edge_holds(vector):
+    assert OPERATIONS[vector["op"]](vector["in"]) == vector["out"], vector["why"]
+
+
+def test_the_reference_gives_the_stored_vectors():
+    assert make_vectors.differences() == []
+
+
+def test_a_second_reading_of_the_spec_gives_the_stored_vectors():
+    for vector in lines("models.jsonl"):
+        engine = ScalarEngine(nnb.from_bytes(base64.b64decode(vector["in"]["nnb"])))
+        assert [engine.codes(row) for row in vector["in"]["ticks"]] == vector["out"]["codes"], vector["why"]
+        assert [engine.logits(row) for row in vector["in"]["ticks"]] == vector["out"]["outputs"], vector["why"]
+
+
+def test_every_vector_belongs_to_this_format_and_names_a_clause():
+    vectors = [v for name in ("edges.jsonl", "activations.jsonl", "models.jsonl") for v in lines(name)]
+    assert {v.get("format", FORMAT) for v in vectors} == {FORMAT}
+    assert {v["clause"] for v in vectors} <= CLAUSES
+    assert f"**FORMAT {FORMAT}.**" in SPEC
+
+
+def test_every_clause_has_a_vector_or_is_told_elsewhere():
+    covered = {v["clause"] for name in ("edges.jsonl", "activations.jsonl") for v in lines(name)}
+    missing = {c for c in CLAUSES if c not in covered | set(TOLD_ELSEWHERE) and c.split(".")[0] not in TOLD_ELSEWHERE}
+    assert missing == set()
