@@ -46,7 +46,7 @@ SPARE = 1.15
 class FineTuned:
     """A network to quantize in place of the one it was made from, and its quantized model.
 
-    ``loss_before`` and ``loss`` are those of plain quantization and of ``report.model`` on rows kept back and their mixtures,
+    ``loss_before`` and ``loss`` are of plain quantization and of ``report.model`` on rows kept back and their mixtures,
     ``agreement_before`` and ``agreement`` the shares of them that get the original float network's class (1 for values).
     """
 
