@@ -3,8 +3,9 @@
     python benchmarks/precision.py [--seeds 20] [--jobs 2]     writes benchmarks/results/precision*.{json,md}
 
 Every seed has its own stratified 80/20 split and initial weights. Post-training quantization, calibrated on up to 256
-training rows; for acc16 also after fine-tuning on the training rows. Also counts how many calibrated w16a16 models would pass 2^30 on their own test rows without the proof,
-and how near to its bound the largest partial sum comes over the test rows and the corners of the input box.
+training rows; for acc16 also after fine-tuning on the training rows. Also counts how many calibrated w16a16 models would
+pass 2^30 on their own test rows without the proof, and how near to its bound the largest partial sum comes over the test
+rows and the corners of the input box.
 """
 
 from __future__ import annotations
