@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import struct
+import sys
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scalar_learning import ScalarLearner
 
 from nnhw import activations, datasets
 from nnhw.network import Input, Layer, Network
@@ -16,6 +21,12 @@ from nnhw_codegen import nnt
 from nnhw_codegen.binary import FileError
 from nnhw_codegen.learning_profile import FX12, T8, T16
 from nnhw_codegen.trainable import default_profile, door, trainable
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "vectors"))
+
+import make_training_vectors
+
+VECTORS = [json.loads(line) for line in make_training_vectors.FILE.read_text("utf-8").splitlines()]
 
 IRIS = datasets.load("iris")
 
@@ -190,3 +201,23 @@ def test_what_a_board_cannot_train_is_refused():
 def test_default_profile_is_finer_for_one_linear_layer_with_small_inputs():
     assert default_profile(line((1, 1), 0)[2]).input_frac == 12
     assert default_profile(iris_network()) == T16
+
+
+def test_the_engine_gives_the_stored_training_vectors():
+    assert make_training_vectors.differences() == []
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['clause']}-{v['why']}")
+def test_the_scalar_engine_gives_the_stored_training_vectors(vector):
+    before, after = (nnt.from_bytes(base64.b64decode(vector[side]["nnt"])) for side in ("in", "out"))
+    start = before.learner
+    scalar = ScalarLearner(
+        start.plan, [w[..., 0].tolist() for w in start.weights], [b[:, 0].tolist() for b in start.biases]
+    )
+    for row, wanted in zip(
+        before.codes(np.array(vector["in"]["ticks"])).tolist(), vector["in"]["targets"], strict=True
+    ):
+        scalar.step(row, wanted)
+    assert scalar.weights == [w[..., 0].tolist() for w in after.learner.weights]
+    assert scalar.biases == [b[:, 0].tolist() for b in after.learner.biases]
+    assert scalar.forward(row) == vector["out"]["outputs"]
