@@ -119,7 +119,9 @@ def main() -> int:
             if net != "all" and abs(np.mean(lost)) > 0.3:
                 missed.append(f"{name}, {net}: accuracy differs by {np.mean(lost):+.2f} points, at most 0.3 required")
     write(
-        "precision", f"Quantized networks against floats, {len(HIDDEN)} activations x {arguments.seeds} seeds per net", rows
+        "precision",
+        f"Quantized networks against floats, {len(HIDDEN)} activations x {arguments.seeds} seeds per net",
+        rows,
     )
     broken = [
         {

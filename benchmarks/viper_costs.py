@@ -18,8 +18,8 @@ from results import write
 
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
-from nnhw.targets.mpy import compile_mpy
 from nnhw.targets.module_board import ModuleBoard
+from nnhw.targets.mpy import compile_mpy
 from nnhw_codegen import emit_viper, precision, program, qmodel, quantize
 from nnhw_codegen.text import Origin
 
