@@ -87,7 +87,7 @@ def flash(
 
 
 def _files(build: Build, with_runtime: bool) -> dict[str, bytes]:
-    modules = build.modules()
+    modules = build.contents(build.manifest["modules"])
     if not modules:
         raise BuildError(
             f"{build.directory}: was exported with --code {build.manifest['code']}, which makes no MicroPython module; "
