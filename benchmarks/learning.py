@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from results import write
@@ -105,7 +106,7 @@ def initial(task: Task, sizes: list[int], seeds: int) -> tuple[list[np.ndarray],
     """He or Glorot weights (seeds, units, inputs) and biases (seeds, units): 0, in hidden relu layers 0.1."""
     weights, biases = [], []
     smooth = task.hidden in ("logsig", "tanh")
-    for index, (fan_in, units) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (fan_in, units) in enumerate(pairwise(sizes)):
         deviation = np.sqrt(2.0 / (fan_in + units if smooth else fan_in))
         drawn = [np.random.default_rng([seed, 3, index]).standard_normal((units, fan_in)) for seed in range(seeds)]
         weights.append(np.stack(drawn) * deviation)

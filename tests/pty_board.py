@@ -11,6 +11,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import tty
 from pathlib import Path
@@ -18,6 +19,9 @@ from pathlib import Path
 from nnhw.targets.unix import LAUNCHER
 
 BLOCK = 512
+_TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+"""So that the guest hears Ctrl-C."""
+_RAW_PASTE = b"\x05A\x01"
 
 # The files of the board's own file system are not those of this computer; a class cannot be imported after the mount.
 _BOOT = """\
@@ -54,31 +58,54 @@ sys.path[:] = ["", "/lib"]
 del Blocks
 """
 
-FAKE_SYS = """\
-class _Fake: pass
-_sys = _Fake()
-for _n in dir(sys):
-    setattr(_sys, _n, getattr(sys, _n))
-class _Implementation: pass
-_sys.implementation = _Implementation()
-for _n, _v in {facts!r}.items():
-    setattr(_sys.implementation, _n, _v)
-sys.modules["sys"] = _sys
+_FAKE = """\
+class _Module: pass
+_fake = _Module()
+import {name}
+for _n in dir({name}):
+    if _n not in {without!r}:
+        setattr(_fake, _n, getattr({name}, _n))
+sys.modules[{name!r}] = _fake
 """
-"""Boot code that makes ``sys.implementation`` tell other facts."""
+
+
+def fake_module(name: str, without: tuple[str, ...] = ()) -> str:
+    """Boot code after which the module ``name`` lacks some names."""
+    return _FAKE.format(name=name, without=without)
+
+
+def fake_implementation(**facts: object) -> str:
+    """Boot code after which ``sys.implementation`` tells ``facts``."""
+    fake = _FAKE.format(name="sys", without=("implementation",))
+    told = f"for _n, _v in {facts!r}.items(): setattr(_fake.implementation, _n, _v)"
+    return f"{fake}_fake.implementation = _Module()\n{told}\n"
 
 
 class PtyBoard:
-    """``port`` is the path to connect to. ``unplug_after`` bytes from the computer the port vanishes."""
+    """``port`` is the path to connect to; it vanishes once ``carried``, the bytes from the computer, reach ``unplug_after``.
 
-    def __init__(self, blocks: int = 512, heap: int = 1 << 20, more: str = "") -> None:
+    Without ``paste`` it declines the raw-paste mode, in which the unix port does not hear Ctrl-C.
+    """
+
+    def __init__(self, blocks: int = 512, heap: int = 1 << 20, more: str = "", paste: bool = True) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="nnhw-board-")
         root = Path(self._directory.name)
         image = root / "flash.img"
         image.write_bytes(b"\xff" * BLOCK * blocks)
         boot = root / "boot.py"
         boot.write_text(_BOOT.format(block=BLOCK, count=blocks, image=str(image), more=more))
-        self._command = [sys.executable, "-c", LAUNCHER, str(root), "-X", f"heapsize={heap}", "-i", str(boot)]
+        self._command = [
+            sys.executable,
+            "-c",
+            _TAKE_TERMINAL + LAUNCHER,
+            str(root),
+            "-X",
+            f"heapsize={heap}",
+            "-i",
+            str(boot),
+        ]
+        self._paste = paste
+        self.carried = 0
         self.unplug_after: int | None = None
         self.plug_in()
 
@@ -93,6 +120,9 @@ class PtyBoard:
 
     def _start(self) -> None:
         self._line, guest = _raw_terminal()
+        modes = termios.tcgetattr(guest)
+        modes[3] |= termios.ISIG
+        termios.tcsetattr(guest, termios.TCSANOW, modes)
         self._process = subprocess.Popen(
             self._command, stdin=guest, stdout=guest, stderr=guest, start_new_session=True
         )
@@ -112,7 +142,6 @@ class PtyBoard:
         os.write(self._cable, b"OK\r\nMPY: soft reboot\r\n" + seen[seen.index(b"raw REPL") :])
 
     def _carry(self) -> None:
-        carried = 0
         try:
             while True:
                 ready, _, _ = select.select([self._cable, self._line], [], [])
@@ -127,9 +156,12 @@ class PtyBoard:
                     os.write(self._cable, data)
                 if self._cable in ready:
                     data = os.read(self._cable, 4096)
-                    carried += len(data)
-                    if self.unplug_after is not None and carried >= self.unplug_after:
+                    self.carried += len(data)
+                    if self.unplug_after is not None and self.carried >= self.unplug_after:
                         break
+                    if data == _RAW_PASTE and not self._paste:
+                        os.write(self._cable, b"R\x00")
+                        continue
                     os.write(self._line, data)
         except OSError:
             pass  # unplugged by the test

@@ -49,7 +49,7 @@ def samples(plan, steps, networks, seed):
     """Random input and target codes, (steps, inputs, networks) and (steps, units, networks)."""
     generator = np.random.default_rng(seed)
     limit, one = plan.profile.activation_limit, 1 << plan.profile.delta_frac
-    x = generator.normal(0, 1.5 * 2.0 ** plan.profile.input_frac, (steps, plan.layers[0].fan_in, networks))
+    x = generator.normal(0, 1.5 * 2.0**plan.profile.input_frac, (steps, plan.layers[0].fan_in, networks))
     x[generator.random(x.shape) < 0.1] = 0
     targets = generator.integers(0, 2, (steps, plan.layers[-1].units, networks)) * one
     return np.clip(np.floor(x), -limit, limit).astype(np.int32), targets.astype(np.int32)
@@ -77,7 +77,10 @@ FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, TRAI
 def pairwise():
     """Cases in which every value of a factor meets every value of every other factor."""
     missing = {
-        (a, x, b, y) for a, b in itertools.combinations(range(len(FACTORS)), 2) for x in FACTORS[a] for y in FACTORS[b]
+        (a, x, b, y)
+        for a, b in itertools.combinations(range(len(FACTORS)), 2)
+        for x in FACTORS[a]
+        for y in FACTORS[b]
     }
     generator = np.random.default_rng(0)
     while missing:
@@ -134,20 +137,26 @@ def test_changing_the_rate_keeps_both_engines_equal(profile):
 @pytest.mark.parametrize("sizes", [(4, 8, 3), (2, 1), (13, 40, 20, 2)])
 def test_extreme_weights_inputs_and_targets_never_reach_31_bits(profile, output, sizes):
     profile = replace(PROFILES[profile], rate_multiplier=3, rate_shift=2)
-    stacked, alone = learners(sizes, "relu", output, profile, seed=1, networks=4, scale=1e6)
+    _, alone = learners(sizes, "relu", output, profile, seed=1, networks=4, scale=1e6)
     generator = np.random.default_rng(2)
     for learner, sign in zip(alone, (1, -1, 0, 0), strict=True):
         limit = profile.weight_limit
         for rows in learner.weights:
             for row in rows:
-                row[:] = generator.choice([-limit, limit], len(row)).tolist() if not sign else [sign * limit] * len(row)
+                row[:] = (
+                    generator.choice([-limit, limit], len(row)).tolist() if not sign else [sign * limit] * len(row)
+                )
         learner.biases = [[(sign or 1) * (2**29 - 1)] * len(bias) for bias in learner.biases]
-        learner.remainders = [[[(1 << learner.fine(p)) - 1] * len(r) for r in rows] for p, rows in
-                              zip(learner.plan.layers, learner.remainders, strict=True)]
+        learner.remainders = [
+            [[(1 << learner.fine(p)) - 1] * len(r) for r in rows]
+            for p, rows in zip(learner.plan.layers, learner.remainders, strict=True)
+        ]
         top = profile.activation_limit
         far = 2**29 - 1
         for step in range(4):
             x = [top] * sizes[0] if step % 2 else generator.choice([-top, top], sizes[0]).tolist()
             wanted = [(-far, far)[(step // 2 + j) % 2] for j in range(sizes[-1])]
-            learner.step(x, wanted if output == "identity" else [0 if t < 0 else 1 << profile.delta_frac for t in wanted])
-    assert max(learner.v.largest for learner in alone) > 2**28 or profile.activation_bits < 16
+            learner.step(
+                x, wanted if output == "identity" else [0 if t < 0 else 1 << profile.delta_frac for t in wanted]
+            )
+    assert max(learner.v.largest for learner in alone) >= 0.99 * 2**29

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from . import mpy
 from .base import TargetError
-from .board_link import Firmware
+from .firmware import Firmware
 
 FORMS = ("auto", "mpy", "py")
 ARCHITECTURES = (

@@ -14,10 +14,11 @@ import importlib.util
 import io
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from . import firmware
 from .base import TargetError
+from .firmware import Firmware
 
 AUTO = "auto"
 MISSING = "mpremote is not installed; install it with: pip install 'nnhw[boards]'"
@@ -25,35 +26,10 @@ STAGED = ".new"
 """What a file's name ends in until all of it has arrived."""
 
 CHUNK_BYTES = 512
+BYTE_SECONDS = 3.0
 RESPONSE_SECONDS = 10.0
-INTERRUPT = b"\r\x03\x03"
-
-_PROBE = """\
-import sys, gc
-gc.collect()
-def able(code):
-    try:
-        exec(code)
-    except (SyntaxError, NotImplementedError, ValueError, NameError, AttributeError):
-        return False
-    return True
-i = sys.implementation
-try:
-    import os
-    files = hasattr(os, "rename")
-except ImportError:
-    files = False
-files = files and able("from binascii import a2b_base64\\nfrom hashlib import sha256")
-try:
-    v = os.statvfs("")
-    room = v[0] * v[3]
-except (OSError, AttributeError, NameError):
-    room = None
-print((i.name, tuple(i.version[:3]), getattr(i, "_mpy", getattr(i, "mpy", None)),
-    getattr(i, "_machine", sys.platform), gc.mem_free() if hasattr(gc, "mem_free") else None, room, files,
-    able("import micropython\\n@micropython.viper\\ndef f(): pass"),
-    able("import micropython\\n@micropython.asm_thumb\\ndef f(): nop()")))
-"""
+INTERRUPT_SECONDS = 2.0
+INTERRUPT = b"\x03"
 
 _WRITE = """\
 from binascii import a2b_base64 as a
@@ -111,31 +87,7 @@ for n in {names!r}:
 """
 
 
-@dataclass(frozen=True)
-class Firmware:
-    """What a board runs.
-
-    mpy       sys.implementation._mpy: format in the low byte, sub-version and architecture above; None: no .mpy files
-    heap      free bytes after a soft reset
-    storage   free bytes of the file system; None where the port does not tell
-    files     whether it has what copying needs: rename, sha256 and base64
-    viper     whether it compiles viper functions itself
-    asm_thumb whether it assembles Thumb functions itself
-    """
-
-    name: str
-    version: tuple[int, ...]
-    mpy: int | None
-    machine: str
-    heap: int | None
-    storage: int | None
-    files: bool
-    viper: bool
-    asm_thumb: bool
-
-    def __str__(self) -> str:
-        name = {"micropython": "MicroPython", "circuitpython": "CircuitPython"}.get(self.name, self.name)
-        return f"{name} {'.'.join(map(str, self.version))} on {self.machine}"
+_BROKEN = "the connection broke: check the cable and run the command again"
 
 
 def why_unavailable() -> str | None:
@@ -181,7 +133,7 @@ class Link:
 
         self._errors = (TransportError, OSError, struct.error, IndexError)
         try:
-            self._transport = SerialTransport(self.port, timeout=RESPONSE_SECONDS)
+            self._transport = SerialTransport(self.port, timeout=BYTE_SECONDS)
         except (*self._errors, ValueError) as error:
             raise TargetError(
                 f"{self.name}: cannot open the port ({error}): is the board plugged in, is the port open in another "
@@ -199,7 +151,7 @@ class Link:
         with self._guarded(doing), contextlib.redirect_stdout(io.StringIO()):
             self._transport.enter_raw_repl(timeout_overall=RESPONSE_SECONDS)
 
-    def execute(self, script: str, timeout: float = 20.0, doing: str = "the connection broke") -> str:
+    def execute(self, script: str, timeout: float = 20.0, doing: str = _BROKEN) -> str:
         """What ``script`` prints. ``doing`` opens the message where the line breaks."""
         with self._guarded(doing):
             self._transport.exec_raw_no_follow(script)
@@ -214,6 +166,8 @@ class Link:
         text = data.rstrip(b"\x04").decode(errors="replace").replace("\r\n", "\n")
         if not data.endswith(b"\x04"):
             self._transport.serial.write(INTERRUPT)
+            for _ in range(2):  # the ends of output and traceback
+                self._transport.read_until(1, b"\x04", timeout=None, timeout_overall=INTERRUPT_SECONDS)
             raise TargetError(
                 f"{self.name}: the script did not finish within {timeout:g} s; it was interrupted", text
             )
@@ -230,7 +184,7 @@ class Link:
 
     def firmware(self) -> Firmware:
         """What the board runs."""
-        return Firmware(*self._evaluate(_PROBE))
+        return Firmware(*self._evaluate(firmware.PROBE))
 
     def _evaluate(self, script: str) -> Any:
         output = self.execute(script)
@@ -287,7 +241,7 @@ class Link:
 
     def restart(self) -> None:
         """Leave remote control by a soft reset, after which the board runs its main.py."""
-        with self._guarded("the connection broke"):
+        with self._guarded(_BROKEN):
             self._transport.exit_raw_repl()
             self._transport.serial.write(b"\x04")
 
