@@ -18,8 +18,8 @@ from results import write
 
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
+from nnhw.targets.module_board import ModuleBoard
 from nnhw.targets.mpy import compile_mpy
-from nnhw.targets.viper_board import ViperBoard
 from nnhw_codegen import emit_viper, precision, program, qmodel, quantize
 from nnhw_codegen.text import Origin
 
@@ -45,7 +45,7 @@ def network(sizes: tuple[int, ...]) -> Network:
 def measure(model: qmodel.QModel, form: emit_viper.Form, count: int) -> dict[str, Any]:
     """Cycles and bytes of one form of a model over ``count`` random and extreme inputs."""
     source = emit_viper.source(program.build(model), Origin("model", "a model", "0"), form).encode()
-    board = ViperBoard(source)
+    board = ModuleBoard(source)
     inputs, outputs = model.sizes[0], model.sizes[-1]
     t, y = array("i", bytes(4 * inputs)), array("i", bytes(4 * outputs))
     rows = np.random.default_rng(0).integers(-50, 150, (count, inputs))

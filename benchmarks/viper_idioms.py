@@ -12,7 +12,7 @@ from typing import Any
 
 from results import write
 
-from nnhw.targets.viper_board import ViperBoard
+from nnhw.targets.module_board import ModuleBoard
 
 IDIOMS = (
     "a = x[5] * 12 + a",
@@ -41,7 +41,7 @@ def idiom(statement: str) -> dict[str, Any]:
         source = (
             f"import micropython\n\n\n@micropython.viper\ndef f({names}) -> int:\n    b = 0\n{body}    return a\n"
         )
-        boards.append(ViperBoard(source.encode()))
+        boards.append(ModuleBoard(source.encode()))
         words = array("i", bytes(256))
         first, last = (array("B", bytes(256)), words) if "w[" in statement else (words, array("B", bytes(256)))
         boards[-1].module.f(first, 7, last)

@@ -13,7 +13,7 @@ import pytest
 
 from nnhw.targets import TARGETS, ScriptTarget, get
 
-SCRIPT_TARGETS = tuple(target.name for target in TARGETS if isinstance(target, ScriptTarget))
+SCRIPT_TARGETS = tuple(target.name for target in TARGETS if isinstance(target, ScriptTarget) and not target.opt_in)
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 

@@ -25,10 +25,15 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.h": source(program, origin, form).encode()}
 
 
+def form_for(program: Program) -> Literal["unrolled", "loop"]:
+    """The form that "auto" stands for."""
+    return "unrolled" if program.weight_count <= UNROLLED_WEIGHTS else "loop"
+
+
 def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The header's text; every name in it starts with ``origin.name``."""
     if form == "auto":
-        form = "unrolled" if program.weight_count <= UNROLLED_WEIGHTS else "loop"
+        form = form_for(program)
     prefix, macro = origin.name, origin.name.upper()
     w = Writer()
     w.lines(f"/* {_comment(origin.banner)} */", f"#ifndef NNHW_MODEL_{macro}_H", f"#define NNHW_MODEL_{macro}_H", "")

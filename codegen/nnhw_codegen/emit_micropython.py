@@ -39,6 +39,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
         w, origin, "from math import floor", *(["from array import array"] if form == "table" else [])
     )
     micropython_api.constants(w, program, origin)
+    micropython_api.codes_and_tables(w, program)
     functions = _functions(w, program)
     if form == "baked":
         _baked(w, program, functions)

@@ -45,10 +45,15 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.py": source(program, origin, form).encode()}
 
 
+def form_for(program: Program) -> Literal["baked", "table"]:
+    """The form that "auto" stands for."""
+    return "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
+
+
 def machine_code(program: Program, form: Form = "auto") -> Blob:
     """The machine code of a program; raises ValueError where an activation needs more registers than there are."""
     if form == "auto":
-        form = "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
+        form = form_for(program)
     labels = {table: f"table{number}" for number, table in enumerate(program.tables)}
     layers, doorway, data = Assembler("layers"), Assembler("doorway"), Assembler("data")
     place = SOURCE

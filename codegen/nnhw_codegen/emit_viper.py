@@ -17,6 +17,8 @@ BAKED_WEIGHTS = 3072
 
 IMPORTS = ("import micropython", "from array import array", "from math import floor", "from uctypes import addressof")
 
+BUFFER = "array('i', bytes(4 * {}))"
+
 Form = Literal["auto", "baked", "loops"]
 
 
@@ -25,11 +27,16 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.py": source(program, origin, form).encode()}
 
 
+def form_for(program: Program) -> Literal["baked", "loops"]:
+    """The form that "auto" stands for."""
+    weights = sum(int((layer.weights != 0).sum()) for layer in program.layers)
+    return "baked" if weights <= BAKED_WEIGHTS else "loops"
+
+
 def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text."""
     if form == "auto":
-        weights = sum(int((layer.weights != 0).sum()) for layer in program.layers)
-        form = "baked" if weights <= BAKED_WEIGHTS else "loops"
+        form = form_for(program)
     w = Writer()
     micropython_api.head(w, origin, *IMPORTS)
     if form == "loops" or any(table.bits > 8 for table in program.tables):
@@ -50,7 +57,8 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
 
 def _memory(w: Writer, program: Program, origin: Origin) -> None:
     """Buffers and tables, and their addresses."""
-    micropython_api.constants(w, program, origin, buffer="array('i', bytes(4 * {}))")
+    micropython_api.constants(w, program, origin, BUFFER)
+    micropython_api.codes_and_tables(w, program, BUFFER)
     w.line(f"_h = array('i', bytes({4 * max(1, viper_baked.start(program, len(program.layers) - 1))}))")
     w.line("# Turning a buffer into a pointer at every call costs more than passing its address; buffers never move.")
     w.line("_X, _Y, _H = addressof(_x), addressof(_y), addressof(_h)")

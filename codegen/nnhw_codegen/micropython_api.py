@@ -29,7 +29,7 @@ def head(w: Writer, origin: Origin, *imports: str) -> None:
 
 
 def constants(w: Writer, program: Program, origin: Origin, buffer: str = "[0] * {}") -> None:
-    """Names, scratch buffers (``buffer`` is their expression for a length) and tables."""
+    """Names, and the buffers of ticks and outputs (``buffer`` is their expression for a length)."""
     w.line(f"FORMAT = {FORMAT}")
     w.line(f'MODEL = "{origin.model_hash}"')
     w.line(f"INPUTS = {tuple(i.name for i in program.inputs)!r}")
@@ -37,8 +37,12 @@ def constants(w: Writer, program: Program, origin: Origin, buffer: str = "[0] * 
     w.line(f"OUTPUT_FRAC = {program.output_frac}")
     w.line(f"_STEP = {tuple(float(i.step) for i in program.inputs)!r}")
     w.line(f"_t = {buffer.format(len(program.inputs))}")
-    w.line(f"_x = {buffer.format(len(program.inputs))}")
     w.line(f"_y = {buffer.format(program.layers[-1].units)}")
+
+
+def codes_and_tables(w: Writer, program: Program, buffer: str = "[0] * {}") -> None:
+    """The buffer of input codes and the tables, where the machine code does not bring its own."""
+    w.line(f"_x = {buffer.format(len(program.inputs))}")
     for number, table in enumerate(program.tables):
         w.line(f"_T{number} = {bytes_literal(table.to_bytes())}")
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ class Build:
         """Bytes of one file."""
         return int(self.manifest["files"][name]["bytes"])
 
-    def modules(self) -> dict[str, bytes]:
-        """The files that a board needs to run the model, {name: content}. Raises BuildError where one is missing."""
+    def contents(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The files called ``names``, {name: content}. Raises BuildError where one is missing."""
         try:
-            return {name: (self.directory / name).read_bytes() for name in self.manifest["modules"]}
+            return {name: (self.directory / name).read_bytes() for name in names}
         except OSError as error:
             raise BuildError(f"{error.filename}: {error.strerror}; run 'nnhw export' again") from None
 
@@ -77,7 +77,7 @@ def _read_manifest(directory: Path) -> dict[str, Any] | None:
         found = json.loads((directory / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return None
-    needed = {"name", "modules", "files"}
+    needed = {"name", "code", "modules", "files"}
     return found if isinstance(found, dict) and found.get("kind") == KIND and needed <= found.keys() else None
 
 

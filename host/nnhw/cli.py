@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("nnhw.cli_model:export", "Write the folder to copy to a board."),
     "run": ("nnhw.cli_run:run", "Run an exported model on a target."),
     "verify": ("nnhw.cli_run:verify", "Compare an exported model on targets with the reference."),
+    "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
+    "bench": ("nnhw.cli_bench:bench", "Cycles and bytes of an exported model as machine code."),
     "study": ("nnhw.cli_study:study", "Experiments with statistics: does the derivative of ReLU at 0 matter?"),
     "compare": ("nnhw.cli_study:compare", "Compare activations on a data set, in floats and in integers."),
     "targets": ("nnhw.cli_info:targets", "The places where exported code can run."),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from nnhw import build_folder, choose, datasets, model_file
+from nnhw import boards, build_folder, choose, datasets, model_file
 from nnhw import evaluate as evaluation
 from nnhw import export as exporting
 from nnhw.build_folder import Build
@@ -156,8 +156,10 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     type=click.Choice(["auto", *emitters.names()]),
     default="auto",
     show_default=True,
-    help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS) + ". auto is portable.",
+    help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS)
+    + ". auto is the fastest that --board runs and has room for; portable without a board.",
 )
+@click.option("--board", type=click.Choice(boards.names()), help="Board to pick code and to compile for.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def export(
     model: Path,
@@ -167,6 +169,7 @@ def export(
     data: str | None,
     target: str | None,
     code: str,
+    board: str | None,
     as_json: bool,
 ) -> None:
     """Quantize MODEL (a model.json), prove its bounds and write the folder to copy to a board."""
@@ -193,7 +196,8 @@ def export(
         build = exporting.write(
             tried.chosen.report.model,
             directory,
-            exporting.CODE if code == "auto" else code,
+            code,
+            board=board,
             source=model.name,
             rows=network.calibration,
             options=options,
@@ -217,14 +221,14 @@ def export_lines(network: Network, build: Build) -> list[str]:
     facts = build.manifest
     files = ", ".join(f"{name} {build.size(name):,}" for name in facts["files"] if name.startswith(f"{build.name}."))
     limit = build.model.precision.accumulator_limit
+    code = facts["code"] + (f" for {facts['board']}" if facts["board"] else "")
     lines = [
-        f"wrote     {build.directory}: {facts['precision']}, {facts['code']}; bytes: {files}",
+        f"wrote     {build.directory}: {facts['precision']}, {code}; bytes: {files}",
         f"proof     no sum reaches 2^{limit.bit_length() - 1} and no integer 2^30, for any input",
     ]
     if network.calibration is not None and network.classes:
         same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)
         lines.append(f"agreement {int(same.sum())}/{len(same)} training rows get the float network's class")
     lines += [f"note      {note}" for note in facts["notes"]]
-    if facts["modules"]:
-        lines.append(f"next      nnhw verify {build.directory} --on wasm")
+    lines.append(f"next      nnhw verify {build.directory}")
     return lines

@@ -10,38 +10,82 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import build_folder, datasets, evaluate
+from nnhw import build_folder, datasets, driver, evaluate, targets
 from nnhw import verify as verification
 from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json
 from nnhw.cli_model import renumbered
 from nnhw.datasets import Dataset
-from nnhw.targets import TargetError, get_script_target
+from nnhw.driver import Exported
+from nnhw.targets import TargetError
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import to_real
 
 _DIRECTORY = click.Path(path_type=Path)
 
 
-def usable(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
-    """'wasm,unix' -> names of targets that can run here; UserError, exit code 2, for any other."""
+def usable(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """'wasm,unix' -> names of targets that can run here; UserError, exit code 2, for any other. None -> none."""
+    if text is None:
+        return ()
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
         raise click.BadParameter("name at least one target")
     try:
         for name in names:
-            get_script_target(name).require()
+            targets.get(name).require()
     except TargetError as error:
         raise UserError(str(error)) from error
     return names
 
 
+def fitting(build: Build, names: tuple[str, ...], runtime: str = "module") -> tuple[Exported, tuple[str, ...]]:
+    """What to run, and where: ``names``, or without any the first target of the code.
+
+    Raises UserError, exit code 2, where the code does not run on one of them, with what would.
+    """
+    module = verification.exported(build, runtime)
+    names = names or usable_default(module.code)
+    for name in names:
+        reason = driver.why_not(module.code, name)
+        if reason is not None:
+            nnrun = "" if driver.why_not("nnrun", name) else "; --runtime nnrun runs the .nnb file there"
+            raise UserError(f"{build.directory} on {name}: {reason}{nnrun}")
+    return module, names
+
+
+def usable_default(code: str) -> tuple[str, ...]:
+    """The first target of a code that can run here, alone. Raises UserError where there is none."""
+    able = [targets.get(name) for name in driver.RUNS_ON[code] if name != "board"]
+    for target in able:
+        if target.why_unavailable() is None:
+            return (target.name,)
+    raise UserError("\n".join(f"{target.name}: {target.why_unavailable()}" for target in able))
+
+
+_ON = click.option(
+    "--on",
+    "names",
+    callback=usable,
+    metavar="TARGET,...",
+    help="Where to run: "
+    + "; ".join(f"{code} on {', '.join(names)}" for code, names in driver.RUNS_ON.items())
+    + ". By default the first of these.",
+)
+_RUNTIME = click.option(
+    "--runtime",
+    type=click.Choice(["module", "nnrun"]),
+    default="module",
+    show_default=True,
+    help="Run the generated code, or the .nnb file under the board package nnrun.",
+)
+
+
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("build", type=_DIRECTORY)
 @click.argument("values", nargs=-1, type=float)
-@click.option(
-    "--on", "names", callback=usable, default="wasm", show_default=True, help="Target, or several: wasm,unix."
-)
+@_ON
+@_RUNTIME
 @click.option("--data", help="Run all rows of a data set or CSV file instead of VALUES.")
 @click.option("--target", metavar="COLUMN", help="Column of the CSV file that holds the answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -49,16 +93,18 @@ def run(
     build: Path,
     values: tuple[float, ...],
     names: tuple[str, ...],
+    runtime: str,
     data: str | None,
     target: str | None,
     as_json: bool,
 ) -> None:
     """Run the exported model in the folder BUILD on a target, on raw VALUES or on the rows of --data."""
     made = build_folder.read(build)
+    module, names = fitting(made, names, runtime)
     if data is not None:
         if values:
             raise click.UsageError("give either VALUES or --data, not both")
-        _run_data(made, data, target, names, as_json)
+        _run_data(made, module, data, target, names, as_json)
         return
     expected = [entry.name for entry in made.model.inputs]
     if len(values) != len(expected):
@@ -69,7 +115,7 @@ def run(
         raise click.UsageError("values must be finite numbers")
     results = {}
     for name in names:
-        found = verification.exported(made).run(name, "values", np.array([values]))
+        found = module.run(name, "values", np.array([values]))
         results[name] = {"answer": _answer(made, found.logits), "logits": found.logits[0].tolist()}
     if as_json:
         print_json(results)
@@ -85,13 +131,15 @@ def _answer(build: Build, logits: NDArray[np.int64]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _run_data(build: Build, data: str, target: str | None, names: tuple[str, ...], as_json: bool) -> None:
+def _run_data(
+    build: Build, module: Exported, data: str, target: str | None, names: tuple[str, ...], as_json: bool
+) -> None:
     model = build.model
     dataset = datasets.load(data, target, "classification" if model.classes else "regression")
     if len(dataset.features) != len(model.inputs):
         raise UserError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(model.inputs)}")
     dataset = renumbered(dataset, model.classes)
-    runs = {name: compare(build, name, dataset) for name in names}
+    runs = {name: compare(build, name, dataset, module) for name in names}
     if as_json:
         print_json({name: {"rows": len(dataset.rows), "identical": n} for name, (n, _) in runs.items()})
     else:
@@ -103,9 +151,14 @@ def _run_data(build: Build, data: str, target: str | None, names: tuple[str, ...
         sys.exit(1)
 
 
-def compare(build: Build, target: str, dataset: Dataset) -> tuple[int, NDArray[np.int64]]:
-    """How many rows give the reference's logits on ``target``, and the logits that it gave."""
-    found = verification.exported(build).run(target, "values", dataset.rows).logits
+def compare(
+    build: Build, target: str, dataset: Dataset, module: Exported | None = None
+) -> tuple[int, NDArray[np.int64]]:
+    """How many rows give the reference's logits on ``target``, and the logits that it gave.
+
+    ``module`` is what runs, by default the build's generated code.
+    """
+    found = (module or verification.exported(build)).run(target, "values", dataset.rows).logits
     model = build.model
     expected = reference.logits(model, reference.codes(model, reference.ticks(model, dataset.rows)))
     return int((found == expected).all(axis=1).sum()), found
@@ -124,24 +177,29 @@ def quality_lines(build: Build, dataset: Dataset, logits: NDArray[np.int64]) -> 
 
 @click.command()
 @click.argument("builds", nargs=-1, required=True, type=_DIRECTORY, metavar="BUILD...")
+@_ON
+@_RUNTIME
 @click.option(
-    "--on", "names", callback=usable, default="wasm", show_default=True, help="Targets, as wasm,unix,microbit."
+    "--rows", type=click.IntRange(0), help="Random rows; by default 10,000, on microbit and rp2040-core 300."
 )
-@click.option("--rows", type=click.IntRange(0), help="Random rows; by default 10,000, on the micro:bit 300.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def verify(builds: tuple[Path, ...], names: tuple[str, ...], rows: int | None, seed: int, as_json: bool) -> None:
+def verify(
+    builds: tuple[Path, ...], names: tuple[str, ...], runtime: str, rows: int | None, seed: int, as_json: bool
+) -> None:
     """Run seeded random rows and the extremes of exported models on targets and compare every logit with the reference.
 
-    Each row enters as raw values, as ticks and as codes. Exit code 1 on any difference.
+    Each row enters as raw values, as ticks and as codes, as far as the code has these entries. Exit code 1 on any
+    difference.
     """
     made = [build_folder.read(build) for build in builds]
+    fits = [fitting(build, names, runtime) for build in made]
     results, passed = [], True
-    for build in made:
-        for name in names:
+    for build, (module, places) in zip(made, fits, strict=True):
+        for name in places:
             result: dict[str, Any] = {"build": str(build.directory), "target": name}
             try:
-                outcome = verification.verify(build.model, verification.exported(build), name, rows, seed=seed)
+                outcome = verification.verify(build.model, module, name, rows, seed=seed)
                 result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
             except TargetError as error:
                 result |= {"passed": False, "message": str(error).removeprefix(f"{name}: ")}

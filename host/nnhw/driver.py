@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw import driver_c, driver_core
+from nnhw.flat_package import flatten
 from nnhw.targets import Session, TargetError, get_script_target
 from nnhw_codegen.fixed import IntArray
 
@@ -20,33 +22,38 @@ ROWS_FILE = "rows.txt"
 # Text is read by every port, in blocks because a file may be unbuffered; files that iterate are not everywhere.
 # No function of its own: the stack of the micro:bit has no room for another call.
 _SCRIPT = """\
-import {name} as m
-y = [0] * {units}
-t = [0] * {inputs}
+{start}
+from array import array
+y = array("i", [0] * {units})
+t = array("i", [0] * {inputs})
 f = open({rows!r})
 rest = ""
 while True:
-    block = f.read(256)
+    block = f.read({block})
     if not block:
         break
     lines = (rest + block).split(";")
     rest = lines.pop()
     for v in lines:
-        v = [{kind}(s) for s in v.split(",")]
+        v = {row}
         {call}
-        print(y, {answer})
+        print(list(y), {answer})
 """
 
+_FLOATS = '[float(s) for s in v.split(",")]'
+_INTEGERS = 'array("i", [int(s) for s in v.split(",")])'
 _CALLS: Mapping[Entry, tuple[str, str, str]] = {
-    "values": ("float", "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
-    "ticks": ("int", "m.logits_from_ticks(v, y)", "m.decide(y)"),
-    "codes": ("int", "m.logits_from_codes(v, y)", "m.decide(y)"),
+    "values": (_FLOATS, "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
+    "ticks": (_INTEGERS, "m.logits_from_ticks(v, y)", "m.predict_ticks(v)"),
+    "codes": (_INTEGERS, "m.logits_from_codes(v, y)", "-1"),
 }
+"""From an entry: how a row is read, and the calls to the logits and to the answer (-1: there is no way to it)."""
 
 _ALLOCATION = """\
 import gc, micropython, {name} as m
-t = {ticks!r}
-y = [0] * {units}
+from array import array
+t = array("i", {ticks!r})
+y = array("i", [0] * {units})
 def run():
     m.logits_from_ticks(t, y)
     before = gc.mem_alloc()
@@ -58,6 +65,30 @@ m.logits_from_ticks(t, y)
 micropython.heap_unlock()
 """
 
+
+SCRIPT_TARGETS = ("wasm", "unix", "microbit", "board")
+RUNS_ON: Mapping[str, tuple[str, ...]] = {
+    "portable": SCRIPT_TARGETS,
+    "compact": SCRIPT_TARGETS,
+    "viper": ("rp2040-core", "unix", "board"),
+    "thumb": ("rp2040-core", "microbit", "board"),
+    "c": ("c", "rp2040-core"),
+    "nnrun": SCRIPT_TARGETS,
+}
+"""The targets of each code, the one to try first in front; "nnrun" is the .nnb file under the board package."""
+
+_START_NNRUN = "import nnrun\nm = nnrun.load({model!r})"
+_START_NNRUN_FLAT = """\
+import gc
+gc.collect()
+import nnrun_kernels
+gc.collect()
+import nnrun_core
+gc.collect()
+import nnrun_reader
+gc.collect()
+m = nnrun_core.Core(*nnrun_reader.read({model!r})[:3])"""
+_FLAT_MODULES = ("nnrun/kernels.py", "nnrun/core.py", "nnrun/reader.py")
 
 _FILE_BYTES = {"microbit": 3000}
 """The largest file that fits beside a module in the file system of a target."""
@@ -78,9 +109,22 @@ def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
         yield block
 
 
+def why_not(code: str, target: str) -> str | None:
+    """None where ``code`` runs on the target called ``target``, else a sentence that says where it does."""
+    kind = target.partition(":")[0]
+    if kind in RUNS_ON[code]:
+        return None
+    able = [other for other, targets in RUNS_ON.items() if kind in targets and other != "nnrun"]
+    instead = f"{target} runs {' and '.join(', '.join(able).rsplit(', ', 1))} code" if able else f"{target} runs none"
+    return f"{code} code runs on {' and '.join(RUNS_ON[code])}; {instead}"
+
+
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a target computed: ``logits`` (n, units); ``answers`` (n,) are class indices, 0 for a model of values."""
+    """What a target computed: ``logits`` (n, units), ``answers`` (n,).
+
+    Answers are class indices; 0 for a model of values, -1 where the entry gives no answer.
+    """
 
     logits: IntArray
     answers: IntArray
@@ -88,29 +132,35 @@ class Results:
 
 @dataclass(frozen=True)
 class Exported:
-    """A module on its way to a target: its name, its files, and the widths of the network."""
+    """A module on its way to a target: its name, its files, the widths of the network, and the code it is made of."""
 
     name: str
     files: Mapping[str, bytes]
     sizes: tuple[int, ...]
     classifies: bool
+    code: str = "portable"
+
+    def entries(self, target: str) -> tuple[Entry, ...]:
+        """The entries that the code has on a target: without its doorway for raw values, nnrun has ticks only."""
+        return ("ticks",) if self.code == "nnrun" and target in _SHALLOW else ENTRIES
 
     def run(self, target: str, entry: Entry, rows: NDArray[Any]) -> Results:
         """Run the module on ``rows`` (n, inputs): raw values, ticks or codes, as ``entry`` says. Raises TargetError."""
-        kind, call, answer = _CALLS[entry]
-        if not self.classifies:
-            answer = "0"
-        elif target in _SHALLOW:
-            answer = "m.decide(y)"
-        script = _SCRIPT.format(
-            name=self.name,
-            units=self.sizes[-1],
-            inputs=self.sizes[0],
-            rows=ROWS_FILE,
-            kind=kind,
-            call=call,
-            answer=answer,
-        )
+        reason = why_not(self.code, target)
+        if reason is not None:
+            raise TargetError(f"{target}: {reason}")
+        if self.code == "c":
+            outputs = self.sizes[-1]
+            found = driver_c.run(target, self.files, self.name, self.classifies, outputs, entry, rows)
+        elif target == "rp2040-core":
+            module = self.files[f"{self.name}.py"]
+            found = driver_core.run(module, self.classifies, self.sizes[-1], entry, rows)
+        else:
+            found = self._by_script(target, entry, rows)
+        return Results(found[:, :-1], found[:, -1])
+
+    def _by_script(self, target: str, entry: Entry, rows: NDArray[Any]) -> IntArray:
+        script = self._script(target, entry)
         output = ""
         for text in _blocks(rows, _FILE_BYTES.get(target, 1 << 20)):
             with self._session(target, {ROWS_FILE: text.encode()}) as session:
@@ -120,7 +170,28 @@ class Exported:
             found = np.array(numbers, dtype=np.int64).reshape(len(rows), self.sizes[-1] + 1)
         except ValueError:
             raise TargetError(f"{target}: the script printed something else than integers", output) from None
-        return Results(found[:, :-1], found[:, -1])
+        return found
+
+    def _script(self, target: str, entry: Entry) -> str:
+        row, call, answer = _CALLS[entry]
+        start = f"import {self.name} as m"
+        if not self.classifies:
+            answer = "0"
+        elif target in _SHALLOW and entry != "codes" and self.code != "nnrun":
+            answer = "m.decide(y)"
+        if self.code == "nnrun":
+            call = call.replace("logits_from_ticks", "logits").replace("ticks_from_values", "ticks")
+            start = (_START_NNRUN_FLAT if target in _SHALLOW else _START_NNRUN).format(model=f"{self.name}.nnb")
+        return _SCRIPT.format(
+            start=start,
+            units=self.sizes[-1],
+            inputs=self.sizes[0],
+            rows=ROWS_FILE,
+            block=64 if target in _SHALLOW else 256,
+            row=row,
+            call=call,
+            answer=answer,
+        )
 
     def allocates(self, target: str, ticks: list[int]) -> int:
         """Heap bytes that one forward pass from ``ticks`` takes.
@@ -132,7 +203,11 @@ class Exported:
             return int(self._execute(target, session, script))
 
     def _session(self, target: str, more: Mapping[str, bytes]) -> Session:
-        return get_script_target(target).session({**self.files, **more})
+        files = dict(self.files)
+        if self.code == "nnrun" and target in _SHALLOW:
+            files = flatten({name: content for name, content in files.items() if name in _FLAT_MODULES})
+            files[f"{self.name}.nnb"] = self.files[f"{self.name}.nnb"]
+        return get_script_target(target).session({**files, **more})
 
     def _execute(self, target: str, session: Session, script: str) -> str:
         try:
@@ -142,7 +217,7 @@ class Exported:
                 raise
             size = sum(map(len, self.files.values()))
             raise TargetError(
-                f"{target}: {self.name}.py ({size:,} bytes) needs more memory than the target has; "
+                f"{target}: {self.name} ({size:,} bytes) needs more memory than the target has; "
                 f"--code compact, a lower precision or a smaller network takes less\n{error}",
                 error.output,
             ) from None

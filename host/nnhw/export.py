@@ -15,18 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import __version__, build_folder, vectors
+from nnhw import __version__, boards, build_folder, vectors
+from nnhw.boards import Board
 from nnhw.build_folder import Build
 from nnhw.choose import choose
 from nnhw.network import Network
 from nnhw.targets import TargetError, mpy
 from nnhw_codegen import emitters, nnb, precision, program
+from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.qmodel import FORMAT, QModel
 from nnhw_codegen.quantize import quantize
 from nnhw_codegen.text import Origin, identifier
 
 AUTO = "auto"
 CODE = "portable"
+
+_FASTEST_FIRST = ("thumb", "viper", "portable", "compact")
+_TINY_HEAP = 32_000
+"""Bytes; with less, code is chosen for size alone."""
 
 # fmt: off
 _TAKEN = frozenset((
@@ -57,6 +63,7 @@ def export(
     precision_name: str = AUTO,
     code: str = CODE,
     *,
+    board: str | None = None,
     source: str = "model.json",
     rows: NDArray[np.floating[Any]] | None = None,
 ) -> Build:
@@ -73,7 +80,7 @@ def export(
         model = choose(network).chosen.report.model
     else:
         model = quantize(network, precision.get(precision_name), network.calibration)
-    return write(model, directory, code, source=source, rows=network.calibration)
+    return write(model, directory, code, board=board, source=source, rows=network.calibration)
 
 
 def write(
@@ -81,29 +88,34 @@ def write(
     directory: Path,
     code: str = CODE,
     *,
+    board: str | None = None,
     source: str = "model.json",
     rows: NDArray[np.floating[Any]] | None = None,
     options: Sequence[str] = (),
 ) -> Build:
     """Write the build folder of a quantized model; see ``build_folder.write`` for what is replaced.
 
-    ``source`` is the name of the model file, which names the module; ``rows`` (n, inputs), raw, become test vectors;
-    ``options`` are further words of the command that made the model. Raises ValueError for an unknown code, BuildError
-    where ``directory`` may not be replaced.
+    ``board`` names the one to compile for; ``code`` "auto" is the fastest that it runs and has room for, without a board
+    portable. ``source`` is the name of the model file, which names the module; ``rows`` (n, inputs), raw, become test
+    vectors; ``options`` are further words of the command that made the model. Raises ValueError for an unknown code or
+    board and code that the board does not run, BuildError where ``directory`` may not be replaced.
     """
     build_folder.check_replaceable(directory)
-    emitter = emitters.get(code)
+    place = None if board is None else boards.get(board)
     binary = nnb.to_bytes(model)
-    name = module_name(source)
-    precision_name = model.precision.name
-    words = [Path(source).name, "--precision", precision_name, "--code", code, *options]
-    command = f"nnhw export {shlex.join(words)}"
     model_hash = hashlib.sha256(binary).hexdigest()[:16]
-    origin = Origin(name, banner(Path(source).name, precision_name, model_hash, command), model_hash)
-    emitted = emitter.emit(program.build(model), origin)
+    name = module_name(source)
+    options = [*options, *(() if board is None else ("--board", board))]
+    for candidate in _candidates(code, place):
+        words = [Path(source).name, "--precision", model.precision.name, "--code", candidate.name, *options]
+        command = f"nnhw export {shlex.join(words)}"
+        origin = Origin(name, banner(Path(source).name, model.precision.name, model_hash, command), model_hash)
+        emitted = candidate.emit(program.build(model), origin)
+        compiled, notes = _compile(emitted, candidate.requires, place)
+        if place is None or sum(map(len, (compiled or emitted).values())) <= place.heap // 2:
+            break
     modules = [file for file in emitted if file.endswith(".py")]
     files: dict[str, bytes] = {**emitted, f"{name}.nnb": binary}
-    compiled, notes = _compile(emitted)
     files |= compiled
     golden = vectors.golden(model, rows)
     files["vectors.jsonl"] = "".join(json.dumps(vector) + "\n" for vector in golden).encode()
@@ -118,8 +130,9 @@ def write(
         "source": Path(source).name,
         "command": command,
         "model": model_hash,
-        "precision": precision_name,
-        "code": code,
+        "precision": model.precision.name,
+        "code": candidate.name,
+        "board": board,
         "modules": modules,
         "notes": notes,
     }
@@ -134,15 +147,46 @@ def banner(source: str, precision_name: str, model_hash: str, command: str) -> s
     return "".join(c if c.isprintable() and c not in '"\\' else "_" for c in text)
 
 
-def _compile(emitted: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
-    """The .mpy of every module, or a note that says why there is none."""
-    compiled: dict[str, bytes] = {}
+def _candidates(code: str, board: Board | None) -> list[Emitter]:
+    """The emitters to try, the first that fits the board wins and the last is taken in any case."""
+    if code != "auto":
+        emitter = emitters.get(code)
+        if board is not None and not board.runs(emitter.requires):
+            able = ", ".join(e.name for e in emitters.EMITTERS if board.runs(e.requires))
+            raise ValueError(f"{board.name} does not run {code} code, which needs {emitter.requires}; it runs {able}")
+        return [emitter]
+    if board is None:
+        return [emitters.get(CODE)]
+    if board.heap < _TINY_HEAP:
+        return [emitters.get("compact")]
+    return [e for e in map(emitters.get, _FASTEST_FIRST) if board.runs(e.requires)]
+
+
+def _compile(emitted: Mapping[str, bytes], requires: str, board: Board | None) -> tuple[dict[str, bytes], list[str]]:
+    """The .mpy of every module, for the board or for every architecture, and notes for the user."""
+    sources = {file[:-3]: content for file, content in emitted.items() if file.endswith(".py")}
+    if not sources:
+        return {}, []
+    if board is not None and board.arch is None:
+        return {}, [f"no .mpy: {board.name} loads none of today's"]
+    if not requires:
+        places: dict[str, str | None] = {"": None}
+    elif board is not None:
+        places = {"": board.arch}
+    else:
+        known = boards.ARCHITECTURES[requires]
+        places = {"": known[0]} if len(known) == 1 else {f"-{arch}": arch for arch in known}
     try:
-        for file, content in emitted.items():
-            if file.endswith(".py"):
-                compiled[file[:-3] + ".mpy"] = mpy.compile_mpy(content, file)
+        compiled = {
+            f"{stem}{suffix}.mpy": mpy.compile_mpy(content, f"{stem}.py", arch)
+            for stem, content in sources.items()
+            for suffix, arch in places.items()
+        }
     except TargetError as error:
         return {}, [f"no .mpy: {error}"]
+    if len(places) > 1:
+        (stem,) = sources
+        return compiled, [f"copy the .mpy of the board's architecture as {stem}.mpy; --board NAME makes that one"]
     return compiled, []
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import PurePosixPath
+
+
+def nnrun() -> dict[str, bytes]:
+    """The modules of the board package that run a model, {``nnrun/core.py``: content}."""
+    folder = resources.files("nnrun")
+    return {f"nnrun/{file.name}": file.read_bytes() for file in folder.iterdir() if file.name.endswith(".py")}
 
 
 def flatten(files: Mapping[str, bytes]) -> dict[str, bytes]:

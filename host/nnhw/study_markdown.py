@@ -19,7 +19,7 @@ def render(rows: Sequence[Row], command: str) -> str:
     lines = [
         "# The derivative of ReLU at 0",
         "",
-        f"Made by `{command}`; do not edit. The same folder holds index.html with plots, results.json and results.csv.",
+        f"Made by `{command}`, which also writes index.html with plots, results.json and results.csv. Do not edit.",
         "",
         f"**{said.headline}**",
         "",

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from nnhw import vectors
 from nnhw.build_folder import Build
-from nnhw.driver import ENTRIES, Entry, Exported
+from nnhw.driver import Entry, Exported
+from nnhw.flat_package import nnrun
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.qmodel import QModel
 
 _ROWS = 10_000
 _ROWS_SLOW = 300
-_FAST = ("wasm", "unix")
+_FAST = ("wasm", "unix", "c")
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,20 @@ def default_rows(target: str) -> int:
     return _ROWS if target in _FAST else _ROWS_SLOW
 
 
-def exported(build: Build) -> Exported:
-    """The module of a build folder. Raises BuildError where it has none for MicroPython, or a file is missing."""
-    return Exported(build.name, build.modules(), build.model.sizes, bool(build.model.classes))
+def exported(build: Build, runtime: str = "module") -> Exported:
+    """What runs a build's model: its generated code, or for ``runtime`` "nnrun" its .nnb file under the board package.
+
+    Raises BuildError where a file is missing.
+    """
+    code, names = str(build.manifest["code"]), list(build.manifest["modules"])
+    files = {}
+    if runtime == "nnrun":
+        code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
+    elif code == "c":
+        names = [f"{build.name}.h"]
+    return Exported(
+        build.name, {**files, **build.contents(names)}, build.model.sizes, bool(build.model.classes), code
+    )
 
 
 def verify(
@@ -86,29 +98,30 @@ def verify(
     count: int | None = None,
     *,
     seed: int = 0,
-    entries: Sequence[Entry] = ENTRIES,
+    entries: Sequence[Entry] = (),
 ) -> Outcome:
-    """Run ``count`` seeded random rows and the extremes from each of ``entries``.
+    """Run ``count`` seeded random rows and the extremes from each of ``entries``, by default all that there are.
 
     Stops at the first entry with a difference. Raises TargetError where the target is unavailable or the module fails
     on it.
     """
     count = default_rows(target) if count is None else count
+    entries = tuple(entries) or module.entries(target)
     identical = 0
     for entry in entries:
         rows, code_rows = _rows(model, entry, count, seed)
         logits = reference.logits(model, code_rows)
         answers = reference.decide(model, logits) if model.classes else np.zeros(len(rows), np.int64)
         found = module.run(target, entry, rows)
-        same = (found.logits == logits).all(axis=1) & (found.answers == answers)
+        same = (found.logits == logits).all(axis=1) & ((found.answers == answers) | (found.answers < 0))
         identical += int(same.sum())
         if not same.all():
             n = int(np.argmin(same))
             expected = logits[n].tolist(), int(answers[n]) if model.classes else None
-            was = found.logits[n].tolist(), int(found.answers[n]) if model.classes else None
+            was = found.logits[n].tolist(), int(found.answers[n]) if found.answers[n] >= 0 and model.classes else None
             difference = Difference(entry, n, rows[n].tolist(), expected, was)
             return Outcome(target, count, len(rows), (entry,), identical, difference)
-    return Outcome(target, count, len(rows), tuple(entries), identical, None)
+    return Outcome(target, count, len(rows), entries, identical, None)
 
 
 def _rows(model: QModel, entry: Entry, count: int, seed: int) -> tuple[NDArray[Any], IntArray]:

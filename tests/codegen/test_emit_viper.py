@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
 from nnhw.targets import get
+from nnhw.targets.module_board import ModuleBoard
 from nnhw.targets.mpy import compile_mpy
-from nnhw.targets.viper_board import ViperBoard
 from nnhw_codegen import emit_viper, precision, program, quantize, reference, viper_baked
 from nnhw_codegen.text import Origin
 
@@ -85,7 +85,7 @@ def check_on_core(model, form, count):
     rows = tick_rows(model, count)
     codes = reference.codes(model, rows)
     outputs = reference.logits(model, codes)
-    board = ViperBoard(source(model, form))
+    board = ModuleBoard(source(model, form))
     t, x, y = (array("i", bytes(4 * n)) for n in (model.sizes[0], model.sizes[0], model.sizes[-1]))
     cycles = set()
     for row, code, expected, answer in zip(rows, codes, outputs, answers(model, outputs), strict=True):
@@ -123,7 +123,7 @@ def check_on_unix(model, count):
     outputs = reference.logits(model, codes)
     files = {f"{form}.py": source(model, form) for form in FORMS}
     files["rows.json"] = json.dumps([rows.tolist(), codes.tolist(), model.sizes[-1]]).encode()
-    with get("unix").session(files) as session:
+    with get("unix").session(files, heap=1 << 26) as session:
         found = [json.loads(line) for line in session.run(UNIX_SCRIPT).splitlines()]
     assert [line[:2] for line in found] == 2 * [[logits, logits] for logits in outputs.tolist()]
     # MicroPython's float printing may be off by a unit in the last place.
@@ -178,7 +178,7 @@ def test_the_time_does_not_depend_on_the_input(name, form):
 )
 def test_cycles_stay_within_the_budget(sizes, wanted, budget):
     model = quantize.quantize(classifier(sizes), precision.get(wanted))
-    board = ViperBoard(source(model, "auto"))
+    board = ModuleBoard(source(model, "auto"))
     board.module.logits_from_codes(array("i", bytes(4 * sizes[0])), array("i", bytes(4 * sizes[-1])))
     assert board.calls == 1
     assert board.cycles <= budget

@@ -10,7 +10,7 @@ import pytest
 from nnhw.targets import TargetError
 from nnhw.targets.mpy import compile_mpy, why_unavailable
 from nnhw.targets.rp2040_core import Core
-from nnhw.targets.viper import ViperModule, viper_functions
+from nnhw.targets.viper import ViperModule, machine_functions
 
 SOURCE = b"""
 import micropython
@@ -74,8 +74,8 @@ def core():
     return Core()
 
 
-def test_the_viper_functions_are_found_by_name(compiled):
-    assert list(viper_functions(compiled)) == ["dot", "six", "multiply", "uses_global", "constants"]
+def test_the_functions_of_machine_code_are_found_by_name(compiled):
+    assert list(machine_functions(compiled)) == ["dot", "assembled", "six", "multiply", "uses_global", "constants"]
 
 
 def test_a_dot_product_is_exact_and_its_cost_repeatable(core, compiled):
@@ -94,6 +94,10 @@ def test_six_arguments_and_a_16_bit_pointer_arrive(core, compiled):
     buffer = core.data(struct.pack("<2H", 5, 900))
     assert module.call("six", 1, 2, 3, 4, 5, buffer).value == 1 + 4 + 9 + 16 + 25 + 900
     assert core.read(buffer, 4) == struct.pack("<2H", 77, 900)
+
+
+def test_an_assembler_function_takes_its_arguments_in_registers(core, compiled):
+    assert ViperModule(core, compiled).call("assembled", -21).value == -42
 
 
 def test_arithmetic_wraps_at_32_bits(core, compiled):
@@ -115,17 +119,17 @@ def test_reading_past_a_buffer_is_an_error(core, compiled):
 
 
 def test_an_unknown_function_is_an_error_with_the_known_ones(core, compiled):
-    with pytest.raises(TargetError, match="no viper function 'dott'; there are: dot, six"):
+    with pytest.raises(TargetError, match="no machine code function 'dott'; there are: dot, assembled, six"):
         ViperModule(core, compiled).call("dott")
 
 
 def test_other_files_are_refused(compiled):
     with pytest.raises(TargetError, match=r"not an \.mpy file of version 6"):
-        viper_functions(b"M\x05\x00\x1f")
+        machine_functions(b"M\x05\x00\x1f")
     with pytest.raises(TargetError, match="compile it with -march=armv6m"):
-        viper_functions(compile_mpy(b"x = 1", "x.py"))
+        machine_functions(compile_mpy(b"x = 1", "x.py"))
     with pytest.raises(TargetError, match="cut short"):
-        viper_functions(compiled[: len(compiled) // 2])
+        machine_functions(compiled[: len(compiled) // 2])
 
 
 def test_the_read_only_data_of_a_viper_function_is_stepped_over():
@@ -135,7 +139,7 @@ def test_the_read_only_data_of_a_viper_function_is_stepped_over():
     child = bytes([len(child_code) << 3 | 2]) + child_code + bytes([0x20, 3]) + b"abc"
     body = bytes([0x00, 0x00, 0x32, 0, 0x16, 0, 0x51, 0x63])  # make function 0, store it as name 0
     module = bytes([len(body) << 3 & 0x7F | 4]) + body + bytes([1]) + child
-    function = viper_functions(b"M\x06\x13\x1f" + names + module)["f"]
+    function = machine_functions(b"M\x06\x13\x1f" + names + module)["f"]
     assert (function.code, function.read_only_data) == (child_code, b"abc")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 from .base import ScriptTarget, Session, Target, TargetError
+from .board import PREFIX, BoardTarget
 from .compiler import CompilerTarget
 from .microbit import MicrobitTarget
 from .rp2040_core import Rp2040CoreTarget
@@ -12,6 +13,7 @@ from .unix import UnixTarget
 from .wasm import WasmTarget
 
 TARGETS: tuple[Target, ...] = (
+    BoardTarget(),
     CompilerTarget(),
     MicrobitTarget(),
     Rp2040CoreTarget(),
@@ -22,6 +24,8 @@ TARGETS: tuple[Target, ...] = (
 
 def get(name: str) -> Target:
     """The target called ``name``. Raises TargetError, with the nearest name if there is one."""
+    if name.startswith(PREFIX):
+        return BoardTarget(name.removeprefix(PREFIX))
     targets = {target.name: target for target in TARGETS}
     if name in targets:
         return targets[name]

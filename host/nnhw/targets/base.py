@@ -55,11 +55,15 @@ class Session(ABC):
 
 
 class Target(ABC):
-    """A place where exported code can run. ``word_bits`` is the width of its machine word."""
+    """A place where exported code can run.
+
+    ``word_bits`` is the width of its machine word; ``opt_in`` targets need what no package brings: a board, a firmware.
+    """
 
     name: str
     summary: str
     word_bits: int
+    opt_in = False
 
     @abstractmethod
     def why_unavailable(self) -> str | None:

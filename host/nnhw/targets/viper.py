@@ -1,4 +1,4 @@
-"""Viper functions of an armv6m .mpy file on the bare core, without any firmware.
+"""Viper and asm_thumb functions of an armv6m .mpy file on the bare core, without any firmware.
 
 Viper code reaches the MicroPython runtime only through a table of function pointers. For functions whose
 parameters and result are int or ptr8, ptr16, ptr32, three entries are called, and for machine words all three
@@ -32,13 +32,15 @@ MAXIMUM_ARGUMENTS = 32
 
 
 @dataclass(frozen=True)
-class ViperFunction:
-    """The machine code of a viper function, its read-only data, and the file's table of constants.
+class MachineFunction:
+    """The machine code of a viper or asm_thumb function, its read-only data, and the file's table of constants.
 
-    ``constants`` says for each constant whether it is the place of the runtime's function table.
+    ``constants`` says for each constant whether it is the place of the runtime's function table. Functions of the
+    assembler take their arguments in r0 to r3, as the procedure call standard has it.
     """
 
     name: str
+    assembler: bool
     code: bytes
     read_only_data: bytes
     constants: tuple[bool, ...]
@@ -52,8 +54,8 @@ class _RawCode:
     children: tuple[_RawCode, ...]
 
 
-def viper_functions(mpy: bytes) -> dict[str, ViperFunction]:
-    """The viper functions at the top level of a module, by name.
+def machine_functions(mpy: bytes) -> dict[str, MachineFunction]:
+    """The viper and asm_thumb functions at the top level of a module, by name.
 
     Raises TargetError unless ``mpy`` is a version 6 .mpy file with machine code for armv6m.
     """
@@ -68,16 +70,18 @@ def viper_functions(mpy: bytes) -> dict[str, ViperFunction]:
         constants = tuple(reader.constant() == FUNCTION_TABLE_MARKER for _ in range(constant_count))
         module = reader.raw_code()
         return {
-            names[name]: ViperFunction(names[name], child.code, child.read_only_data, constants)
+            names[name]: MachineFunction(
+                names[name], child.kind == ASSEMBLER, child.code, child.read_only_data, constants
+            )
             for name, child in _definitions(module)
-            if child.kind == VIPER
+            if child.kind in (VIPER, ASSEMBLER)
         }
     except IndexError:
         raise TargetError("viper: the .mpy file is cut short or malformed") from None
 
 
 class ViperModule:
-    """The viper functions of an .mpy file, loaded into a core.
+    """The viper and asm_thumb functions of an .mpy file, loaded into a core.
 
     Calls take and give machine words: integers, and the addresses of buffers placed with ``Core.data``.
     """
@@ -85,7 +89,7 @@ class ViperModule:
     def __init__(self, core: Core, mpy: bytes) -> None:
         self._core = core
         self._arguments = core.data(bytes(4 * MAXIMUM_ARGUMENTS))
-        self.functions = viper_functions(mpy)
+        self.functions = machine_functions(mpy)
         identity = core.load(RETURN_TO_CALLER) | 1
         entries = []
         for entry in range(TABLE_ENTRIES):
@@ -101,16 +105,20 @@ class ViperModule:
     def call(self, name: str, *words: int, max_instructions: int = 20_000_000) -> CallResult:
         """Call a function; see Core.call for the words, the result and the errors."""
         if name not in self._loaded:
-            raise TargetError(f"viper: no viper function {name!r}; there are: {', '.join(self._loaded) or 'none'}")
+            raise TargetError(
+                f"viper: no machine code function {name!r}; there are: {', '.join(self._loaded) or 'none'}"
+            )
         if len(words) > MAXIMUM_ARGUMENTS:
             raise TargetError(f"viper: {len(words)} arguments; at most {MAXIMUM_ARGUMENTS} are supported")
         code, function_object = self._loaded[name]
+        if self.functions[name].assembler:
+            return self._core.call(code, *words, max_instructions=max_instructions)
         self._core.write(self._arguments, _words(*words))
         return self._core.call(
             code, function_object, len(words), 0, self._arguments, max_instructions=max_instructions
         )
 
-    def _load(self, function: ViperFunction, table: int) -> tuple[int, int]:
+    def _load(self, function: MachineFunction, table: int) -> tuple[int, int]:
         """Place the code and the objects its prologue reads; the addresses of code and function object."""
         core = self._core
         code = core.load(function.code)

@@ -1,4 +1,4 @@
-"""A whole emitted viper module on the bare core: its viper functions run there, the Python round them in CPython."""
+"""A whole emitted module on the bare core: its viper and asm_thumb functions run there, the Python round them here."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from .mpy import compile_mpy
 from .rp2040_core import Core
 from .viper import ViperModule
 
-Buffer = bytes | array  # type: ignore[type-arg]
+Buffer = bytes | bytearray | array  # type: ignore[type-arg]
 
 
-class ViperBoard:
+class ModuleBoard:
     """An emitted module, imported: ``module`` is its namespace.
 
-    ``cycles``, ``calls`` and ``stack`` (bytes at the deepest point) add up what viper functions cost; set them to 0 to
-    start again. The Python round them costs nothing here. ``code_bytes`` is the size of all machine code.
+    ``cycles``, ``calls`` and ``stack`` (bytes at the deepest point) add up what machine code costs; set them to 0 to
+    start again. The Python round it costs nothing here. ``code_bytes`` is the size of the module's compiled functions.
+    Buffers reach the core at their first use: a bytearray or bytes as code and data to read, an array to write too.
     """
 
     def __init__(self, source: bytes, name: str = "module.py") -> None:
@@ -33,11 +34,17 @@ class ViperBoard:
         with self._stand_ins():
             exec(compile(source, name, "exec"), self.module.__dict__)
 
+    @property
+    def read_only_bytes(self) -> int:
+        """Bytes of the compiled functions, and of the code, weights and tables that the module holds beside them."""
+        buffers = [buffer for buffer, _ in self._placed.values()]
+        return self.code_bytes + sum(len(buffer) for buffer in buffers if not isinstance(buffer, array))
+
     @contextmanager
     def _stand_ins(self) -> Iterator[None]:
-        """Let the module import ``micropython.viper`` and ``uctypes.addressof`` of this board."""
+        """Let the module import the decorators of ``micropython`` and ``uctypes.addressof`` of this board."""
         micropython, uctypes = ModuleType("micropython"), ModuleType("uctypes")
-        micropython.__dict__["viper"] = self._on_core
+        micropython.__dict__.update(viper=self._on_core, asm_thumb=self._on_core)
         uctypes.__dict__["addressof"] = self._address
         own = {"micropython": micropython, "uctypes": uctypes}
         before = {name: sys.modules.get(name) for name in own}
@@ -54,7 +61,7 @@ class ViperBoard:
     def _address(self, buffer: Buffer) -> int:
         """Where the core sees ``buffer``; its first use places it."""
         if id(buffer) not in self._placed:
-            place = self._core.load if isinstance(buffer, bytes) else self._core.data
+            place = self._core.data if isinstance(buffer, array) else self._core.load
             self._placed[id(buffer)] = buffer, place(bytes(buffer))
         return self._placed[id(buffer)][1]
 

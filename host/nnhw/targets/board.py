@@ -1,0 +1,101 @@
+"""A real board on a serial port, under its own MicroPython."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from . import board_files, board_link
+from .base import ScriptTarget, Session, TargetError, check_names
+from .board_link import Link
+
+PREFIX = "board:"
+FOLDER = "nnhw_run"
+"""Where a session keeps its files on the board, apart from those of the user."""
+
+_CLEAR = f"""\
+import os
+def clear(d):
+    try:
+        names = os.listdir(d)
+    except OSError:
+        return
+    for n in names:
+        p = d + "/" + n
+        try:
+            os.remove(p)
+        except OSError:
+            clear(p)
+    os.rmdir(d)
+clear({FOLDER!r})
+"""
+
+
+class BoardSession(Session):
+    """Files in a folder of their own on the board. Every run follows a soft reset; an exit code is not seen."""
+
+    def __init__(self, port: str, files: Mapping[str, bytes]) -> None:
+        self._link = Link(port)
+        self.name = self._link.name
+        self._open = True
+        try:
+            firmware = self._link.firmware()
+            if not firmware.files:
+                raise TargetError(
+                    f"{self.name}: {firmware} has no rename, sha256 or base64, so files cannot be copied"
+                )
+            chosen, _ = board_files.loadable(files, firmware)
+            self._link.execute(_CLEAR)
+            folders = {str(PurePosixPath(name).parent) for name in chosen} - {"."}
+            self._link.make_folders([FOLDER, *sorted(f"{FOLDER}/{folder}" for folder in folders)])
+            for name, content in chosen.items():
+                self._link.stage(f"{FOLDER}/{name}", content)
+            self._link.install(f"{FOLDER}/{name}" for name in chosen)
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, script: str, timeout: float = 60.0) -> str:
+        if not self._open:
+            raise TargetError(f"{self.name}: the session is closed")
+        self._link.reset()
+        self._link.execute(f"import os\nos.chdir({FOLDER!r})")
+        return self._link.execute(script, timeout)
+
+    def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        try:
+            self._link.reset()
+            self._link.execute(_CLEAR)
+        except TargetError:
+            pass  # a broken line: the next session clears the folder
+        finally:
+            self._link.close()
+
+
+class BoardTarget(ScriptTarget):
+    """The board on one serial port; modules reach it as .mpy where it can load that."""
+
+    summary = "a real board on a serial port, as board:/dev/ttyACM0 or board:COM3; board:auto finds it"
+    word_bits = 32
+    opt_in = True
+
+    def __init__(self, port: str = board_link.AUTO) -> None:
+        self.name = PREFIX + port
+        self.port = port
+
+    def why_unavailable(self) -> str | None:
+        reason = board_link.why_unavailable()
+        if reason is None and self.port == board_link.AUTO and not board_link.ports():
+            return "no board found on a USB port; plug one in"
+        return reason
+
+    def session(self, files: Mapping[str, bytes], heap: int | None = None) -> Session:
+        """See ScriptTarget.session."""
+        self.require()
+        if heap is not None:
+            raise TargetError(f"{self.name}: the heap of a board is fixed; leave heap at None")
+        check_names(self.name, files)
+        return BoardSession(self.port, files)
