@@ -87,18 +87,17 @@ def flash(
 
 
 def _files(build: Build, with_runtime: bool) -> dict[str, bytes]:
+<<<<<<< HEAD
     modules = build.contents(build.manifest["modules"])
+=======
+    modules = list(build.manifest["modules"])
+>>>>>>> flash
     if not modules:
         raise BuildError(
             f"{build.directory}: was exported with --code {build.manifest['code']}, which makes no MicroPython module; "
             "export it again with --code portable"
         )
-    files = dict(modules)
-    for name in ["selftest.py", "vectors.jsonl"] + [f"{build.name}.nnb"] * with_runtime:
-        try:
-            files[name] = (build.directory / name).read_bytes()
-        except OSError as error:
-            raise BuildError(f"{error.filename}: {error.strerror}; run 'nnhw export' again") from None
+    files = build.contents([*modules, "selftest.py", "vectors.jsonl"] + [f"{build.name}.nnb"] * with_runtime)
     return files | (runtime() if with_runtime else {})
 
 

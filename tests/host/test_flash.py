@@ -261,4 +261,4 @@ def test_the_micropython_of_a_microbit_is_too_old_and_told_so(tmp_path: Path) ->
     finally:
         emulator.kill()
         emulator.communicate()
-    assert "MicroPython 1.9.2 on microbit has no rename" in text
+    assert "MicroPython 1.9.2 has no rename" in text

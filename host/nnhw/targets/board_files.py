@@ -39,7 +39,9 @@ def why_not_mpy(content: bytes, firmware: Firmware) -> str | None:
     if not number:
         return None
     made = ARCHITECTURES[number] if number < len(ARCHITECTURES) else str(number)
-    if number != firmware.mpy >> 10 & 0xF:
+    here = firmware.mpy >> 10 & 0xF
+    arms = ARCHITECTURES.index("armv6m"), ARCHITECTURES.index("armv7emdp")  # each loads the code of those before it
+    if number != here and not arms[0] <= number <= here <= arms[1]:
         return f"its machine code is for {made}, the board's is {architecture(firmware) or 'not to be loaded'}"
     if content[2] & 3 != firmware.mpy >> 8 & 3:
         return f"its machine code is for .mpy format {content[1]}.{content[2] & 3}, the board loads {mpy_format(firmware)}"

@@ -184,6 +184,9 @@ class Link:
 
     def firmware(self) -> Firmware:
         """What the board runs."""
+        name, version = self._evaluate(firmware.FIRST_PROBE)
+        if version < firmware.OLDEST:
+            return Firmware(name, version, None, "", None, None, files=False, viper=False, asm_thumb=False)
         return Firmware(*self._evaluate(firmware.PROBE))
 
     def _evaluate(self, script: str) -> Any:

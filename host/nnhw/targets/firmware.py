@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FIRST_PROBE = "import sys\ni = sys.implementation\nprint((i.name, tuple(i.version[:3])))"
+"""Prints name and version; so short that a serial line without flow control takes it."""
+
+OLDEST = (1, 12)
+"""An older MicroPython lacks what copying needs, and may lose part of a longer script on its way."""
+
 PROBE = """\
 import sys, gc
 gc.collect()
@@ -30,7 +36,7 @@ print((i.name, tuple(i.version[:3]), getattr(i, "_mpy", getattr(i, "mpy", None))
     able("import micropython\\n@micropython.viper\\ndef f(): pass"),
     able("import micropython\\n@micropython.asm_thumb\\ndef f(): nop()")))
 """
-"""Prints the fields of Firmware as a tuple; older firmware than .mpy files must understand it too."""
+"""Prints the fields of Firmware as a tuple; firmware older than .mpy files understands it."""
 
 
 @dataclass(frozen=True)
@@ -57,4 +63,4 @@ class Firmware:
 
     def __str__(self) -> str:
         name = {"micropython": "MicroPython", "circuitpython": "CircuitPython"}.get(self.name, self.name)
-        return f"{name} {'.'.join(map(str, self.version))} on {self.machine}"
+        return f"{name} {'.'.join(map(str, self.version))}" + (f" on {self.machine}" if self.machine else "")
