@@ -23,15 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("nnhw.cli_model:export", "Write the folder to copy to a board."),
     "run": ("nnhw.cli_run:run", "Run an exported model on a target."),
     "verify": ("nnhw.cli_run:verify", "Compare an exported model on targets with the reference."),
-<<<<<<< HEAD
-    "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
     "bench": ("nnhw.cli_bench:bench", "Cycles and bytes of an exported model as machine code."),
+    "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
     "study": ("nnhw.cli_study:study", "Experiments with statistics: does the derivative of ReLU at 0 matter?"),
     "compare": ("nnhw.cli_study:compare", "Compare activations on a data set, in floats and in integers."),
-=======
-    "bench": ("nnhw.cli_bench:bench", "Cycles and bytes of an exported model as machine code."),
-    "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
->>>>>>> flash
     "targets": ("nnhw.cli_info:targets", "The places where exported code can run."),
     "doctor": ("nnhw.cli_info:doctor", "What is installed, and what is missing for what."),
     "schema": ("nnhw.cli_info:schema", "The JSON schema of model.json."),

@@ -87,11 +87,7 @@ def flash(
 
 
 def _files(build: Build, with_runtime: bool) -> dict[str, bytes]:
-<<<<<<< HEAD
-    modules = build.contents(build.manifest["modules"])
-=======
     modules = list(build.manifest["modules"])
->>>>>>> flash
     if not modules:
         raise BuildError(
             f"{build.directory}: was exported with --code {build.manifest['code']}, which makes no MicroPython module; "
