@@ -18,6 +18,9 @@ from nnhw_codegen.text import Origin, Writer, bytes_literal
 BAKED_WEIGHTS = 512
 """Nets with more weights than this become loops: a board parses about 100 bytes of heap per baked weight."""
 
+_RECORDS = 255 // 5 + 1
+"""So many different records of the doorway have a place that fits a byte."""
+
 Form = Literal["auto", "baked", "table"]
 
 
@@ -182,12 +185,26 @@ def _tabled(w: Writer, program: Program, functions: list[str]) -> None:
 
 
 def _tabled_doorway(w: Writer, program: Program) -> None:
+    """Each different record once, in _D, and by input where it begins; an array is held twice, with its bytes."""
     rows = [(i.low, i.span, i.gain, i.offset, i.shift) for i in program.inputs]
-    w.line(f"_D = array('i', {bytes_literal(np.array(rows, dtype='<i4').tobytes())})")
+    different = list(dict.fromkeys(rows))
+    low, span, gain, offset, shift = "_D[k]", "_D[k + 1]", "_D[k + 2]", "_D[k + 3]", "_D[k + 4]"
+    if len(different) == 1:
+        low, span, gain, offset, shift = map(str, different[0])
+    else:
+        w.line(f"_D = array('i', {bytes_literal(np.array(different, dtype='<i4').tobytes())})")
+    by_input = 1 < len(different) < len(rows) and len(different) <= _RECORDS
+    if by_input:
+        w.line(f"_P = {bytes_literal(bytes(5 * different.index(row) for row in rows))}")
     with w.function(*_CODES):
-        w.line("k = 0")
+        if len(different) > 1 and not by_input:
+            w.line("k = 0")
         with w.block(f"for i in range({len(rows)}):"):
-            w.line("r0 = t[i] - _D[k]")
+            if by_input:
+                w.line("k = _P[i]")
+            w.line(f"r0 = t[i] - {low}")
             _select(w, "max", "r0", "r0", "0")
-            _select(w, "min", "r0", "r0", "_D[k + 1]")
-            w.lines("x[i] = r0 * _D[k + 2] + _D[k + 3] >> _D[k + 4]", "k += 5")
+            _select(w, "min", "r0", "r0", span)
+            w.line(f"x[i] = r0 * {gain} + {offset} >> {shift}")
+            if len(different) > 1 and not by_input:
+                w.line("k += 5")

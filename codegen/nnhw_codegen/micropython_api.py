@@ -29,13 +29,14 @@ def head(w: Writer, origin: Origin, *imports: str) -> None:
 
 
 def constants(w: Writer, program: Program, origin: Origin, buffer: str = "[0] * {}") -> None:
-    """Names, and the buffers of ticks and outputs (``buffer`` is their expression for a length)."""
+    """Names (of inputs in a comment, as each would take heap), and the buffers of ticks and outputs (``buffer`` is their expression for a length)."""
     w.line(f"FORMAT = {FORMAT}")
     w.line(f'MODEL = "{origin.model_hash}"')
-    w.line(f"INPUTS = {tuple(i.name for i in program.inputs)!r}")
+    w.line(f"# Inputs: {', '.join(repr(i.name) for i in program.inputs)}")
     w.line(f"CLASSES = {program.classes!r}")
     w.line(f"OUTPUT_FRAC = {program.output_frac}")
-    w.line(f"_STEP = {tuple(float(i.step) for i in program.inputs)!r}")
+    if len(_steps(program)) > 1:
+        w.line(f"_STEP = {tuple(float(i.step) for i in program.inputs)!r}")
     w.line(f"_t = {buffer.format(len(program.inputs))}")
     w.line(f"_y = {buffer.format(program.layers[-1].units)}")
 
@@ -47,6 +48,11 @@ def codes_and_tables(w: Writer, program: Program, buffer: str = "[0] * {}") -> N
         w.line(f"_T{number} = {bytes_literal(table.to_bytes())}")
 
 
+def _steps(program: Program) -> set[float]:
+    """The different steps of the inputs; a float each would cost a board 24 bytes of heap."""
+    return {float(i.step) for i in program.inputs}
+
+
 def doorway(w: Writer, program: Program) -> None:
     """``ticks_from_values``: the only floats of the module."""
     count = len(program.inputs)
@@ -54,7 +60,9 @@ def doorway(w: Writer, program: Program) -> None:
         with w.block(f"if len(values) != {count}:"):
             w.line(f'raise ValueError("expected {count} values, found %d" % len(values))')
         with w.block(f"for i in range({count}):"):
-            w.line("t[i] = floor(values[i] / _STEP[i] + 0.5)")
+            steps = _steps(program)
+            step = "_STEP[i]" if len(steps) > 1 else repr(steps.pop())
+            w.line(f"t[i] = floor(values[i] / {step} + 0.5)")
 
 
 def decide(w: Writer, program: Program) -> None:

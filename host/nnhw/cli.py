@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("nnhw.cli_run:run", "Run an exported model on a target."),
     "verify": ("nnhw.cli_run:verify", "Compare an exported model on targets with the reference."),
     "bench": ("nnhw.cli_bench:bench", "Cycles and bytes of an exported model as machine code."),
+    "fit": ("nnhw.cli_fit:fit", "Whether a model fits a board: flash, heap, time."),
     "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
     "study": ("nnhw.cli_study:study", "Experiments with statistics: does the derivative of ReLU at 0 matter?"),
     "compare": ("nnhw.cli_study:compare", "Compare activations on a data set, in floats and in integers."),

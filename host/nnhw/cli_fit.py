@@ -1,0 +1,94 @@
+"""nnhw fit."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from nnhw import boards as board_list
+from nnhw import build_folder, model_file
+from nnhw import fit as fitting
+from nnhw.boards import Board
+from nnhw.cli import UserError, print_json, user_input
+from nnhw.targets import TargetError, get_script_target, mpy
+from nnhw_codegen import precision
+from nnhw_codegen.qmodel import QModel
+from nnhw_codegen.quantize import quantize
+
+
+def _boards(ctx: click.Context, parameter: click.Parameter, text: str) -> list[Board]:
+    names = board_list.names() if text == "all" else [part.strip() for part in text.split(",") if part.strip()]
+    with user_input():
+        return [board_list.get(name) for name in dict.fromkeys(names)]
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--board", "boards", callback=_boards, default="rp2040", show_default=True, help="Or several, or all.")
+@click.option(
+    "--code",
+    type=click.Choice(["all", *fitting.CODES]),
+    help="By default all; of a build folder the one that it was exported with.",
+)
+@click.option("--precision", "precision_name", type=click.Choice(["all", *precision.names()]), default="all")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def fit(model: Path, boards: list[Board], code: str | None, precision_name: str, as_json: bool) -> None:
+    """Say whether MODEL, a build folder or a model.json, fits a board: flash, heap, time, and what to do if not.
+
+    The heap is what must be free after boot, measured in a 32-bit MicroPython. Exit code 1 where no form fits.
+    """
+    for reason in (get_script_target("wasm").why_unavailable(), mpy.why_unavailable()):
+        if reason is not None:
+            raise UserError(f"fit: {reason}")
+    models, default_code = _models(model, precision_name)
+    chosen = code or default_code
+    codes = fitting.CODES if chosen == "all" else (chosen,)
+    try:
+        found = fitting.fit(models, boards, codes)
+    except TargetError as error:
+        raise UserError(str(error)) from error
+    told = {board.name: fitting.advice(found, board) for board in boards}
+    if as_json:
+        print_json({"forms": [asdict(f) for f in found], "advice": told})
+    else:
+        Console(width=None if sys.stdout.isatty() else 140).print(table(found, models[0].sizes))
+        click.echo("~ is an estimate; without it, heap is measured on wasm and time on rp2040-core")
+        for name, words in told.items():
+            click.echo(f"{name:<9} {words}")
+    if any(all(f.verdict == "no" for f in found if f.board == board.name) for board in boards):
+        sys.exit(1)
+
+
+def _models(path: Path, precision_name: str) -> tuple[list[QModel], str]:
+    if path.is_dir():
+        build = build_folder.read(path)
+        if precision_name not in ("all", build.model.precision.name):
+            raise UserError(f"{path}: is {build.model.precision.name}; give the model.json to see {precision_name}")
+        made = str(build.manifest["code"])
+        return [build.model], made if made in fitting.CODES else "all"
+    network = model_file.load(path)
+    names = precision.names() if precision_name == "all" else (precision_name,)
+    with user_input(str(path)):
+        return [quantize(network, precision.get(name), network.calibration) for name in names], "all"
+
+
+def table(found: list[fitting.Fit], sizes: tuple[int, ...]) -> Table:
+    """The forms as a table for a terminal."""
+    made = Table(title=f"{'-'.join(map(str, sizes))}", title_justify="left")
+    for head in ("board", "precision", "code"):
+        made.add_column(head)
+    for head in ("flash bytes", "heap to import", "heap to run", "µs"):
+        made.add_column(head, justify="right")
+    made.add_column("verdict")
+    for f in found:
+        about, around = ("" if f.heap_measured else "~"), ("" if f.time_measured else "~")
+        made.add_row(
+            f.board, f.precision, f"{f.code} .{f.form}", f"{f.flash:,}", f"{about}{f.to_import:,}",
+            f"{about}{f.to_run:,}", f"{around}{f.microseconds:,.0f}", f.verdict,
+        )  # fmt: skip
+    return made

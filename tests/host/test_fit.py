@@ -1,0 +1,100 @@
+"""What nnhw fit tells, held against the emulators that it speaks of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import usable_target
+from random_models import network, quantized
+
+from nnhw import boards, cli, export, fit
+from nnhw.heap_need import heap_with, runs
+from nnhw.targets import TargetError, mpy
+from nnhw_codegen import emitters, program
+from nnhw_codegen.text import Origin
+
+SIZES = (16, 12, 4)
+
+
+@pytest.fixture(autouse=True)
+def wasm():
+    return usable_target("wasm")
+
+
+def files(model, code: str, form: str) -> dict[str, bytes]:
+    source = emitters.get(code).emit(program.build(model), Origin("model", "a model", "0" * 16))["model.py"]
+    return {"model.mpy": mpy.compile_mpy(source, "model.py")} if form == "mpy" else {"model.py": source}
+
+
+@pytest.mark.parametrize("code", ["portable", "compact"])
+@pytest.mark.parametrize("form", ["mpy", "py"])
+def test_the_heap_to_import_is_what_is_needed_within_a_tenth(code: str, form: str) -> None:
+    model = quantized(SIZES, "relu", "w8a8")
+    (told,) = (f for f in fit.fit([model], [boards.get("rp2040")], [code]) if f.form == form)
+    assert told.heap_measured
+    assert told.to_run >= told.to_import
+    module = files(model, code, form)
+    assert runs(module, "import model", heap_with(told.to_import * 11 // 10))
+    assert not runs(module, "import model", heap_with(told.to_import * 9 // 10))
+
+
+def test_a_model_that_does_not_fit_has_too_little_memory_and_one_that_fits_runs(wasm) -> None:
+    board = replace(boards.get("esp32"), heap=8_000)
+    heap = heap_with(board.heap)
+    large, small = quantized((64, 80, 6), "relu", "w8a8"), quantized((4, 8, 3), "relu", "w8a8")
+    told, _ = fit.fit([large], [board], ["compact"])
+    assert told.verdict == "no"
+    with pytest.raises(TargetError, match="MemoryError"):
+        wasm.run(files(large, "compact", "mpy"), "import model", heap)
+    _, told = fit.fit([small], [board], ["compact"])
+    assert told.verdict != "no"
+    wasm.run(files(small, "compact", "py"), "import model\nmodel.predict((1, 2, 3, 4))", heap)
+
+
+def test_a_microbit_imports_what_fits_it() -> None:
+    microbit = usable_target("microbit")
+    model = quantized((4, 8, 3), "relu", "w8a8")
+    (told,) = fit.fit([model], [boards.get("microbit")], ["compact"])
+    assert told.verdict != "no"
+    assert microbit.run(files(model, "compact", "py"), "import model\nprint(model.OUTPUT_FRAC)")
+
+
+def test_native_code_has_measured_time_on_the_core_and_estimated_heap() -> None:
+    found = fit.fit([quantized((4, 8, 3), "relu", "w8a8")], [boards.get("rp2040"), boards.get("esp32")], ["viper"])
+    assert {(f.board, f.time_measured, f.heap_measured) for f in found} == {
+        ("rp2040", True, False),
+        ("esp32", False, False),
+    }
+    by_form = {f.form: f.to_import for f in found}
+    assert by_form["mpy"] < by_form["py"]
+
+
+def test_codes_that_a_board_does_not_run_are_left_out() -> None:
+    found = fit.fit([quantized((4, 8, 3), "relu", "w8a8")], [boards.get("esp32")])
+    assert {f.code for f in found} == {"portable", "compact", "viper"}
+
+
+def test_the_command_tells_what_to_do_and_fails_where_nothing_fits(tmp_path: Path) -> None:
+    usable_target("microbit")
+
+    def told(sizes: tuple[int, ...], code: int) -> dict[str, object]:
+        folder = tmp_path / str(sizes[0])
+        export.export(network(sizes, "relu"), folder, "w8a8", "compact", source="m.json")
+        done = CliRunner().invoke(cli.main, ["fit", str(folder), "--board", "microbit,rp2040", "--json"])
+        assert done.exit_code == code, done.output
+        return json.loads(done.output)
+
+    small, large = told((4, 8, 3), 0), told((64, 32, 10), 1)
+    assert small["advice"]["rp2040"] == "every form fits, fastest: --code compact --precision w8a8 as .mpy"
+    assert large["advice"]["microbit"].startswith("does not fit: ")
+    assert {f["code"] for f in small["forms"]} == {"compact"}
+
+
+def test_an_unknown_board_is_named() -> None:
+    done = CliRunner().invoke(cli.main, ["fit", "x.json", "--board", "rp2041"])
+    assert done.exit_code == 2
+    assert "did you mean 'rp2040'?" in done.output
