@@ -3,9 +3,9 @@
 from nnrun.learn_reader import Plan, fine, u16
 
 try:
-    from nnrun.learn_kernels_viper import run
+    from nnrun.learn_kernels_viper import handle, run
 except (ImportError, SyntaxError, ValueError):
-    from nnrun.learn_kernels import run
+    from nnrun.learn_kernels import handle, run
 
 
 class Core:
@@ -18,6 +18,7 @@ class Core:
         self.data = data
         self.plan = Plan(data)
         self.flip()
+        self._handle = handle(data)
 
     def flip(self):
         """Between weights as the file has them and weights as the kernels want them: plus 2^(bits - 1)."""
@@ -48,12 +49,17 @@ class Core:
 
     def forward(self, answer=False):
         """From the ticks to the last pre-activations, or to the outputs."""
-        plan = self.plan
-        run(plan.room, plan.program, 0, plan.answered if answer else plan.decided, self.data)
+        self._run(self.plan.answered if answer else self.plan.decided)
 
     def step(self):
         """One step of training on the ticks and the target that were put in place."""
-        run(self.plan.room, self.plan.program, 0, len(self.plan.program), self.data)
+        self._run(len(self.plan.program))
+
+    def _run(self, stop):
+        program = self.plan.program
+        program[0] = 2
+        program[1] = stop
+        run(self.plan.room, program, self._handle)
 
     def decide(self):
         """The class of the last pre-activations, the first of equals (SPEC 6)."""

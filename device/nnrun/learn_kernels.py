@@ -45,40 +45,35 @@ def dense(room, p, k, data):
 
 def steps(room, p, k, data):
     """The steps of an activation or of its derivative, each for all units before the next (7.6)."""
-    units = p[k + 2]
-    for s in range(p[k + 3], p[k + 4], 4):
-        op = data[s]
-        a = data[s + 2]
-        b = data[s + 3]
-        da = 1 - (a >> 7)
-        db = 1 - (b >> 7)
-        a = p[k + 5] + a * units if da else p[k + 6] + a - 128
-        if op == 6:
-            b = room[p[k + 7] + b] + 4
-            db = data[b - 2] >> 4
-        else:
-            b = p[k + 5] + b * units if db else p[k + 6] + b - 128
-        for t in range(p[k + 5] + data[s + 1] * units, p[k + 5] + (data[s + 1] + 1) * units):
+    for k in range(k + 3, k + p[k + 1], 4):
+        op = p[k] & 7
+        da = p[k] >> 3 & 1
+        db = p[k] >> 4 & 1
+        a = p[k + 2]
+        b = p[k + 3]
+        for t in range(p[k + 1], p[k + 1] + (p[k] >> 5)):
             v = room[a]
             if op == 6:
-                v = b + (v << db)
-                v = data[v] | (data[v + db] << 8) * db
+                v = b + v
+                v = data[v]
+            elif op == 7:
+                v = b + v + v
+                v = data[v] | data[v + 1] << 8
+            elif op == 0:
+                v += room[b]
+            elif op == 1:
+                v -= room[b]
+            elif op == 2:
+                v *= room[b]
+            elif op == 3:
+                v >>= room[b]
+            elif op == 4:
+                v = min(v, room[b])
             else:
-                if op == 0:
-                    v += room[b]
-                elif op == 1:
-                    v -= room[b]
-                elif op == 2:
-                    v *= room[b]
-                elif op == 3:
-                    v >>= room[b]
-                elif op == 4:
-                    v = min(v, room[b])
-                else:
-                    v = max(v, room[b])
-                b += db
+                v = max(v, room[b])
             room[t] = v
             a += da
+            b += db
 
 
 def clip(room, p, k, data):
@@ -144,8 +139,14 @@ def slope(room, p, k, data):
 _OPERATIONS = (doorway, dense, steps, clip, below_top, share, delta, back, slope, update)
 
 
-def run(room, program, at, stop, data):
-    """The blocks from at to stop."""
-    while at < stop:
+def handle(data):
+    """What run is given for the file."""
+    return data
+
+
+def run(room, program, data):
+    """The blocks from program[0] to program[1]."""
+    at = program[0]
+    while at < program[1]:
         _OPERATIONS[program[at]](room, program, at, data)
         at += program[at + 1]

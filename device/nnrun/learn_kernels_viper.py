@@ -2,37 +2,48 @@
 """The run of nnrun.learn_kernels as native code: one call for a step, whatever the net.
 
 Loads are unsigned, where the machine's word has 64 bits those of 32-bit values too; "<< f >> f" with f = 32 there, and 0
-on a 32-bit word, gives a value its sign back. The compiler keeps only the first three parameters in registers, so those
-are what the loops work with; room and program are copied to p and m at once.
+on a 32-bit word, gives a value its sign back. Loops that matter are there twice: unrolled for 32 bits, and for the rest.
+The compiler keeps parameters in registers where there are no more than three, so those are what the loops work with.
+A variable on the left of an operator is cheaper than one on the right, and both than an expression there.
 """
 
 import micropython
+from uctypes import addressof
+
+
+def handle(data):
+    """What run is given for the file: its address."""
+    return addressof(data)
 
 
 @micropython.viper
-def run(x: ptr32, w: ptr32, r: int, stop: int, data: ptr8):
-    """The blocks of a program from one place to another; called as run(room, program, at, stop, data)."""
+def run(x: ptr32, w: ptr32, r: int):
+    """The blocks of a program from program[0] to program[1]; called as run(room, program, handle of data)."""
     room = x
     program = w
-    at = r
+    data = r
     m = 32767
     f = 1
     f <<= 31
     f <<= 1
     if f != 0:
         f = 32
-    size = int(data[20]) >> 3
-    while at < stop:
-        p = ptr32(int(program) + 4 * at)
-        at += p[1]
+    size = int(ptr8(data)[20]) >> 3
+    scheme = int(ptr8(data)[30])
+    p = ptr32(int(program) + 4 * program[0])
+    stop = int(program) + 4 * program[1]
+    following = int(p)
+    while following != stop:
+        p = ptr32(following)
+        following += p[1] << 2
         op = p[0]
         units = p[2]
         if op == 1:  # dense
             n = p[3]
             shift = f + p[9]
             x = ptr32(int(room) + 4 * p[4])
-            w = ptr32(int(data) + p[7])
-            bias = ptr32(int(data) + p[8])
+            w = ptr32(data + p[7])
+            bias = ptr32(data + p[8])
             z = ptr32(int(room) + 4 * p[5])
             y = ptr32(int(room) + 4 * p[6])
             limit = p[14]
@@ -53,14 +64,17 @@ def run(x: ptr32, w: ptr32, r: int, stop: int, data: ptr8):
                 r = (((bias[0] << f >> f) + p[11]) >> p[10]) + base
                 i = n
                 if size == 2:
-                    while i >= 4:
-                        r = (ptr16(w)[0] * x[0] << f >> shift) + r
-                        r = (ptr16(w)[1] * x[1] << f >> shift) + r
-                        r = (ptr16(w)[2] * x[2] << f >> shift) + r
-                        r = (ptr16(w)[3] * x[3] << f >> shift) + r
-                        x = ptr32(int(x) + 16)
-                        w = ptr32(int(w) + 8)
-                        i -= 4
+                    if f == 0:
+                        i &= 3
+                        k = n >> 2
+                        while k:
+                            r = (ptr16(w)[0] * x[0] >> shift) + r
+                            r = (ptr16(w)[1] * x[1] >> shift) + r
+                            r = (ptr16(w)[2] * x[2] >> shift) + r
+                            r = (ptr16(w)[3] * x[3] >> shift) + r
+                            x = ptr32(int(x) + 16)
+                            w = ptr32(int(w) + 8)
+                            k -= 1
                     while i:
                         r = (ptr16(w)[0] * x[0] << f >> shift) + r
                         x = ptr32(int(x) + 4)
@@ -86,89 +100,85 @@ def run(x: ptr32, w: ptr32, r: int, stop: int, data: ptr8):
                 bias = ptr32(int(bias) + 4)
                 units -= 1
         elif op == 2:  # steps
-            s = ptr8(int(data) + p[3])
-            end = int(data) + p[4]
-            base = int(room) + 4 * p[5]
-            constants = int(room) + 4 * p[6] - 512
-            units *= 4
-            while int(s) != end:
-                op = int(s[0])
-                r = int(s[2])
-                i = 0
-                if r < 128:
-                    x = ptr32(base + r * units)
-                    i = 4
-                else:
-                    x = ptr32(constants + 4 * r)
-                r = int(s[3])
-                t = ptr32(base + int(s[1]) * units)
-                last = int(t) + units
-                if op == 6:
-                    low = int(data) + room[p[7] + r] + 4
-                    n = int(ptr8(low)[-2]) >> 4
-                    while int(t) != last:
-                        w = ptr32(low + (x[0] << n))
-                        r = int(ptr8(w)[0])
-                        if n:
-                            r |= ptr8(w)[1] << 8
-                        t[0] = r
-                        x = ptr32(int(x) + i)
-                        t = ptr32(int(t) + 4)
-                else:
-                    n = 0
-                    if r < 128:
-                        w = ptr32(base + r * units)
-                        n = 4
+            p = ptr32(int(p) + 12)
+            while int(p) != following:
+                op = p[0]
+                t = ptr32(int(room) + (p[1] << 2))
+                x = ptr32(int(room) + (p[2] << 2))
+                w = ptr32(int(room) + (p[3] << 2))
+                r = op >> 5
+                if op & 4:
+                    if op & 2:
+                        low = data + p[3]
+                        if op & 1:
+                            while r:
+                                r -= 1
+                                t[r] = ptr16(low)[x[r]]
+                        else:
+                            while r:
+                                r -= 1
+                                t[r] = ptr8(low)[x[r]]
                     else:
-                        w = ptr32(constants + 4 * r)
-                    if op == 0:
-                        while int(t) != last:
-                            t[0] = x[0] + w[0]
-                            x = ptr32(int(x) + i)
-                            w = ptr32(int(w) + n)
-                            t = ptr32(int(t) + 4)
-                    elif op == 1:
-                        while int(t) != last:
-                            t[0] = x[0] - w[0]
-                            x = ptr32(int(x) + i)
-                            w = ptr32(int(w) + n)
-                            t = ptr32(int(t) + 4)
-                    elif op == 2:
-                        while int(t) != last:
-                            t[0] = x[0] * w[0]
-                            x = ptr32(int(x) + i)
-                            w = ptr32(int(w) + n)
-                            t = ptr32(int(t) + 4)
-                    elif op == 3:
-                        shift = f + w[0]
-                        while int(t) != last:
-                            t[0] = x[0] << f >> shift
-                            x = ptr32(int(x) + i)
-                            t = ptr32(int(t) + 4)
+                        n = op >> 4 & 1
+                        if n == 0:
+                            last = w[0] << f >> f
+                        i = op >> 3 & 1
+                        while r:
+                            r -= 1
+                            if n:
+                                last = w[r] << f >> f
+                            low = x[r * i] << f >> f
+                            if low < last:
+                                if op & 1:
+                                    low = last
+                            elif not op & 1:
+                                low = last
+                            t[r] = low
+                elif op & 2:
+                    last = w[0]
+                    if op & 1:
+                        last += f
+                        while r:
+                            r -= 1
+                            t[r] = x[r] << f >> last
+                    elif op & 16:
+                        i = op >> 3 & 1
+                        while r:
+                            r -= 1
+                            t[r] = w[r] * x[r * i]
                     else:
-                        while int(t) != last:
-                            r = x[0] - w[0] << f >> f
-                            r &= r >> 31
-                            if op == 4:
-                                t[0] = w[0] + r
-                            else:
-                                t[0] = x[0] - r
-                            x = ptr32(int(x) + i)
-                            w = ptr32(int(w) + n)
-                            t = ptr32(int(t) + 4)
-                s = ptr8(int(s) + 4)
+                        while r:
+                            r -= 1
+                            t[r] = last * x[r]
+                elif op & 16:
+                    i = op >> 3 & 1
+                    if op & 1:
+                        while r:
+                            r -= 1
+                            t[r] = x[r * i] - w[r]
+                    else:
+                        while r:
+                            r -= 1
+                            t[r] = x[r * i] + w[r]
+                else:
+                    last = w[0]
+                    if op & 1:
+                        last = 0 - last
+                    while r:
+                        r -= 1
+                        t[r] = last + x[r]
+                p = ptr32(int(p) + 16)
         elif op == 9:  # update
             n = p[3]
             d = ptr32(int(room) + 4 * p[5])
-            w = ptr32(int(data) + p[6])
-            bias = ptr32(int(data) + p[7])
-            t = ptr32(int(data) + p[8])
-            distance = p[8] - p[6]
+            w = ptr32(data + p[6])
+            bias = ptr32(data + p[7])
+            t = ptr32(data + p[8])
             base = p[10]
-            shift = f + p[11]
+            coarse = p[11]
+            shift = f + coarse
             fine = p[12]
             mask = p[13]
-            scheme = int(data[30])
             while units:
                 g = (d[0] << f >> f) * p[9]
                 if (g + 32766 | 32766 - g) >> 31:
@@ -184,23 +194,54 @@ def run(x: ptr32, w: ptr32, r: int, stop: int, data: ptr8):
                     w = ptr32(int(w) + n * size)
                     t = ptr32(int(t) + 2 * n)
                 elif size == 2 and scheme == 0:
+                    if coarse == 0 and f == 0:
+                        i &= 1
+                        low = n >> 1
+                        while low:
+                            if x[0]:
+                                r = ptr16(t)[0]
+                                r = g * x[0] + r
+                                ptr16(t)[0] = mask & r
+                                r = r >> fine
+                                r = ptr16(w)[0] - r
+                                if r >> 16:
+                                    r = 65535 & ~(r >> 31)
+                                if not r:
+                                    r = 1
+                                ptr16(w)[0] = r
+                            if x[1]:
+                                r = ptr16(t)[1]
+                                r = g * x[1] + r
+                                ptr16(t)[1] = mask & r
+                                r = r >> fine
+                                r = ptr16(w)[1] - r
+                                if r >> 16:
+                                    r = 65535 & ~(r >> 31)
+                                if not r:
+                                    r = 1
+                                ptr16(w)[1] = r
+                            x = ptr32(int(x) + 8)
+                            w = ptr32(int(w) + 4)
+                            t = ptr32(int(t) + 4)
+                            low -= 1
                     while i:
                         if x[0]:
-                            r = (x[0] * g + base << f >> shift) + ptr16(int(w) + distance)[0]
-                            ptr16(int(w) + distance)[0] = r & mask
+                            r = (x[0] * g + base << f >> shift) + ptr16(t)[0]
+                            ptr16(t)[0] = r & mask
                             r = ptr16(w)[0] - (r >> fine)
                             if (r - 1 | 65535 - r) >> 31:
                                 r = 1 + (65534 & ~(r >> 31))
                             ptr16(w)[0] = r
                         x = ptr32(int(x) + 4)
                         w = ptr32(int(w) + 2)
+                        t = ptr32(int(t) + 2)
                         i -= 1
                 else:
                     while i:
                         r = (x[0] * g + base << f >> shift)
                         if scheme < 2:
                             if scheme == 1:
-                                t = ptr32(int(data) + p[8])
+                                t = ptr32(data + p[8])
                             r += ptr16(t)[0]
                             ptr16(t)[0] = r & mask
                             t = ptr32(int(t) + 2)
@@ -232,7 +273,7 @@ def run(x: ptr32, w: ptr32, r: int, stop: int, data: ptr8):
             i = n
             d = ptr32(int(room) + 4 * p[4])
             t = ptr32(int(room) + 4 * p[5])
-            s = ptr8(int(data) + p[6])
+            s = ptr8(data + p[6])
             z = ptr32(int(room) + 4 * p[10])
             low = p[11] << f >> f
             shift = f + p[7]
@@ -276,7 +317,7 @@ def run(x: ptr32, w: ptr32, r: int, stop: int, data: ptr8):
                 s = ptr8(int(s) + size)
                 i -= 1
         elif op == 0:  # doorway
-            x = ptr32(int(data) + p[3])
+            x = ptr32(data + p[3])
             w = ptr32(int(room) + 4 * p[4])
             t = ptr32(int(room) + 4 * p[5])
             while units:

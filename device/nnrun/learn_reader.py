@@ -1,9 +1,10 @@
 """Turns a .nnt file in memory into the program that nnrun.learn_kernels runs (SPEC 9, 10).
 
-Blocks, behind operation and length:
+Two numbers, where to begin and where to end, then blocks; behind operation and length:
 0 doorway: count, place of the doorway in the file, ticks, codes
 1 dense: units, fan-in, inputs, z, output, weights, biases, guard, bias shift, its half, c, z shift, limit or 0, floor
-2 steps: units, first, end, registers, constants, places of tables
+2 steps: 0, then for each step what it does (operation as in the file, 7 a look-up of 16 bits; 8 where a goes from unit
+  to unit, 16 where b does; 32 times the units), result, a, b
 3 clip: units, z, result
 4 below_top: units, z, result
 5 share: units, exponentials, frac
@@ -39,16 +40,16 @@ class Plan:
     def __init__(self, data):
         self.data = data
         self.room = array("i")
-        self.program = array("i")
+        self.program = array("i", (0, 0))
         self.state = u16(data, 4) | u16(data, 6) << 16
         count = u16(data, 16)
         self.t = self._make(count)
         x = self._make(count)
         self._emit(0, count, 40, self.t, x)
         at = 40 + 20 * count
-        self._tables = self._make(data[19])
-        for n in range(data[19]):
-            self.room[self._tables + n] = at
+        self._tables = array("i")
+        for _ in range(data[19]):
+            self._tables.append(at)
             at += 4 + (u16(data, at) * data[at + 2] // 8 + 3 & ~3)
         heads = []
         for _ in range(data[18]):
@@ -79,8 +80,19 @@ class Plan:
         at = head + 36 + slope * 4 * (data[head + 26] + data[head + 27])
         first = at + 4 * data[counts + 1]
         base = self._make(data[counts + 2] * units)
-        block = (2, units, first, first + 4 * data[counts], base, len(self.room), self._tables)
+        constants = len(self.room) - 128
         self.room.extend(array("i", data[at:first]))
+        block = array("i", (2, 3 + 4 * data[counts], 0))
+        for k in range(first, first + 4 * data[counts], 4):
+            op, target, a, b = data[k : k + 4]
+            what = op + 8 * (a < 128) + 16 * (op < 6 and b < 128) + 32 * units
+            if op == 6:
+                what += data[self._tables[b] + 2] >> 4
+                b = self._tables[b] + 4
+            else:
+                b = constants + b if b > 127 else base + b * units
+            a = constants + a if a > 127 else base + a * units
+            block.extend(array("i", (what, base + target * units, a, b)))
         return base, base + data[counts + 3] * units, block
 
     def _gates(self, count):
@@ -126,7 +138,7 @@ class Plan:
             shifts = (data[h + 17], data[h + 18], half, words[1], data[h + 19], limit, floor)
             self._emit(1, units, fan_in, x, z, y, at, bias, *shifts)
             if block and not last:
-                self._emit(*block)
+                self.program.extend(block)
             self._layers.append((h, x, z, at, bias, rest if data[30] < 2 else self.state + 2, gate))
             self.weights.append((at, size))
             self.remainders.append(((data[h + 23] ^ 128) - 128, rest, size if data[30] == 0 else 1))
@@ -137,7 +149,7 @@ class Plan:
         self.decided = len(self.program)
         if block:
             self._emit(4 if data[34] else 3, units, z, base)
-            self._emit(*block)
+            self.program.extend(block)
             if data[34]:
                 self._emit(5, units, result, data[26])
         self.y = result
@@ -153,7 +165,7 @@ class Plan:
         if data[h + 30]:
             base, result, block = self._code(h, 1)
             self._emit(3, units, z, base)
-            self._emit(*block)
+            self.program.extend(block)
             self._slope(h, units, d, result)
         lowest = min([n for n in range(len(self._layers)) if data[self._layers[n][0] + 25]])
         self._updates = []
@@ -170,7 +182,7 @@ class Plan:
                 if below[6] is None and data[below[0] + 30]:
                     base, result, block = self._code(below[0], 1)
                     self._emit(3, fan_in, below[2], base)
-                    self._emit(*block)
+                    self.program.extend(block)
                     self._slope(below[0], fan_in, e, result)
             if data[h + 25]:
                 self._updates.append(len(self.program))
