@@ -1,10 +1,10 @@
 """Trains a model on the board, in integers, and runs it (SPEC 9); works under CPython too.
 
-    import nnrun.learn
-    net = nnrun.learn.load("iris.nnt")
-    net.learn((5.1, 3.5, 1.4, 0.2), 0)
-    print(net.label((5.1, 3.5, 1.4, 0.2)))
-    net.save("iris.nnt")
+import nnrun.learn
+net = nnrun.learn.load("iris.nnt")
+net.learn((5.1, 3.5, 1.4, 0.2), 0)
+print(net.label((5.1, 3.5, 1.4, 0.2)))
+net.save("iris.nnt")
 """
 
 from array import array
@@ -121,13 +121,23 @@ class Net(Core):
             self.report()
 
     def weights(self, layer=0):
-        """The weights of a layer as reals, (unit by unit), and its biases; inputs count in their scales from their means."""
+        """(weights, biases) of a layer as reals: a list of one list per unit, and a list.
+
+        They apply to inputs less their mean, over their scale; in the last layer of a regression to values less the
+        offset of the output.
+        """
         data = self.data
-        k, count, bias, frac, units = self.plan.layer(layer)
-        unit = 2.0**frac
-        if bias > self.plan.weights[-1][0]:
-            unit *= self._unit / (1 << data[26])
-        return k, count, unit, units
+        at, count, units, frac = self.plan.weights[layer]
+        scale = 1.0
+        if layer + 1 == len(self.plan.weights) and not self.classes:
+            scale = (1 << data[26]) / self._unit
+        size = data[20] >> 3
+        codes = [data[at + i] - 128 if size == 1 else u16(data, at + 2 * i) - 32768 for i in range(count)]
+        reals = [code * scale / 2.0**frac for code in codes]
+        width = count // units
+        at += size * count + 3 & ~3
+        biases = array("i", data[at : at + 4 * units])
+        return [reals[j * width : (j + 1) * width] for j in range(units)], [b * scale / 16777216 for b in biases]
 
     def save(self, path):
         """Write the model, whole or not at all; see nnrun.learn_store. OSError where it cannot be written."""

@@ -23,7 +23,7 @@ class Core:
     def flip(self):
         """Between weights as the file has them and weights as the kernels want them: plus 2^(bits - 1)."""
         size = self.data[20] >> 3
-        for at, count in self.plan.weights:
+        for at, count, _, _ in self.plan.weights:
             for k in range(at + size - 1, at + count * size, size):
                 self.data[k] ^= 128
 

@@ -238,7 +238,7 @@ def run(x: ptr32, w: ptr32, r: int):
                         i -= 1
                 else:
                     while i:
-                        r = (x[0] * g + base << f >> shift)
+                        r = x[0] * g + base << f >> shift
                         if scheme < 2:
                             if scheme == 1:
                                 t = ptr32(data + p[8])

@@ -33,7 +33,7 @@ class Plan:
 
     The program gives the last pre-activations, at z in room, by decided, the outputs, at y, by answered, and at its end
     the weights have learned. t and targets are the places of ticks and targets in room, units their number;
-    texts and state are places in the file, as are those of weights, (place, count) of each layer, and of
+    texts and state are places in the file, as are those of weights, (place, count, units, frac) of each layer, and of
     remainders, (what the rate's shift is added to, place, count). shift is the rate's.
     """
 
@@ -140,7 +140,7 @@ class Plan:
             if block and not last:
                 self.program.extend(block)
             self._layers.append((h, x, z, at, bias, rest if data[30] < 2 else self.state + 2, gate))
-            self.weights.append((at, size))
+            self.weights.append((at, size, units, (data[h + 16] ^ 128) - 128))
             self.remainders.append(((data[h + 23] ^ 128) - 128, rest, size if data[30] == 0 else 1))
             x = result
             at = rest + (2 * size + 3 & ~3 if data[30] == 0 else 4 if data[30] == 1 else 0)

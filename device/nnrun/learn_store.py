@@ -1,7 +1,8 @@
 """Loads and saves .nnt files so that a cut of power leaves the old or the new model, never a broken one (SPEC 10).
 
 A model is written whole under a second name, PATH.new, and then renamed. Where files cannot be renamed it is written
-once more as PATH, and PATH.new stays: while one of the two is being written, the other is whole.
+once more as PATH, and PATH.new stays: while one of the two is being written, the other is whole. Loading finishes what
+was cut off.
 """
 
 import os
@@ -34,7 +35,9 @@ def _whole(path):
                 % (path, data[3], FORMAT)
             )
         fixed = u16(data, 4) | u16(data, 6) << 16
-        size = found = u16(data, 12) | u16(data, 14) << 16
+        size = u16(data, 12) | u16(data, 14) << 16
+        if not 40 <= fixed <= size - 8:
+            raise ValueError("%s: damaged, copy the file again" % path)
         part = bytearray(40)
         found = 40
         while found < size:  # the size must be there before so many bytes are asked of a small heap
@@ -62,9 +65,14 @@ def read(path):
     except (OSError, ValueError) as error:
         reason = error
     try:
-        return _whole(path + ".new")
+        data = _whole(path + ".new")
     except (OSError, ValueError):
         raise reason
+    try:
+        _finish(path, data)
+    except OSError:
+        pass  # a file system that only gives: nothing will be saved to it either
+    return data
 
 
 def write(path, data):
@@ -75,6 +83,11 @@ def write(path, data):
         data[k - 4] = low >> 8 * k & 255
         data[k - 2] = high >> 8 * k & 255
     _put(path + ".new", data)
+    _finish(path, data)
+
+
+def _finish(path, data):
+    """PATH.new is whole: make it PATH. Before another save can begin PATH must be whole again."""
     try:
         os.rename(path + ".new", path)
     except (AttributeError, OSError):
