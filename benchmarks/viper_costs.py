@@ -9,22 +9,20 @@ training but for the weights that are 0, 1 and -1.
 from __future__ import annotations
 
 import sys
-from array import array
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from results import write
 
-from nnhw import activations
+from nnhw import activations, bench
+from nnhw.boards import ARCHITECTURES
 from nnhw.network import Input, Layer, Network
 from nnhw.targets.mpy import compile_mpy
-from nnhw.targets.module_board import ModuleBoard
 from nnhw_codegen import emit_viper, precision, program, qmodel, quantize
 from nnhw_codegen.text import Origin
 
 NETS = (((4, 8, 3), 1000), ((4, 16, 16, 3), 1000), ((64, 32, 10), 20))
-ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 
 
 def network(sizes: tuple[int, ...]) -> Network:
@@ -42,43 +40,30 @@ def network(sizes: tuple[int, ...]) -> Network:
     return Network(layers, inputs, tuple(str(i) for i in range(sizes[-1])))
 
 
-def measure(model: qmodel.QModel, form: emit_viper.Form, count: int) -> dict[str, Any]:
-    """Cycles and bytes of one form of a model over ``count`` random and extreme inputs."""
+def row(model: qmodel.QModel, form: emit_viper.Form, count: int) -> dict[str, Any]:
+    """Cycles and bytes of one form of a model over ``count`` extreme and random inputs."""
     source = emit_viper.source(program.build(model), Origin("model", "a model", "0"), form).encode()
-    board = ModuleBoard(source)
-    inputs, outputs = model.sizes[0], model.sizes[-1]
-    t, y = array("i", bytes(4 * inputs)), array("i", bytes(4 * outputs))
-    rows = np.random.default_rng(0).integers(-50, 150, (count, inputs))
-    rows[0], rows[1] = 1 - (1 << 29), (1 << 29) - 1
-    cycles = set()
-    for row in rows.tolist():
-        t[:] = array("i", row)
-        board.cycles = 0
-        board.module.predict_ticks(t)
-        cycles.add(board.cycles)
-    board.cycles = 0
-    board.module.logits_from_codes(board.module._x, y)
-    macs = sum(layer.weights.size for layer in model.layers)
+    cost = bench.measure(model, "viper", form, inputs=count)
     return {
         "net": "-".join(map(str, model.sizes)),
-        "precision": model.precision.name,
+        "precision": cost.precision,
         "form": form,
-        "codes to class": board.cycles,
-        "ticks to class": max(cycles),
-        "spread": max(cycles) - min(cycles),
-        "inputs tried": count,
-        "per MAC": round(board.cycles / macs, 2),
-        "doorway per input": round((max(cycles) - board.cycles) / inputs, 1),
-        "code B": board.code_bytes,
-        "stack B": board.stack,
+        "codes to class": cost.codes_cycles,
+        "ticks to class": cost.ticks_cycles,
+        "spread": cost.spread,
+        "inputs tried": cost.tried,
+        "per MAC": round(cost.per_mac, 2),
+        "doorway per input": round((cost.ticks_cycles - cost.codes_cycles) / model.sizes[0], 1),
+        "code and tables B": cost.code_bytes + cost.table_bytes,
+        "stack B": cost.stack_bytes,
         ".py B": len(source),
-        **{f"{arch} .mpy B": len(compile_mpy(source, "model.py", arch)) for arch in ARCHITECTURES},
+        **{f"{arch} .mpy B": len(compile_mpy(source, "model.py", arch)) for arch in ARCHITECTURES["viper"]},
     }
 
 
 def main() -> int:
     rows = [
-        measure(quantize.quantize(network(sizes), wanted), form, count)
+        row(quantize.quantize(network(sizes), wanted), form, count)
         for sizes, count in NETS
         for wanted in precision.PRECISIONS
         for form in ("baked", "loops")

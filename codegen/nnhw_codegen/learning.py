@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Layer, Network
+from nnhw.network import Network
 from nnhw_codegen import learning_plan
 from nnhw_codegen.fixed import rounding, to_code, to_real
 from nnhw_codegen.learning_curves import TABLE_LIMIT, codes_of
 from nnhw_codegen.learning_plan import BIAS_FRAC, BIAS_LIMIT, GRADIENT_LIMIT, LayerPlan, Plan, Shifts
 from nnhw_codegen.learning_profile import Profile
+from nnhw_codegen.proof import Z_LIMIT
 
 Codes = NDArray[np.int32]
 FloatArray = NDArray[np.floating[Any]]
@@ -47,9 +48,7 @@ class Learner:
         self.noise = np.full(self.networks, LCG_START, dtype=np.int64)
         scheme = plan.profile.scheme
         self.remainders = [
-            np.full(
-                w.shape if scheme == "residual" else (self.networks,), int(rounding(s.fine)), dtype=np.int32
-            )
+            np.full(w.shape if scheme == "residual" else (self.networks,), int(rounding(s.fine)), dtype=np.int32)
             for w, s in zip(self.weights, self._shifts, strict=True)
         ]
         self._make_room()
@@ -62,7 +61,10 @@ class Learner:
         self._gradient = [np.zeros((layer.units, n), dtype=np.int32) for layer in layers]
         self._bias = [np.zeros((layer.units, n), dtype=np.int32) for layer in layers]
         self._product = [np.zeros(w.shape, dtype=np.int32) for w in self.weights]
-        self._seen = [np.zeros(w.shape, dtype=np.int32) if p.seen_shift else w for w, p in zip(self.weights, layers)]
+        self._seen = [
+            np.zeros(w.shape, dtype=np.int32) if p.seen_shift else w
+            for w, p in zip(self.weights, layers, strict=True)
+        ]
         self._value = [None if p.value is None else codes_of(p.value, p.z_limit or TABLE_LIMIT) for p in layers]
         self._slope = [None if p.slope is None else codes_of(p.slope, p.z_limit or TABLE_LIMIT) for p in layers]
         if self.plan.profile.scheme == "lcg":
@@ -244,15 +246,6 @@ def stack(networks: Sequence[Network], profile: Profile) -> Learner:
     return Learner(plan, weights, biases)
 
 
-def to_layers(learner: Learner, network: Network, which: int = 0) -> list[Layer]:
-    """The layers of learner ``which`` in floats, with the activations of ``network``."""
-    weights, biases = learner.parameters()
-    return [
-        Layer(w[which], b[which], layer.activation)
-        for w, b, layer in zip(weights, biases, network.layers, strict=True)
-    ]
-
-
 def input_codes(plan: Plan, x: FloatArray) -> Codes:
     """Standardized inputs -> codes, saturated (SPEC 9.3)."""
     return to_code(x, plan.layers[0].input_frac, plan.profile.activation_limit).astype(np.int32)
@@ -260,7 +253,7 @@ def input_codes(plan: Plan, x: FloatArray) -> Codes:
 
 def target_codes(plan: Plan, targets: NDArray[Any]) -> Codes:
     """Targets (n, units, ...) as the last layer should give them, 0 and 1 or reals, -> codes (SPEC 9.6)."""
-    return to_code(targets, plan.profile.delta_frac, learning_plan.Z_LIMIT - 1).astype(np.int32)
+    return to_code(targets, plan.profile.delta_frac, Z_LIMIT - 1).astype(np.int32)
 
 
 def in_order(data: NDArray[Any], order: NDArray[np.integer[Any]]) -> NDArray[Any]:

@@ -10,10 +10,11 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnhw.activations import Activation, Array, Curve
 from nnhw_codegen.expr import Expr, Z, evaluate, largest, maximum, minimum
-from nnhw_codegen.fixed import PROOF_LIMIT, IntArray
+from nnhw_codegen.fixed import PROOF_LIMIT
 from nnhw_codegen.tables import integer_form
 
 TABLE_LIMIT = 32767
@@ -102,7 +103,7 @@ def exponential_form(frac: int) -> Expr:
 
 
 @lru_cache(maxsize=256)
-def codes_of(expr: Expr, limit: int) -> IntArray:
+def codes_of(expr: Expr, limit: int) -> NDArray[np.int32]:
     """The values of ``expr`` (int32) for z = 0..limit, then for -limit-1..-1: negative z index from the end.
 
     The entry of -limit-1, which no z has, repeats that of -limit.

@@ -103,6 +103,7 @@ def make(
     softmax = activations[-1] is None
     entropy = _uses_cross_entropy(activations[-1], profile)
     layers = []
+    value: Expr | None
     for index, activation in enumerate(activations):
         last = index + 1 == count
         seen_shift = profile.weight_bits - profile.seen_bits
@@ -171,7 +172,9 @@ def _guards(
         bias_shift = BIAS_FRAC - seen_frac - input_frac + guard
         constant = (fan_in >> 1 if guard else 0) + int(rounding(max(z_shift, 0)))
         bias = BIAS_LIMIT + int(rounding(bias_shift))
-        bound = _product_bound(fan_in, seen_limit, profile.activation_limit, guard) + (bias >> bias_shift) + 1 + constant
+        bound = (
+            _product_bound(fan_in, seen_limit, profile.activation_limit, guard) + (bias >> bias_shift) + 1 + constant
+        )
         if bound < PROOF_LIMIT and bias < PROOF_LIMIT:
             break
     for back_guard in range(_MAX_SHIFT):

@@ -179,7 +179,7 @@ def _read(data: bytes, length: int) -> Trainable:
     plan = learning_plan.make([shapes[0][1], *(units for units, _ in shapes)], records, profile, fracs)
     values = scaling.reshape(inputs, 4).tolist()
     return Trainable(
-        tuple(Input(name, *v[:2], step, *v[2:]) for (name, step), v in zip(entries, values, strict=True)),
+        tuple(Input(name, v[0], v[1], step, v[2], v[3]) for (name, step), v in zip(entries, values, strict=True)),
         tuple(QInput(*entry, *v) for entry, v in zip(entries, doorway, strict=True)),
         _read_state(reader, plan, int.from_bytes(learned[2:], "little")),
         records,

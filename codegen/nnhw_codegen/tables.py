@@ -102,9 +102,7 @@ def _direct(curve: Curve, magnitude: Expr, z_frac: int, output_frac: int, limit:
     return found if base == 0 else found + base
 
 
-def _interpolated(
-    curve: Curve, magnitude: Expr, z_frac: int, output_frac: int, limit: int, goal: float
-) -> Expr:
+def _interpolated(curve: Curve, magnitude: Expr, z_frac: int, output_frac: int, limit: int, goal: float) -> Expr:
     bits = limit.bit_length()
     widen = domain_frac(curve, limit) - z_frac
     if widen < 0:

@@ -14,7 +14,7 @@ from nnhw.network import Input, Layer, Network
 from nnhw_codegen import learning_plan, reference
 from nnhw_codegen.doorway import MAX_SHIFT, tick_range
 from nnhw_codegen.expr import evaluate
-from nnhw_codegen.fixed import PROOF_LIMIT, best_frac, rounding, saturate, to_real
+from nnhw_codegen.fixed import PROOF_LIMIT, IntArray, best_frac, rounding, saturate, to_real
 from nnhw_codegen.learning import Codes, Learner, target_codes
 from nnhw_codegen.learning_curves import TABLE_LIMIT
 from nnhw_codegen.learning_plan import BIAS_FRAC, BIAS_LIMIT
@@ -57,13 +57,18 @@ class Trainable:
 
     def input_codes(self, rows: NDArray[np.floating[Any]]) -> Codes:
         """Raw rows (n, inputs) -> codes (n, inputs)."""
-        door = self._door
-        return reference.codes(door, reference.ticks(door, rows)).astype(np.int32)
+        return self.codes(reference.ticks(self._door, rows))
+
+    def codes(self, ticks: IntArray) -> Codes:
+        """Ticks (n, inputs) -> codes (n, inputs)."""
+        return reference.codes(self._door, ticks).astype(np.int32)
 
     def target_codes(self, targets: NDArray[Any]) -> Codes:
         """Class indices (n,), or values (n, units) of a regression -> codes (n, units)."""
         if not self.classes:
-            scaled = np.ldexp(targets - np.array(self.offsets), self.output_frac - self.learner.plan.profile.delta_frac)
+            scaled = np.ldexp(
+                targets - np.array(self.offsets), self.output_frac - self.learner.plan.profile.delta_frac
+            )
             return target_codes(self.learner.plan, scaled)
         if len(self.offsets) == 1:
             return target_codes(self.learner.plan, np.asarray(targets)[:, None])
@@ -74,11 +79,11 @@ class Trainable:
         codes = self.input_codes(rows)
         if self.classes:
             return self.learner.decide(codes)[:, 0]
-        z = self.learner.outputs(codes)[:, :, 0]
+        z = self.learner.outputs(codes)[:, :, 0].astype(np.int64)
         value = self.learner.plan.layers[-1].value
         if value is not None:
-            z = evaluate(value, saturate(z.astype(np.int64), TABLE_LIMIT))
-        return to_real(z, self.output_frac) + np.array(self.offsets)
+            z = evaluate(value, saturate(z, TABLE_LIMIT))
+        return np.asarray(to_real(z, self.output_frac) + np.array(self.offsets))
 
     def to_network(self) -> Network:
         """The network in floats, exactly as the integers stand."""
@@ -115,10 +120,14 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
         output_frac -= doublings
         scaled = np.ldexp(layers[-1].bias, -doublings)
         offsets = np.where(np.abs(scaled) > _LARGEST_BIAS / 4, layers[-1].bias, 0.0)
-        layers[-1] = Layer(np.ldexp(layers[-1].weights, -doublings), np.ldexp(layers[-1].bias - offsets, -doublings), last)
+        layers[-1] = Layer(
+            np.ldexp(layers[-1].weights, -doublings), np.ldexp(layers[-1].bias - offsets, -doublings), last
+        )
     for index, layer in enumerate(layers):
         if np.abs(layer.bias).max() > _LARGEST_BIAS:
-            raise ValueError(f"layer {index}: a bias of {np.abs(layer.bias).max():g} does not fit +-{_LARGEST_BIAS:g}")
+            raise ValueError(
+                f"layer {index}: a bias of {np.abs(layer.bias).max():g} does not fit +-{_LARGEST_BIAS:g}"
+            )
     fracs = [
         min(profile.weight_frac, best_frac(HEADROOM * float(np.abs(layer.weights).max()), profile.weight_limit))
         for layer in layers
@@ -162,4 +171,3 @@ def _expect_exportable(profile: Profile) -> None:
     wide = profile.activation_bits == profile.delta_bits == 16 and profile.seen_bits == profile.weight_bits
     if not wide or profile.weight_bits not in (8, 16):
         raise ValueError("boards train with weights of 8 or 16 bits and activations and deltas of 16 bits")
-

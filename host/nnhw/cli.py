@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("nnhw.cli_bench:bench", "Cycles and bytes of an exported model as machine code."),
     "fit": ("nnhw.cli_fit:fit", "Whether a model fits a board: flash, heap, time."),
     "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
+    "study": ("nnhw.cli_study:study", "Experiments with statistics: does the derivative of ReLU at 0 matter?"),
+    "compare": ("nnhw.cli_study:compare", "Compare activations on a data set, in floats and in integers."),
     "targets": ("nnhw.cli_info:targets", "The places where exported code can run."),
     "doctor": ("nnhw.cli_info:doctor", "What is installed, and what is missing for what."),
     "schema": ("nnhw.cli_info:schema", "The JSON schema of model.json."),

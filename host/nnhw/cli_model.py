@@ -181,7 +181,7 @@ def export(
     rows, targets, quantizer, options = network.calibration, None, choose.plain, []
     if data is not None:
         dataset = load_matching(network, data, target)
-        rows, targets, options = dataset.rows, dataset.targets, ["--fine-tune", data]
+        rows, targets, options = dataset.rows, dataset.targets, ["--fine-tune", Path(data).name]
         options += [] if target is None else ["--target", target]
         quantizer = partial(_fine_tuned, dataset)
     with user_input(str(model)):
@@ -220,10 +220,11 @@ def export_lines(network: Network, build: Build) -> list[str]:
     """What the user should know about a fresh build."""
     facts = build.manifest
     files = ", ".join(f"{name} {build.size(name):,}" for name in facts["files"] if name.startswith(f"{build.name}."))
+    limit = build.model.precision.accumulator_limit
     code = facts["code"] + (f" for {facts['board']}" if facts["board"] else "")
     lines = [
         f"wrote     {build.directory}: {facts['precision']}, {code}; bytes: {files}",
-        "proof     no integer reaches 2^30, for any input",
+        f"proof     no sum reaches 2^{limit.bit_length() - 1} and no integer 2^30, for any input",
     ]
     if network.calibration is not None and network.classes:
         same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)

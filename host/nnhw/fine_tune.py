@@ -32,8 +32,11 @@ LABEL_SHARE = 0.1
 """How much of the wanted probabilities the known answers decide."""
 
 CHECK_EVERY = 5
+"""Steps between two looks at the rows kept back."""
+
 MOST_ROWS = 1536
 MIXTURES = 1500
+"""Mixtures of rows to learn from, and as many of those kept back to judge by."""
 
 SPARE = 1.15
 """A neuron gets a bit back that it gave up to the proof where this factor on its limit would have been enough."""
@@ -43,7 +46,7 @@ SPARE = 1.15
 class FineTuned:
     """A network to quantize in place of the one it was made from, and its quantized model.
 
-    ``loss_before`` and ``loss`` are those of plain quantization and of ``report.model`` on the rows and their mixtures,
+    ``loss_before`` and ``loss`` are of plain quantization and of ``report.model`` on rows kept back and their mixtures,
     ``agreement_before`` and ``agreement`` the shares of them that get the original float network's class (1 for values).
     """
 

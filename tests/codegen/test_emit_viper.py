@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
 from nnhw.targets import get
-from nnhw.targets.mpy import compile_mpy
 from nnhw.targets.module_board import ModuleBoard
+from nnhw.targets.mpy import compile_mpy
 from nnhw_codegen import emit_viper, precision, program, quantize, reference, viper_baked
 from nnhw_codegen.text import Origin
 
@@ -123,7 +123,7 @@ def check_on_unix(model, count):
     outputs = reference.logits(model, codes)
     files = {f"{form}.py": source(model, form) for form in FORMS}
     files["rows.json"] = json.dumps([rows.tolist(), codes.tolist(), model.sizes[-1]]).encode()
-    with get("unix").session(files) as session:
+    with get("unix").session(files, heap=1 << 26) as session:
         found = [json.loads(line) for line in session.run(UNIX_SCRIPT).splitlines()]
     assert [line[:2] for line in found] == 2 * [[logits, logits] for logits in outputs.tolist()]
     # MicroPython's float printing may be off by a unit in the last place.

@@ -137,7 +137,7 @@ def test_changing_the_rate_keeps_both_engines_equal(profile):
 @pytest.mark.parametrize("sizes", [(4, 8, 3), (2, 1), (13, 40, 20, 2)])
 def test_extreme_weights_inputs_and_targets_never_reach_31_bits(profile, output, sizes):
     profile = replace(PROFILES[profile], rate_multiplier=3, rate_shift=2)
-    stacked, alone = learners(sizes, "relu", output, profile, seed=1, networks=4, scale=1e6)
+    _, alone = learners(sizes, "relu", output, profile, seed=1, networks=4, scale=1e6)
     generator = np.random.default_rng(2)
     for learner, sign in zip(alone, (1, -1, 0, 0), strict=True):
         limit = profile.weight_limit
@@ -159,4 +159,4 @@ def test_extreme_weights_inputs_and_targets_never_reach_31_bits(profile, output,
             learner.step(
                 x, wanted if output == "identity" else [0 if t < 0 else 1 << profile.delta_frac for t in wanted]
             )
-    assert max(learner.v.largest for learner in alone) > 2**28 or profile.activation_bits < 16
+    assert max(learner.v.largest for learner in alone) >= 0.99 * 2**29

@@ -100,6 +100,22 @@ def test_eval_shows_floats_beside_every_precision(iris: Path) -> None:
     assert sum(map(sum, scores[0]["confusion"])) == 150
 
 
+def test_export_tells_why_it_chose_a_precision_and_fine_tunes_on_request(iris: Path) -> None:
+    text = nnhw("export", "iris.json", "--min-agreement", "100")
+    assert "bits given up" in text
+    assert "chosen" in text
+    shown = json.loads(nnhw("export", "iris.json", "--precision", "acc16", "--fine-tune", "iris", "--json"))
+    assert shown["precision"] == "acc16"
+    assert shown["command"].endswith("--fine-tune iris")
+    assert [(c["precision"], c["accuracy"] > 0.9) for c in shown["tried"]] == [("acc16", True)]
+
+
+def test_a_model_trained_for_a_precision_is_exported_in_it(folder: Path) -> None:
+    result = json.loads(nnhw("train", "iris", "-o", "narrow.json", "--epochs", "20", "--precision", "w8a8", "--json"))
+    assert result["fine_tune"]["loss"] <= result["fine_tune"]["loss_before"]
+    assert json.loads(nnhw("export", "narrow.json", "--json"))["precision"] == "w8a8"
+
+
 def test_eval_takes_a_table_whose_classes_come_in_another_order(iris: Path) -> None:
     source = (ROOT / "host/nnhw/data/iris.csv").read_text().splitlines()
     (iris / "part.csv").write_text("\n".join([source[0], *source[70:130]]) + "\n")

@@ -1,0 +1,90 @@
+"""The part of a learning net that knows integers only; all that a very small board needs beside nnrun.learn_store."""
+
+from nnrun.learn_reader import Plan, fine, u16
+
+try:
+    from nnrun.learn_kernels_viper import handle, run
+except (ImportError, SyntaxError, ValueError):
+    from nnrun.learn_kernels import handle, run
+
+
+class Core:
+    """Ticks to an answer, and one step of training; data is a .nnt file as nnrun.learn_store.read gives it.
+
+    The weights, biases and remainders stay in data and change there.
+    """
+
+    def __init__(self, data):
+        self.data = data
+        self.plan = Plan(data)
+        self.flip()
+        self._handle = handle(data)
+
+    def flip(self):
+        """Between weights as the file has them and weights as the kernels want them: plus 2^(bits - 1)."""
+        size = self.data[20] >> 3
+        for at, count, _, _ in self.plan.weights:
+            for k in range(at + size - 1, at + count * size, size):
+                self.data[k] ^= 128
+
+    def enter(self, ticks):
+        """Put ticks, integers below 2^29 in magnitude, where the doorway finds them."""
+        count = u16(self.data, 16)
+        if len(ticks) != count:
+            raise ValueError("expected %d values, found %d" % (count, len(ticks)))
+        for i in range(count):
+            self.plan.room[self.plan.t + i] = ticks[i]
+
+    def aim(self, index):
+        """Make class ``index`` the target of the next step."""
+        units = self.plan.units
+        if not 0 <= index < max(units, 2):
+            raise ValueError("class %s: there are %d" % (index, max(units, 2)))
+        one = 1 << self.data[26]
+        room = self.plan.room
+        for j in range(units):
+            room[self.plan.targets + j] = one * (index == j)
+        if units == 1:
+            room[self.plan.targets] = one * index
+
+    def forward(self, answer=False):
+        """From the ticks to the last pre-activations, or to the outputs."""
+        self._run(self.plan.answered if answer else self.plan.decided)
+
+    def step(self):
+        """One step of training on the ticks and the target that were put in place."""
+        self._run(len(self.plan.program))
+
+    def _run(self, stop):
+        program = self.plan.program
+        program[0] = 2
+        program[1] = stop
+        run(self.plan.room, program, self._handle)
+
+    def decide(self):
+        """The class of the last pre-activations, the first of equals (SPEC 6)."""
+        room = self.plan.room
+        best = self.plan.z
+        if self.plan.units == 1:
+            return int(room[best] > 0)
+        for j in range(best, best + self.plan.units):
+            if room[j] > room[best]:
+                best = j
+        return best - self.plan.z
+
+    def rate(self, multiplier, shift):
+        """Learn at multiplier * 2^-shift from now on; multiplier is 1 or 3, shift 0 to 20 (SPEC 9.9)."""
+        plan = self.plan
+        before = plan.shift
+        plan.rate(multiplier, shift)
+        self.data[plan.state] = multiplier
+        self.data[plan.state + 1] = shift
+        if self.data[30] > 1:
+            return
+        for base, at, count in plan.remainders:
+            change = fine(base + shift) - fine(base + before)
+            for k in range(at, at + 2 * count, 2):
+                r = u16(self.data, k)
+                r = r << change if change > 0 else r >> -change
+                self.data[k] = r & 255
+                self.data[k + 1] = r >> 8

@@ -1,0 +1,398 @@
+# ruff: noqa: F821  (ptr8, ptr16 and ptr32 are names of the viper compiler)
+"""The run of nnrun.learn_kernels as native code: one call for a step, whatever the net.
+
+Loads are unsigned, where the machine's word has 64 bits those of 32-bit values too; "<< f >> f" with f = 32 there, and 0
+on a 32-bit word, gives a value its sign back. Loops that matter are there twice: unrolled for 32 bits, and for the rest.
+The compiler keeps parameters in registers where there are no more than three, so those are what the loops work with.
+A variable on the left of an operator is cheaper than one on the right, and both than an expression there.
+"""
+
+import micropython
+from uctypes import addressof
+
+
+def handle(data):
+    """What run is given for the file: its address."""
+    return addressof(data)
+
+
+@micropython.viper
+def run(x: ptr32, w: ptr32, r: int):
+    """The blocks of a program from program[0] to program[1]; called as run(room, program, handle of data)."""
+    room = x
+    program = w
+    data = r
+    m = 32767
+    f = 1
+    f <<= 31
+    f <<= 1
+    if f != 0:
+        f = 32
+    size = int(ptr8(data)[20]) >> 3
+    scheme = int(ptr8(data)[30])
+    p = ptr32(int(program) + 4 * program[0])
+    stop = int(program) + 4 * program[1]
+    following = int(p)
+    while following != stop:
+        p = ptr32(following)
+        following += p[1] << 2
+        op = p[0]
+        units = p[2]
+        if op == 1:  # dense
+            n = p[3]
+            shift = f + p[9]
+            x = ptr32(int(room) + 4 * p[4])
+            w = ptr32(data + p[7])
+            bias = ptr32(data + p[8])
+            z = ptr32(int(room) + 4 * p[5])
+            y = ptr32(int(room) + 4 * p[6])
+            limit = p[14]
+            low = p[15] << f >> f
+            last = f + p[13]
+            base = p[12]
+            if size == 2:
+                # A weight plus 2^15 times x, shifted, is too large by x << (15 - guard) exactly.
+                r = 0
+                i = n
+                while i:
+                    r = x[0] + r
+                    x = ptr32(int(x) + 4)
+                    i -= 1
+                base -= r << (15 - p[9])
+                x = ptr32(int(x) - 4 * n)
+            while units:
+                r = (((bias[0] << f >> f) + p[11]) >> p[10]) + base
+                i = n
+                if size == 2:
+                    if f == 0:
+                        i &= 3
+                        k = n >> 2
+                        while k:
+                            r = (ptr16(w)[0] * x[0] >> shift) + r
+                            r = (ptr16(w)[1] * x[1] >> shift) + r
+                            r = (ptr16(w)[2] * x[2] >> shift) + r
+                            r = (ptr16(w)[3] * x[3] >> shift) + r
+                            x = ptr32(int(x) + 16)
+                            w = ptr32(int(w) + 8)
+                            k -= 1
+                    while i:
+                        r = (ptr16(w)[0] * x[0] << f >> shift) + r
+                        x = ptr32(int(x) + 4)
+                        w = ptr32(int(w) + 2)
+                        i -= 1
+                else:
+                    while i:
+                        r = ((ptr8(w)[0] - 128) * x[0] << f >> shift) + r
+                        x = ptr32(int(x) + 4)
+                        w = ptr32(int(w) + 1)
+                        i -= 1
+                x = ptr32(int(x) - 4 * n)
+                r = r << f >> last
+                if limit:
+                    if (r + m | m - r) >> 31:
+                        r = (m ^ r >> 31) - (r >> 31)
+                z[0] = r
+                if r < low:
+                    r = low
+                y[0] = r
+                z = ptr32(int(z) + 4)
+                y = ptr32(int(y) + 4)
+                bias = ptr32(int(bias) + 4)
+                units -= 1
+        elif op == 2:  # steps
+            p = ptr32(int(p) + 12)
+            while int(p) != following:
+                op = p[0]
+                t = ptr32(int(room) + (p[1] << 2))
+                x = ptr32(int(room) + (p[2] << 2))
+                w = ptr32(int(room) + (p[3] << 2))
+                r = op >> 5
+                if op & 4:
+                    if op & 2:
+                        low = data + p[3]
+                        if op & 1:
+                            while r:
+                                r -= 1
+                                t[r] = ptr16(low)[x[r]]
+                        else:
+                            while r:
+                                r -= 1
+                                t[r] = ptr8(low)[x[r]]
+                    else:
+                        n = op >> 4 & 1
+                        if n == 0:
+                            last = w[0] << f >> f
+                        i = op >> 3 & 1
+                        while r:
+                            r -= 1
+                            if n:
+                                last = w[r] << f >> f
+                            low = x[r * i] << f >> f
+                            if low < last:
+                                if op & 1:
+                                    low = last
+                            elif not op & 1:
+                                low = last
+                            t[r] = low
+                elif op & 2:
+                    last = w[0]
+                    if op & 1:
+                        last += f
+                        while r:
+                            r -= 1
+                            t[r] = x[r] << f >> last
+                    elif op & 16:
+                        i = op >> 3 & 1
+                        while r:
+                            r -= 1
+                            t[r] = w[r] * x[r * i]
+                    else:
+                        while r:
+                            r -= 1
+                            t[r] = last * x[r]
+                elif op & 16:
+                    i = op >> 3 & 1
+                    if op & 1:
+                        while r:
+                            r -= 1
+                            t[r] = x[r * i] - w[r]
+                    else:
+                        while r:
+                            r -= 1
+                            t[r] = x[r * i] + w[r]
+                else:
+                    last = w[0]
+                    if op & 1:
+                        last = 0 - last
+                    while r:
+                        r -= 1
+                        t[r] = last + x[r]
+                p = ptr32(int(p) + 16)
+        elif op == 9:  # update
+            n = p[3]
+            d = ptr32(int(room) + 4 * p[5])
+            w = ptr32(data + p[6])
+            bias = ptr32(data + p[7])
+            t = ptr32(data + p[8])
+            base = p[10]
+            coarse = p[11]
+            shift = f + coarse
+            fine = p[12]
+            mask = p[13]
+            while units:
+                g = (d[0] << f >> f) * p[9]
+                if (g + 32766 | 32766 - g) >> 31:
+                    g = (32766 ^ g >> 31) - (g >> 31)
+                r = bias[0] - ((g << p[14]) + p[16] >> p[15]) << f >> f
+                if (r + 536870911 | 536870911 - r) >> 31:
+                    r = (536870911 ^ r >> 31) - (r >> 31)
+                bias[0] = r
+                x = ptr32(int(room) + 4 * p[4])
+                i = n
+                # A product of 0 changes nothing but the noise.
+                if g == 0 and scheme != 2:
+                    w = ptr32(int(w) + n * size)
+                    t = ptr32(int(t) + 2 * n)
+                elif size == 2 and scheme == 0:
+                    if coarse == 0 and f == 0:
+                        i &= 1
+                        low = n >> 1
+                        while low:
+                            if x[0]:
+                                r = ptr16(t)[0]
+                                r = g * x[0] + r
+                                ptr16(t)[0] = mask & r
+                                r = r >> fine
+                                r = ptr16(w)[0] - r
+                                if r >> 16:
+                                    r = 65535 & ~(r >> 31)
+                                if not r:
+                                    r = 1
+                                ptr16(w)[0] = r
+                            if x[1]:
+                                r = ptr16(t)[1]
+                                r = g * x[1] + r
+                                ptr16(t)[1] = mask & r
+                                r = r >> fine
+                                r = ptr16(w)[1] - r
+                                if r >> 16:
+                                    r = 65535 & ~(r >> 31)
+                                if not r:
+                                    r = 1
+                                ptr16(w)[1] = r
+                            x = ptr32(int(x) + 8)
+                            w = ptr32(int(w) + 4)
+                            t = ptr32(int(t) + 4)
+                            low -= 1
+                    while i:
+                        if x[0]:
+                            r = (x[0] * g + base << f >> shift) + ptr16(t)[0]
+                            ptr16(t)[0] = r & mask
+                            r = ptr16(w)[0] - (r >> fine)
+                            if (r - 1 | 65535 - r) >> 31:
+                                r = 1 + (65534 & ~(r >> 31))
+                            ptr16(w)[0] = r
+                        x = ptr32(int(x) + 4)
+                        w = ptr32(int(w) + 2)
+                        t = ptr32(int(t) + 2)
+                        i -= 1
+                else:
+                    while i:
+                        r = x[0] * g + base << f >> shift
+                        if scheme < 2:
+                            if scheme == 1:
+                                t = ptr32(data + p[8])
+                            r += ptr16(t)[0]
+                            ptr16(t)[0] = r & mask
+                            t = ptr32(int(t) + 2)
+                        elif scheme == 2:
+                            last = ptr16(t)[0] * 12829 + 13849 & 65535
+                            ptr16(t)[0] = last
+                            r += last >> (16 - fine)
+                        else:
+                            r += mask + 1 >> 1
+                        r >>= fine
+                        if size == 2:
+                            r = ptr16(w)[0] - r
+                            if (r - 1 | 65535 - r) >> 31:
+                                r = 1 + (65534 & ~(r >> 31))
+                            ptr16(w)[0] = r
+                        else:
+                            r = ptr8(w)[0] - r
+                            if (r - 1 | 255 - r) >> 31:
+                                r = 1 + (254 & ~(r >> 31))
+                            ptr8(w)[0] = r
+                        x = ptr32(int(x) + 4)
+                        w = ptr32(int(w) + size)
+                        i -= 1
+                d = ptr32(int(d) + 4)
+                bias = ptr32(int(bias) + 4)
+                units -= 1
+        elif op == 7:  # back
+            n = p[3]
+            i = n
+            d = ptr32(int(room) + 4 * p[4])
+            t = ptr32(int(room) + 4 * p[5])
+            s = ptr8(data + p[6])
+            z = ptr32(int(room) + 4 * p[10])
+            low = p[11] << f >> f
+            shift = f + p[7]
+            last = f + p[9]
+            base = p[8]
+            x = d
+            r = 0
+            limit = units
+            while limit:
+                r = x[0] + r
+                x = ptr32(int(x) + 4)
+                limit -= 1
+            if size == 2:
+                base -= r << (15 - p[7])
+            n *= size
+            while i:
+                r = 0
+                if (z[0] << f >> f) >= low:
+                    r = base
+                    x = d
+                    w = ptr32(s)
+                    limit = units
+                    if size == 2:
+                        while limit:
+                            r = (ptr16(w)[0] * x[0] << f >> shift) + r
+                            x = ptr32(int(x) + 4)
+                            w = ptr32(int(w) + n)
+                            limit -= 1
+                    else:
+                        while limit:
+                            r = ((ptr8(w)[0] - 128) * x[0] << f >> shift) + r
+                            x = ptr32(int(x) + 4)
+                            w = ptr32(int(w) + n)
+                            limit -= 1
+                    r = r << f >> last
+                    if (r + m | m - r) >> 31:
+                        r = (m ^ r >> 31) - (r >> 31)
+                t[0] = r
+                t = ptr32(int(t) + 4)
+                z = ptr32(int(z) + 4)
+                s = ptr8(int(s) + size)
+                i -= 1
+        elif op == 0:  # doorway
+            x = ptr32(data + p[3])
+            w = ptr32(int(room) + 4 * p[4])
+            t = ptr32(int(room) + 4 * p[5])
+            while units:
+                r = w[0] - x[0] << f >> f
+                if r < 0:
+                    r = 0
+                n = int(x[1])
+                if r > n:
+                    r = n
+                t[0] = r * x[2] + x[3] << f >> f >> x[4]
+                x = ptr32(int(x) + 20)
+                w = ptr32(int(w) + 4)
+                t = ptr32(int(t) + 4)
+                units -= 1
+        elif op == 5:  # share
+            x = ptr32(int(room) + 4 * p[3])
+            w = x
+            n = units
+            low = 0
+            while n:
+                low += x[0]
+                x = ptr32(int(x) + 4)
+                n -= 1
+            # One division for all: base is 2^29 over the sum, which is above 2^14.
+            r = 16384
+            base = 0
+            n = 15
+            while n:
+                r = r + r - low
+                base += base
+                if r >> 31:
+                    r += low
+                else:
+                    base += 1
+                n -= 1
+            n = p[4]
+            last = 29 - n
+            x = w
+            while units:
+                # Too small by one at most.
+                r = w[0] * base >> last
+                if (w[0] << n) + (low >> 1) - r * low << f >> f >= low:
+                    r += 1
+                w[0] = r
+                w = ptr32(int(w) + 4)
+                units -= 1
+        else:  # clip, below_top, delta, slope
+            x = ptr32(int(room) + 4 * p[3])
+            w = ptr32(int(room) + 4 * p[4])
+            t = w
+            if op == 6:
+                t = ptr32(int(room) + 4 * p[5])
+            elif op == 8:
+                t = x
+            low = 0
+            if op == 4:
+                low = x[0] << f >> f
+                n = 0
+                while n < units:
+                    r = x[n] << f >> f
+                    if r > low:
+                        low = r
+                    n += 1
+            while units:
+                r = x[0] << f >> f
+                if op == 6:
+                    r = r - w[0] << f >> f
+                elif op == 8:
+                    r = (r * w[0] + p[5] << f >> f) >> p[6]
+                elif op == 4:
+                    r = low - r
+                if (r + m | m - r) >> 31:
+                    r = (m ^ r >> 31) - (r >> 31)
+                t[0] = r
+                x = ptr32(int(x) + 4)
+                w = ptr32(int(w) + 4)
+                t = ptr32(int(t) + 4)
+                units -= 1

@@ -1,0 +1,102 @@
+"""Loads and saves .nnt files so that a cut of power leaves the old or the new model, never a broken one (SPEC 10).
+
+A model is written whole under a second name, PATH.new, and then renamed. Where files cannot be renamed it is written
+once more as PATH, and PATH.new stays: while one of the two is being written, the other is whole. Loading finishes what
+was cut off.
+"""
+
+import os
+
+FORMAT = 1
+
+
+def u16(data, at):
+    """Two bytes as an unsigned number."""
+    return data[at] | data[at + 1] << 8
+
+
+def _sum(data, at, end):
+    """The halves of the Adler-32 checksum of data[at:end]."""
+    low, high = 1, 0
+    for k in range(at, end):
+        low = (low + data[k]) % 65521
+        high = (high + low) % 65521
+    return low, high
+
+
+def _whole(path):
+    with open(path, "rb") as file:
+        data = bytearray(40)
+        if file.readinto(data) < 40 or data[:3] != b"NNT":
+            raise ValueError("%s: not a .nnt file" % path)
+        if data[3] != FORMAT:
+            raise ValueError(
+                "%s: model made for format %d, this nnrun reads %d: run 'nnhw export --learn' again"
+                % (path, data[3], FORMAT)
+            )
+        fixed = u16(data, 4) | u16(data, 6) << 16
+        size = u16(data, 12) | u16(data, 14) << 16
+        if not 40 <= fixed <= size - 8:
+            raise ValueError("%s: damaged, copy the file again" % path)
+        part = bytearray(40)
+        found = 40
+        while found < size:  # the size must be there before so many bytes are asked of a small heap
+            count = file.readinto(part)
+            if not count:
+                raise ValueError("%s: %d bytes of %d: copy the file again" % (path, found, size))
+            found += count
+    data = bytearray(size)
+    with open(path, "rb") as file:
+        file.readinto(data)
+    if (u16(data, 8), u16(data, 10)) != _sum(data, 12, fixed):
+        raise ValueError("%s: checksum differs: copy the file again" % path)
+    if (u16(data, size - 4), u16(data, size - 2)) != _sum(data, fixed, size - 4):
+        raise ValueError("%s: checksum of the weights differs: copy the file again" % path)
+    return data
+
+
+def read(path):
+    """The file as a bytearray: PATH, or PATH.new where that is not whole.
+
+    Raises ValueError for a file that is damaged or of another format, OSError where there is none.
+    """
+    try:
+        return _whole(path)
+    except (OSError, ValueError) as error:
+        reason = error
+    try:
+        data = _whole(path + ".new")
+    except (OSError, ValueError):
+        raise reason
+    try:
+        _finish(path, data)
+    except OSError:
+        pass  # a file system that only gives: nothing will be saved to it either
+    return data
+
+
+def write(path, data):
+    """Save the file; OSError where it cannot be written: then the old one is still there."""
+    fixed = u16(data, 4) | u16(data, 6) << 16
+    low, high = _sum(data, fixed, len(data) - 4)
+    for k in (0, 1):
+        data[k - 4] = low >> 8 * k & 255
+        data[k - 2] = high >> 8 * k & 255
+    _put(path + ".new", data)
+    _finish(path, data)
+
+
+def _finish(path, data):
+    """PATH.new is whole: make it PATH. Before another save can begin PATH must be whole again."""
+    try:
+        os.rename(path + ".new", path)
+    except (AttributeError, OSError):
+        _put(path, data)
+
+
+def _put(path, data):
+    with open(path, "wb") as file:
+        if file.write(data) != len(data):
+            raise OSError("%s: no room" % path)
+    if hasattr(os, "sync"):
+        os.sync()

@@ -1,0 +1,55 @@
+"""Independent jobs: one after the other, in processes of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_WAVE = 2  # jobs per worker between two times that a cluster's results come back
+
+
+class StudyError(ValueError):
+    """The study cannot run or go on; the message says why and what to do."""
+
+
+def outcomes(
+    job: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1, scheduler: str | None = None
+) -> Iterator[Result]:
+    """``job(item)`` of every item, as they get done, by ``jobs`` processes or by the workers of a Dask ``scheduler``.
+
+    ``job`` must be a function of a module, and return something that tells its item. Raises StudyError where joblib,
+    Dask or the scheduler is missing.
+    """
+    if scheduler is None and jobs == 1:
+        yield from map(job, items)
+        return
+    try:
+        import joblib
+    except ImportError:
+        raise StudyError("several jobs need joblib: pip install 'nnhw[study]', or use one job") from None
+    if scheduler is None:
+        tasks = (joblib.delayed(job)(item) for item in items)
+        yield from joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="all", return_as="generator_unordered")(
+            tasks
+        )
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise StudyError("a scheduler needs Dask: pip install 'nnhw[study,cluster]'") from None
+    try:
+        client: Any = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call, unused-ignore]
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"no Dask scheduler answers at {scheduler} ({error}); start one with: dask scheduler"
+        ) from None
+    # joblib's Dask backend returns whole calls only, so the jobs go out in waves.
+    with client, joblib.parallel_config(backend="dask", wait_for_workers_timeout=30):
+        wave = _WAVE * max(1, sum(client.ncores().values()))
+        for start in range(0, len(items), wave):
+            yield from joblib.Parallel(batch_size=1)(
+                joblib.delayed(job)(item) for item in items[start : start + wave]
+            )

@@ -1,0 +1,175 @@
+"""nnrun.learn under CPython: the reference engine's integers, and the interface."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learning_boards import learner, lesson, pairwise
+
+import nnrun.learn
+from nnhw import activations, datasets
+from nnhw.network import Input, Layer, Network
+from nnhw.train import create
+from nnhw_codegen import nnt
+from nnhw_codegen.trainable import trainable
+from nnrun.learn_core import Core
+
+IRIS = datasets.load("iris")
+
+
+def teach(core, task):
+    """The core's file after the steps of a lesson."""
+    plan = core.plan
+    for number, (ticks, targets) in enumerate(zip(task.ticks.tolist(), task.targets.tolist(), strict=True)):
+        if number == len(task.ticks) // 2:
+            core.rate(3, plan.shift + 1)
+        core.enter(ticks)
+        for j, target in enumerate(targets):
+            plan.room[plan.targets + j] = target
+        core.step()
+    core.flip()
+    return bytes(core.data[:-4])
+
+
+@pytest.mark.parametrize("case", list(pairwise()), ids=str)
+def test_weights_biases_and_remainders_are_the_reference_s(case):
+    task = lesson(learner(case), 40)
+    assert teach(Core(bytearray(task.before)), task) == task.after[:-4]
+
+
+def iris():
+    return trainable(create(datasets.inputs_from(IRIS), (8,), classes=IRIS.classes))
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(model):
+        nnt.save(model, tmp_path / "m.nnt")
+        return nnrun.learn.load(str(tmp_path / "m.nnt"))
+
+    return load
+
+
+def line():
+    """A linear model of two inputs, its rows and their values 5 * x1 + 7 * x2."""
+    rows = np.random.default_rng(0).uniform(-2, 2, (200, 2)).round(2)
+    inputs = tuple(Input(name, step=0.01, low=-2, high=2) for name in ("x1", "x2"))
+    start = Network([Layer(np.zeros((1, 2)), np.zeros(1), activations.get("identity"))], inputs, (), ("y",))
+    return trainable(start), [((a, b), 5 * a + 7 * b) for a, b in rows.tolist()]
+
+
+def test_iris_is_learned_and_saved(load, tmp_path, capsys):
+    net = load(iris())
+    rows = list(zip(IRIS.rows.tolist(), IRIS.targets.tolist(), strict=True))
+    net.fit(rows, 30)
+    net.save(str(tmp_path / "m.nnt"))
+    model = nnt.load(tmp_path / "m.nnt")
+    answers = [net.predict(row) for row, _ in rows]
+    assert answers == model.predict(IRIS.rows).tolist()
+    assert np.mean(np.array(answers) == IRIS.targets) > 0.95
+    assert net.label(rows[0][0]) == "setosa"
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 30
+    assert all(re.fullmatch(r"loss: \d\.\d+ acc: \d\.\d\d\d", text) for text in lines)
+    assert float(lines[-1].split()[1]) < 0.5 * float(lines[0].split()[1])
+
+
+def test_after_saving_the_net_goes_on_as_if_nothing_had_been(load, tmp_path):
+    task = lesson(iris(), 40)
+    core = Core(bytearray(task.before))
+    nnrun.learn.Net.save(core, str(tmp_path / "m.nnt"))
+    assert (tmp_path / "m.nnt").read_bytes() == task.before
+    assert teach(core, task) == task.after[:-4]
+
+
+def test_5_and_7_are_learned(load, capsys):
+    model, rows = line()
+    net = load(model)
+    net.fit(rows, 10)
+    (slopes,), (bias,) = net.weights()
+    assert np.abs(np.array([*slopes, bias]) - [5, 7, 0]).max() <= 0.001
+    assert abs(net.predict((1.5, -0.5)) - 4.0) < 0.01
+    assert (net.decision, net.outputs, net.inputs, net.classes) == ("values", ("y",), ("x1", "x2"), ())
+    assert re.fullmatch(r"loss: [\d.e-]+", capsys.readouterr().out.splitlines()[-1])
+    with pytest.raises(ValueError, match="values, not classes"):
+        net.label((0, 0))
+
+
+def test_weights_are_those_of_the_network(load):
+    model = trainable(create(datasets.inputs_from(IRIS), (5,), classes=IRIS.classes))
+    net = load(model)
+    for number, layer in enumerate(model.to_network().layers):
+        weights, biases = net.weights(number)
+        assert (weights, biases) == (layer.weights.tolist(), layer.bias.tolist())
+
+
+def test_several_values_come_as_a_tuple(load):
+    inputs = (Input("x", step=0.01, low=-2, high=2),)
+    tanh = activations.get("tanh")
+    start = Network([Layer(np.array([[0.5], [-1.0]]), np.array([0.1, 0.0]), tanh)], inputs, (), ("a", "b"))
+    model = trainable(start)
+    net = load(model)
+    assert net.predict((1.25,)) == tuple(model.predict(np.array([[1.25]]))[0].tolist())
+    net.learn((1.25,), (0.5, 0.5))
+    with pytest.raises(ValueError, match="expected 2 target values, found 1"):
+        net.learn((1.25,), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda net: net.predict((1, 2, 3)), "expected 4 values, found 3"),
+        (lambda net: net.learn((1, 2, 3, 4, 5), 0), "expected 4 values, found 5"),
+        (lambda net: net.learn((1, 2, 3, 4), 3), "class 3: there are 3"),
+        (lambda net: net.learn((1, 2, 3, 4), -1), "class -1: there are 3"),
+        (lambda net: net.rate(2, 5), r"rate 2 \* 2\^-5: expected 1 or 3, and 0 to 20"),
+        (lambda net: net.rate(1, 21), "expected 1 or 3, and 0 to 20"),
+    ],
+)
+def test_bad_arguments_are_named(load, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(load(iris()))
+
+
+def test_a_rate_that_could_overflow_is_refused_as_on_the_host(load):
+    case = ((4, 8, 3), "relu", 1, "residual", 8, ("softmax", "auto"), (1, 5), "all")
+    model = learner(case)
+    net = load(model)
+    for shift in range(21):
+        refused = []
+        for rate in (model.learner.set_rate, net.rate):
+            try:
+                rate(1, shift)
+            except ValueError:
+                refused.append(True)
+        assert len(refused) in (0, 2), shift
+
+
+def test_inference_does_not_load_what_learns():
+    code = f"import sys; sys.path.insert(0, {str(Path(nnrun.__file__).parents[1])!r}); import nnrun; print([name for name in sys.modules if 'learn' in name])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_no_vector_reaches_31_bits_from_extreme_states():
+    class Small(list):
+        def __setitem__(self, at, value):
+            assert -(2**30) < value < 2**30
+            super().__setitem__(at, value)
+
+    generator = np.random.default_rng(0)
+    for case in list(pairwise())[::4]:
+        task = lesson(learner(case), 2)
+        data = bytearray(task.before)
+        core = Core(data)
+        for at, count, units, _ in core.plan.weights:
+            size = data[20] >> 3
+            data[at : at + size * count] = bytes(generator.choice([1, 255], size * count).tolist())
+            biases = at + (size * count + 3 & ~3)
+            data[biases : biases + 4 * units] = (2**29 - 1).to_bytes(4, "little") * units
+        core.plan.room = Small(core.plan.room)
+        teach(core, task)

@@ -1,0 +1,134 @@
+"""Models that learn on boards, random rows for them, and what the reference engine makes of them."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from helpers import network
+
+from nnhw import activations
+from nnhw_codegen import nnt, reference
+from nnhw_codegen.learning_profile import T8, T16
+from nnhw_codegen.trainable import Trainable, trainable
+
+NETS = ((4, 8, 3), (4, 4, 4, 4, 3), (2, 1))
+HIDDEN = activations.names()
+AT_ZERO = (0, 0.5, 1)
+SCHEMES = nnt.SCHEMES
+PROFILES = {16: T16, 8: T8}
+OUTPUTS = (("softmax", "auto"), ("logsig", "auto"), ("logsig", "mse"), ("identity", "mse"), ("tanh", "mse"))
+RATES = ((1, 5), (3, 8), (1, 2), (3, 13))
+FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, nnt.TRAINED)
+
+
+def pairwise(factors: Sequence[Sequence[Any]] = FACTORS) -> Iterator[tuple[Any, ...]]:
+    """Cases in which every value of a factor meets every value of every other factor."""
+    missing = {
+        (a, x, b, y)
+        for a, b in itertools.combinations(range(len(factors)), 2)
+        for x in factors[a]
+        for y in factors[b]
+    }
+    generator = np.random.default_rng(0)
+    while missing:
+        tries = [tuple(f[generator.integers(len(f))] for f in factors) for _ in range(50)]
+        covers = [{(a, c[a], b, c[b]) for a, b in itertools.combinations(range(len(c)), 2)} & missing for c in tries]
+        best = max(range(len(tries)), key=lambda n: len(covers[n]))
+        if covers[best]:
+            missing -= covers[best]
+            yield tries[best]
+
+
+def learner(case: tuple[Any, ...]) -> Trainable:
+    """A random network with one value of each of FACTORS."""
+    sizes, hidden, at_zero, scheme, bits, (output, loss), (multiplier, shift), trained = case
+    if output == "softmax" and sizes[-1] == 1:
+        output = "logsig"
+    start = network(sizes, hidden, classifies=output in ("softmax", "logsig"))
+    start.layers[-1].activation = None if output == "softmax" else activations.get(output)
+    profile = replace(
+        PROFILES[bits],
+        scheme=scheme,
+        relu_at_zero=at_zero,
+        loss=loss,
+        rate_multiplier=multiplier,
+        rate_shift=shift,
+        trained=trained,
+    )
+    return trainable(start, profile)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Steps for a model: ticks (steps, inputs), target codes (steps, units), and the files before and after them."""
+
+    ticks: np.ndarray
+    targets: np.ndarray
+    before: bytes
+    after: bytes
+
+
+def lesson(model: Trainable, steps: int, seed: int = 1) -> Lesson:
+    """Random steps, a tenth of the ticks beyond the doorway's range; halfway the rate changes to 3 * 2^-(k + 1)."""
+    generator = np.random.default_rng(seed)
+    low, span = (np.array([getattr(entry, name) for entry in model.doorway]) for name in ("low", "span"))
+    ticks = generator.integers(low - span // 10, low + span + span // 10 + 1, (steps, len(low)))
+    units = model.learner.plan.layers[-1].units
+    if model.classes:
+        targets = model.target_codes(generator.integers(0, max(2, units), steps))
+    else:
+        targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)
+    before = nnt.to_bytes(model)
+    codes = reference.codes(model._door, ticks).astype(np.int32)
+    for number, (x, wanted) in enumerate(zip(codes, targets, strict=True)):
+        if number == steps // 2:
+            model.learner.set_rate(3, model.learner.rate_shift + 1)
+        model.learner.step(x[:, None], wanted[:, None])
+    return Lesson(ticks, targets, before, nnt.to_bytes(model))
+
+
+SCRIPT = """
+def teach(Core, read, name, inputs, half):
+    core = Core(read(name + ".nnt"))
+    plan = core.plan
+    steps = 0
+    with open(name + ".txt") as rows:
+        for row in rows:
+            if steps == half:
+                core.rate(3, plan.shift + 1)
+            values = [int(v) for v in row.split()]
+            core.enter(values[:inputs])
+            for j in range(plan.units):
+                plan.room[plan.targets + j] = values[inputs + j]
+            core.step()
+            steps += 1
+    core.flip()
+    for k in range(plan.state, len(core.data) - 4, 24):
+        print(bytes(core.data[k : min(k + 24, len(core.data) - 4)]))
+"""
+"""``teach`` prints the state, weights, biases and remainders, after the rows of a lesson."""
+
+
+def files(name: str, task: Lesson) -> dict[str, bytes]:
+    """What ``teach`` reads."""
+    rows = np.concatenate([task.ticks, task.targets], axis=1).tolist()
+    return {
+        f"{name}.nnt": task.before,
+        f"{name}.txt": b"".join(b" ".join(b"%d" % v for v in r) + b"\n" for r in rows),
+    }
+
+
+def states(text: str, tasks: Sequence[Lesson]) -> list[tuple[bytes, bytes]]:
+    """(found, expected) state of each lesson, out of what ``teach`` printed for all of them."""
+    found = b"".join(ast.literal_eval(line) for line in text.splitlines())
+    pairs, at = [], 0
+    for task in tasks:
+        wanted = task.after[int.from_bytes(task.after[4:8], "little") : -4]
+        pairs.append((found[at : at + len(wanted)], wanted))
+        at += len(wanted)
+    return pairs
