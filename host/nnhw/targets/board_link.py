@@ -238,6 +238,11 @@ class Link:
         found: list[str] = self._evaluate("print('[')\n" + _REMOVE.format(names=list(names)) + "print(']')\n")
         return found
 
+    def names(self) -> list[str]:
+        """What lies in the folder that the board starts in."""
+        found: list[str] = self._evaluate("import os\nprint(os.listdir())")
+        return found
+
     def make_folders(self, names: Iterable[str]) -> None:
         """Make those of the folders that do not exist yet; a folder comes before what is in it."""
         self.execute(_FOLDERS.format(names=list(names)))

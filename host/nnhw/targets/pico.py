@@ -111,14 +111,14 @@ class PicoSession(Session):
 
         layout = FlashLayout(fs_start=FS_START, fs_blockcount=BLOCK_COUNT, fs_blocksize=BLOCK_SIZE)
         board = dataclasses.replace(BOARDS["pico"], image=str(self._firmware), layout=layout)
-        device = MicroPythonDevice(board=board, filesystem=str(self._image))
+        device = MicroPythonDevice(board=board, filesystem=self._image)
         keep_armed(device.cdc, device.simulator.clock)
         try:
             await device.astart(timeout=min(timeout, BOOT_SECONDS))
             start = device.mcu.core.cycles
             output, errors = await device.aexec(script, timeout=timeout)
             self.cycles = device.mcu.core.cycles - start
-            device.dump_flash_image(str(self._image))
+            device.dump_flash_image(self._image)
         finally:
             device.stop()
         return output, errors
