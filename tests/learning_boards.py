@@ -12,7 +12,7 @@ import numpy as np
 from helpers import network
 
 from nnhw import activations
-from nnhw_codegen import nnt, reference
+from nnhw_codegen import nnt
 from nnhw_codegen.learning_profile import T8, T16
 from nnhw_codegen.trainable import Trainable, trainable
 
@@ -84,7 +84,7 @@ def lesson(model: Trainable, steps: int, seed: int = 1) -> Lesson:
     else:
         targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)
     before = nnt.to_bytes(model)
-    codes = reference.codes(model._door, ticks).astype(np.int32)
+    codes = model.tick_codes(ticks)
     for number, (x, wanted) in enumerate(zip(codes, targets, strict=True)):
         if number == steps // 2:
             model.learner.set_rate(3, model.learner.rate_shift + 1)

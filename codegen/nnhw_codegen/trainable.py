@@ -14,7 +14,7 @@ from nnhw.network import Input, Layer, Network
 from nnhw_codegen import learning_plan, reference
 from nnhw_codegen.doorway import MAX_SHIFT, tick_range
 from nnhw_codegen.expr import evaluate
-from nnhw_codegen.fixed import PROOF_LIMIT, best_frac, rounding, saturate, to_real
+from nnhw_codegen.fixed import PROOF_LIMIT, IntArray, best_frac, rounding, saturate, to_real
 from nnhw_codegen.learning import Codes, Learner, target_codes
 from nnhw_codegen.learning_curves import TABLE_LIMIT
 from nnhw_codegen.learning_plan import BIAS_FRAC, BIAS_LIMIT
@@ -57,8 +57,11 @@ class Trainable:
 
     def input_codes(self, rows: NDArray[np.floating[Any]]) -> Codes:
         """Raw rows (n, inputs) -> codes (n, inputs)."""
-        door = self._door
-        return reference.codes(door, reference.ticks(door, rows)).astype(np.int32)
+        return self.tick_codes(reference.ticks(self._door, rows))
+
+    def tick_codes(self, ticks: IntArray) -> Codes:
+        """Ticks (n, inputs), |tick| < 2^29 -> codes (n, inputs)."""
+        return reference.codes(self._door, ticks).astype(np.int32)
 
     def target_codes(self, targets: NDArray[Any]) -> Codes:
         """Class indices (n,), or values (n, units) of a regression -> codes (n, units)."""

@@ -45,13 +45,13 @@ def dense(room, p, k, data):
 
 def steps(room, p, k, data):
     """The steps of an activation or of its derivative, each for all units before the next (7.6)."""
-    for k in range(k + 3, k + p[k + 1], 4):
-        op = p[k] & 7
-        da = p[k] >> 3 & 1
-        db = p[k] >> 4 & 1
-        a = p[k + 2]
-        b = p[k + 3]
-        for t in range(p[k + 1], p[k + 1] + (p[k] >> 5)):
+    for s in range(k + 3, k + p[k + 1], 4):
+        op = p[s] & 7
+        da = p[s] >> 3 & 1
+        db = p[s] >> 4 & 1
+        a = p[s + 2]
+        b = p[s + 3]
+        for t in range(p[s + 1], p[s + 1] + (p[s] >> 5)):
             v = room[a]
             if op == 6:
                 v = b + v

@@ -14,6 +14,7 @@ from nnhw import evaluate as evaluation
 from nnhw import export as exporting
 from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json, user_input
+from nnhw.cli_learn import learning_files, learning_options
 from nnhw.datasets import Dataset
 from nnhw.fine_tune import fine_tune
 from nnhw.network import Network
@@ -158,6 +159,7 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     show_default=True,
     help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS) + ". auto is portable.",
 )
+@learning_options
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def export(
     model: Path,
@@ -168,6 +170,7 @@ def export(
     target: str | None,
     code: str,
     as_json: bool,
+    **learning: Any,
 ) -> None:
     """Quantize MODEL (a model.json), prove its bounds and write the folder to copy to a board."""
     network = model_file.load(model)
@@ -181,6 +184,7 @@ def export(
         rows, targets, options = dataset.rows, dataset.targets, ["--fine-tune", Path(data).name]
         options += [] if target is None else ["--target", target]
         quantizer = partial(_fine_tuned, dataset)
+    extra, words = learning_files(network, learning)
     with user_input(str(model)):
         tried = choose.choose(
             network,
@@ -196,7 +200,8 @@ def export(
             exporting.CODE if code == "auto" else code,
             source=model.name,
             rows=network.calibration,
-            options=options,
+            options=[*options, *words],
+            extra=extra,
         )
     if as_json:
         candidates = [choose.facts(candidate) for candidate in tried.candidates]
