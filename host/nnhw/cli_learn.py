@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 from nnhw import activations, datasets, learnable, model_file
 from nnhw.cli import UserError, user_input
@@ -87,6 +89,16 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[i
     return units
 
 
+def _scale_outputs(network: Network, targets: NDArray[Any] | None) -> None:
+    """Start the weights of a linear last layer in the size of the targets: from it their format on the board follows."""
+    last = network.layers[-1]
+    last.weights = last.weights / np.abs(last.weights).max()
+    if targets is not None:
+        values = np.reshape(targets, (len(targets), -1))
+        last.weights = last.weights * float(values.std(axis=0).max() or 1.0)
+        last.bias = values.mean(axis=0)
+
+
 @click.command()
 @click.option("--layers", callback=_sizes, required=True, help="Inputs, units of hidden layers, outputs: 4,8,3.")
 @click.option("-o", "--out", type=_OUT, default="model.json", show_default=True)
@@ -135,6 +147,8 @@ def new(
         network = create(
             inputs, layers[1:-1], hidden=hidden, output=output, classes=classes, outputs=outputs, seed=seed
         )
+    if outputs and network.layers[-1].activation_name == "identity":
+        _scale_outputs(network, dataset.targets if data is not None else None)
     found = (len(inputs), *(len(layer.bias) for layer in network.layers))
     if found != layers:
         raise UserError(f"--layers {','.join(map(str, layers))}: the data need {','.join(map(str, found))}")
