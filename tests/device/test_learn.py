@@ -27,7 +27,7 @@ def teach(core, task):
     plan = core.plan
     for number, (ticks, targets) in enumerate(zip(task.ticks.tolist(), task.targets.tolist(), strict=True)):
         if number == len(task.ticks) // 2:
-            core.rate(3, plan.shift + 1)
+            plan.change_rate(3, plan.shift + 1)
         core.enter(ticks)
         for j, target in enumerate(targets):
             plan.room[plan.targets + j] = target
@@ -170,7 +170,7 @@ def test_no_vector_reaches_31_bits_from_extreme_states():
         task = lesson(learner(case), 2)
         data = bytearray(task.before)
         core = Core(data)
-        for at, count, units, _ in core.plan.weights:
+        for (at, count), (units, _) in zip(core.plan.weights, core.plan.shapes, strict=True):
             size = data[20] >> 3
             data[at : at + size * count] = bytes(generator.choice([1, 255], size * count).tolist())
             biases = at + (size * count + 3 & ~3)
