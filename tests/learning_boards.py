@@ -12,7 +12,7 @@ import numpy as np
 from helpers import network
 
 from nnhw import activations
-from nnhw_codegen import nnt, reference
+from nnhw_codegen import nnt
 from nnhw_codegen.learning_profile import T8, T16
 from nnhw_codegen.trainable import Trainable, trainable
 
@@ -73,8 +73,8 @@ class Lesson:
     after: bytes
 
 
-def lesson(model: Trainable, steps: int, seed: int = 1) -> Lesson:
-    """Random steps, a tenth of the ticks beyond the doorway's range; halfway the rate changes to 3 * 2^-(k + 1)."""
+def lesson(model: Trainable, steps: int, seed: int = 1, change: bool = True) -> Lesson:
+    """Random steps, a tenth of the ticks beyond the doorway's range; with change, halfway the rate becomes 3 * 2^-(k + 1)."""
     generator = np.random.default_rng(seed)
     low, span = (np.array([getattr(entry, name) for entry in model.doorway]) for name in ("low", "span"))
     ticks = generator.integers(low - span // 10, low + span + span // 10 + 1, (steps, len(low)))
@@ -84,9 +84,9 @@ def lesson(model: Trainable, steps: int, seed: int = 1) -> Lesson:
     else:
         targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)
     before = nnt.to_bytes(model)
-    codes = reference.codes(model._door, ticks).astype(np.int32)
+    codes = model.codes(ticks)
     for number, (x, wanted) in enumerate(zip(codes, targets, strict=True)):
-        if number == steps // 2:
+        if change and number == steps // 2:
             model.learner.set_rate(3, model.learner.rate_shift + 1)
         model.learner.step(x[:, None], wanted[:, None])
     return Lesson(ticks, targets, before, nnt.to_bytes(model))
@@ -100,7 +100,7 @@ def teach(Core, read, name, inputs, half):
     with open(name + ".txt") as rows:
         for row in rows:
             if steps == half:
-                core.rate(3, plan.shift + 1)
+                plan.change_rate(3, plan.shift + 1)
             values = [int(v) for v in row.split()]
             core.enter(values[:inputs])
             for j in range(plan.units):

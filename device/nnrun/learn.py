@@ -23,9 +23,9 @@ class Net(Core):
     A wrong number of values is a ValueError.
     """
 
-    def __init__(self, data):
+    def __init__(self, data, kernel=None):
         """data is the .nnt file."""
-        super().__init__(data)
+        super().__init__(data, kernel)
         at = self.plan.texts
         count = u16(data, 16)
         labels = u16(data, 22)
@@ -93,6 +93,10 @@ class Net(Core):
             code = (values[j] - self._offsets[j]) * self._unit + 0.5
             self.plan.room[self.plan.targets + j] = floor(min(max(code, -5e8), 5e8))
 
+    def rate(self, multiplier, shift):
+        """Learn at multiplier * 2^-shift from now on; multiplier is 1 or 3, shift 0 to 20. ValueError where it cannot be."""
+        self.plan.change_rate(multiplier, shift)
+
     def report(self):
         """Print how the steps since the last report went, as Thonny's plotter draws it.
 
@@ -127,7 +131,8 @@ class Net(Core):
         offset of the output.
         """
         data = self.data
-        at, count, units, frac = self.plan.weights[layer]
+        at, count = self.plan.weights[layer]
+        units, frac = self.plan.shapes[layer]
         scale = 1.0
         if layer + 1 == len(self.plan.weights) and not self.classes:
             scale = (1 << data[26]) / self._unit
@@ -148,9 +153,9 @@ class Net(Core):
             self.flip()
 
 
-def load(path):
+def load(path, kernel=None):
     """The model in a .nnt file, or in PATH.new where a save was cut off.
 
-    Raises ValueError for a file that is damaged or of another format; OSError if there is none.
+    kernel is the run of a module that was generated for this model and is faster. Raises ValueError for a file that is damaged or of another format; OSError if there is none.
     """
-    return Net(read(path))
+    return Net(read(path), kernel)

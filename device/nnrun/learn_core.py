@@ -1,6 +1,6 @@
-"""The part of a learning net that knows integers only; all that a very small board needs beside nnrun.learn_store."""
+"""The part of a learning net that knows integers only."""
 
-from nnrun.learn_reader import Plan, fine, u16
+from nnrun.learn_reader import Plan
 
 try:
     from nnrun.learn_kernels_viper import handle, run
@@ -11,25 +11,27 @@ except (ImportError, SyntaxError, ValueError):
 class Core:
     """Ticks to an answer, and one step of training; data is a .nnt file as nnrun.learn_store.read gives it.
 
-    The weights, biases and remainders stay in data and change there.
+    The weights, biases and remainders stay in data and change there. kernel is the run of a module that was generated
+    for this very model, if there is one.
     """
 
-    def __init__(self, data):
+    def __init__(self, data, kernel=None):
         self.data = data
         self.plan = Plan(data)
+        self._kernel = kernel or run
         self.flip()
         self._handle = handle(data)
 
     def flip(self):
         """Between weights as the file has them and weights as the kernels want them: plus 2^(bits - 1)."""
         size = self.data[20] >> 3
-        for at, count, _, _ in self.plan.weights:
+        for at, count in self.plan.weights:
             for k in range(at + size - 1, at + count * size, size):
                 self.data[k] ^= 128
 
     def enter(self, ticks):
         """Put ticks, integers below 2^29 in magnitude, where the doorway finds them."""
-        count = u16(self.data, 16)
+        count = self.data[16] | self.data[17] << 8
         if len(ticks) != count:
             raise ValueError("expected %d values, found %d" % (count, len(ticks)))
         for i in range(count):
@@ -59,7 +61,7 @@ class Core:
         program = self.plan.program
         program[0] = 2
         program[1] = stop
-        run(self.plan.room, program, self._handle)
+        self._kernel(self.plan.room, self._handle, program)
 
     def decide(self):
         """The class of the last pre-activations, the first of equals (SPEC 6)."""
@@ -71,20 +73,3 @@ class Core:
             if room[j] > room[best]:
                 best = j
         return best - self.plan.z
-
-    def rate(self, multiplier, shift):
-        """Learn at multiplier * 2^-shift from now on; multiplier is 1 or 3, shift 0 to 20 (SPEC 9.9)."""
-        plan = self.plan
-        before = plan.shift
-        plan.rate(multiplier, shift)
-        self.data[plan.state] = multiplier
-        self.data[plan.state + 1] = shift
-        if self.data[30] > 1:
-            return
-        for base, at, count in plan.remainders:
-            change = fine(base + shift) - fine(base + before)
-            for k in range(at, at + 2 * count, 2):
-                r = u16(self.data, k)
-                r = r << change if change > 0 else r >> -change
-                self.data[k] = r & 255
-                self.data[k + 1] = r >> 8

@@ -3,7 +3,7 @@
 
 Loads are unsigned, where the machine's word has 64 bits those of 32-bit values too; "<< f >> f" with f = 32 there, and 0
 on a 32-bit word, gives a value its sign back. Loops that matter are there twice: unrolled for 32 bits, and for the rest.
-The compiler keeps parameters in registers where there are no more than three, so those are what the loops work with.
+The compiler keeps the first two parameters in registers, so those are what the loops work with.
 A variable on the left of an operator is cheaper than one on the right, and both than an expression there.
 """
 
@@ -17,8 +17,8 @@ def handle(data):
 
 
 @micropython.viper
-def run(x: ptr32, w: ptr32, r: int):
-    """The blocks of a program from program[0] to program[1]; called as run(room, program, handle of data)."""
+def run(x: ptr32, r: int, w: ptr32):
+    """The blocks of a program from program[0] to program[1]; called as run(room, handle of data, program)."""
     room = x
     program = w
     data = r

@@ -33,7 +33,7 @@ class Plan:
 
     The program gives the last pre-activations, at z in room, by decided, the outputs, at y, by answered, and at its end
     the weights have learned. t and targets are the places of ticks and targets in room, units their number;
-    texts and state are places in the file, as are those of weights, (place, count, units, frac) of each layer, and of
+    texts and state are places in the file, as are those of weights, (place, count) of each layer, whose shape is (units, frac), and of
     remainders, (what the rate's shift is added to, place, count). shift is the rate's.
     """
 
@@ -58,6 +58,7 @@ class Plan:
         self.texts = at
         self._layers = []
         self.weights = []
+        self.shapes = []
         self.remainders = []
         self._forward(heads, x)
         self._backward()
@@ -140,7 +141,8 @@ class Plan:
             if block and not last:
                 self.program.extend(block)
             self._layers.append((h, x, z, at, bias, rest if data[30] < 2 else self.state + 2, gate))
-            self.weights.append((at, size, units, (data[h + 16] ^ 128) - 128))
+            self.weights.append((at, size))
+            self.shapes.append((units, (data[h + 16] ^ 128) - 128))
             self.remainders.append(((data[h + 23] ^ 128) - 128, rest, size if data[30] == 0 else 1))
             x = result
             at = rest + (2 * size + 3 & ~3 if data[30] == 0 else 4 if data[30] == 1 else 0)
@@ -217,3 +219,20 @@ class Plan:
             p[k + 14] = max(0, p[k + 18] - shift)
             p[k + 15] = right
             p[k + 16] = 1 << right >> 1
+
+    def change_rate(self, multiplier, shift):
+        """Learn at another rate from now on; remainders keep their value (9.9). ValueError as for rate."""
+        data = self.data
+        before = self.shift
+        self.rate(multiplier, shift)
+        data[self.state] = multiplier
+        data[self.state + 1] = shift
+        if data[30] > 1:
+            return
+        for base, at, count in self.remainders:
+            change = fine(base + shift) - fine(base + before)
+            for k in range(at, at + 2 * count, 2):
+                r = u16(data, k)
+                r = r << change if change > 0 else r >> -change
+                data[k] = r & 255
+                data[k + 1] = r >> 8

@@ -15,7 +15,7 @@ def u16(data, at):
     return data[at] | data[at + 1] << 8
 
 
-def _sum(data, at, end):
+def checksum(data, at, end):
     """The halves of the Adler-32 checksum of data[at:end]."""
     low, high = 1, 0
     for k in range(at, end):
@@ -48,9 +48,9 @@ def _whole(path):
     data = bytearray(size)
     with open(path, "rb") as file:
         file.readinto(data)
-    if (u16(data, 8), u16(data, 10)) != _sum(data, 12, fixed):
+    if (u16(data, 8), u16(data, 10)) != checksum(data, 12, fixed):
         raise ValueError("%s: checksum differs: copy the file again" % path)
-    if (u16(data, size - 4), u16(data, size - 2)) != _sum(data, fixed, size - 4):
+    if (u16(data, size - 4), u16(data, size - 2)) != checksum(data, fixed, size - 4):
         raise ValueError("%s: checksum of the weights differs: copy the file again" % path)
     return data
 
@@ -64,9 +64,12 @@ def read(path):
         return _whole(path)
     except (OSError, ValueError) as error:
         reason = error
+    data = None
     try:
         data = _whole(path + ".new")
     except (OSError, ValueError):
+        pass
+    if data is None:
         raise reason
     try:
         _finish(path, data)
@@ -78,7 +81,7 @@ def read(path):
 def write(path, data):
     """Save the file; OSError where it cannot be written: then the old one is still there."""
     fixed = u16(data, 4) | u16(data, 6) << 16
-    low, high = _sum(data, fixed, len(data) - 4)
+    low, high = checksum(data, fixed, len(data) - 4)
     for k in (0, 1):
         data[k - 4] = low >> 8 * k & 255
         data[k - 2] = high >> 8 * k & 255

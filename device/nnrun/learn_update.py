@@ -1,4 +1,4 @@
-"""The change of a layer's weights, the last part of nnrun.learn_kernels, apart as a small board compiles it apart."""
+"""The change of a layer's weights: part of nnrun.learn_kernels."""
 
 
 def update(room, p, k, data):

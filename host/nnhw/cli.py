@@ -19,6 +19,7 @@ from nnhw import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("nnhw.cli_demo:demo", "Train, export and run Iris in an emulator, and compare every integer."),
     "train": ("nnhw.cli_train:train", "Train a network on a data set or a CSV file."),
+    "new": ("nnhw.cli_learn:new", "Make an untrained network, for a board to train."),
     "eval": ("nnhw.cli_model:evaluate", "Accuracy and confusion matrix, floats beside each precision."),
     "export": ("nnhw.cli_model:export", "Write the folder to copy to a board."),
     "run": ("nnhw.cli_run:run", "Run an exported model on a target."),
@@ -26,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("nnhw.cli_bench:bench", "Cycles and bytes of an exported model as machine code."),
     "fit": ("nnhw.cli_fit:fit", "Whether a model fits a board: flash, heap, time."),
     "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
+    "pull": ("nnhw.cli_learn:pull", "Bring a model that a board trained back into model.json."),
     "study": ("nnhw.cli_study:study", "Experiments with statistics: does the derivative of ReLU at 0 matter?"),
     "compare": ("nnhw.cli_study:compare", "Compare activations on a data set, in floats and in integers."),
     "targets": ("nnhw.cli_info:targets", "The places where exported code can run."),

@@ -14,6 +14,7 @@ from nnhw import evaluate as evaluation
 from nnhw import export as exporting
 from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json, user_input
+from nnhw.cli_learn import learning_files, learning_options
 from nnhw.datasets import Dataset
 from nnhw.fine_tune import fine_tune
 from nnhw.network import Network
@@ -160,6 +161,7 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     + ". auto is the fastest that --board runs and has room for; portable without a board.",
 )
 @click.option("--board", type=click.Choice(boards.names()), help="Board to pick code and to compile for.")
+@learning_options
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def export(
     model: Path,
@@ -171,6 +173,7 @@ def export(
     code: str,
     board: str | None,
     as_json: bool,
+    **learning: Any,
 ) -> None:
     """Quantize MODEL (a model.json), prove its bounds and write the folder to copy to a board."""
     network = model_file.load(model)
@@ -184,6 +187,7 @@ def export(
         rows, targets, options = dataset.rows, dataset.targets, ["--fine-tune", Path(data).name]
         options += [] if target is None else ["--target", target]
         quantizer = partial(_fine_tuned, dataset)
+    extra, words = learning_files(network, learning)
     with user_input(str(model)):
         tried = choose.choose(
             network,
@@ -200,7 +204,8 @@ def export(
             board=board,
             source=model.name,
             rows=network.calibration,
-            options=options,
+            options=[*options, *words],
+            extra=extra,
         )
     if as_json:
         candidates = [choose.facts(candidate) for candidate in tried.candidates]

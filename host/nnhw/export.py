@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -92,13 +92,15 @@ def write(
     source: str = "model.json",
     rows: NDArray[np.floating[Any]] | None = None,
     options: Sequence[str] = (),
+    extra: Callable[[str, str], Mapping[str, bytes]] | None = None,
 ) -> Build:
     """Write the build folder of a quantized model; see ``build_folder.write`` for what is replaced.
 
     ``board`` names the one to compile for; ``code`` "auto" is the fastest that it runs and has room for, without a board
     portable. ``source`` is the name of the model file, which names the module; ``rows`` (n, inputs), raw, become test
-    vectors; ``options`` are further words of the command that made the model. Raises ValueError for an unknown code or
-    board and code that the board does not run, BuildError where ``directory`` may not be replaced.
+    vectors; ``options`` are further words of the command that made the model; ``extra`` makes further files out of the
+    model's name and the banner. Raises ValueError for an unknown code or board and code that the board does not run,
+    BuildError where ``directory`` may not be replaced.
     """
     build_folder.check_replaceable(directory)
     place = None if board is None else boards.get(board)
@@ -117,6 +119,8 @@ def write(
     modules = [file for file in emitted if file.endswith(".py")]
     files: dict[str, bytes] = {**emitted, f"{name}.nnb": binary}
     files |= compiled
+    if extra is not None:
+        files |= extra(name, origin.banner)
     golden = vectors.golden(model, rows)
     files["vectors.jsonl"] = "".join(json.dumps(vector) + "\n" for vector in golden).encode()
     if modules:

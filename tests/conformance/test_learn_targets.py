@@ -132,25 +132,26 @@ class CoreRun:
         self.places = None
         self.cycles = []
 
-    def __call__(self, room, program, data):
-        buffers = (room, program, data)
+    def __call__(self, room, data, program):
+        buffers = (room, data, program)
         if self.places is None:
             self.places = [self.core.data(bytes(b), align=16) for b in buffers]
         for place, buffer in zip(self.places, buffers, strict=True):
             self.core.write(place, bytes(buffer))
         self.cycles.append(self.module.call("run", *self.places).cycles)
         room[:] = array("i", self.core.read(self.places[0], 4 * len(room)))
-        data[:] = self.core.read(self.places[2], len(data))
+        data[:] = self.core.read(self.places[1], len(data))
 
 
 def steps_on_core(task, target, monkeypatch):
     """The file after a lesson on the bare core, but for its checksum, and the cycles of each step."""
     run = CoreRun(target)
+    monkeypatch.setattr(learn_core, "handle", lambda data: data)
     monkeypatch.setattr(learn_core, "run", run)
     core = learn_core.Core(bytearray(task.before))
     for number, (ticks, targets) in enumerate(zip(task.ticks.tolist(), task.targets.tolist(), strict=True)):
         if number == len(task.ticks) // 2:
-            core.rate(3, core.plan.shift + 1)
+            core.plan.change_rate(3, core.plan.shift + 1)
         core.enter(ticks)
         core.plan.room[core.plan.targets : core.plan.targets + len(targets)] = array("i", targets)
         core.step()

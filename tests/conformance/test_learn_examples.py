@@ -1,0 +1,58 @@
+"""The examples that learn, as their READMEs start them, on an emulated board."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import usable_target
+
+import nnhw
+import nnrun
+from nnhw import cli
+
+ROOT = Path(__file__).parents[2]
+MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
+IRIS = (Path(nnhw.__file__).parent / "data/iris.csv").read_bytes()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run an example on unix after the commands of nnhw that its README names; the lines that it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name):
+        folder = ROOT / "firmware_examples" / name
+        commands = re.findall(r"(?m)^    nnhw ((?:new|train|export) .*)$", (folder / "README.md").read_text("utf-8"))
+        assert len(commands) == 2
+        for command in commands:
+            result = CliRunner().invoke(cli.main, command.split())
+            assert result.exit_code == 0, result.output
+        (model,) = tmp_path.glob("build/*/*.nnt")
+        files = {**MODULES, model.name: model.read_bytes(), "iris.csv": IRIS}
+        return usable_target("unix").run(files, (folder / "main.py").read_text("utf-8")).splitlines()
+
+    return run
+
+
+def test_the_board_finds_5_and_7(run):
+    *reports, found, answer = run("line_5_7_learn")
+    assert len(reports) == 20
+    slopes = [float(number) for number in re.findall(r"-?\d+\.\d+", found)]
+    assert max(abs(a - b) for a, b in zip(slopes, (5, 7, 0), strict=True)) <= 0.001
+    assert abs(float(answer.split("=")[1]) - 12) <= 0.002
+
+
+def test_iris_is_learned_from_scratch(run):
+    *reports, held_out = run("learn_iris")
+    assert len(reports) == 30
+    assert int(re.search(r"(\d+) of 30 right", held_out)[1]) >= 28
+
+
+def test_a_drift_is_recovered_from(run):
+    before, after, *_, recovered = (float(re.search(r"([\d.]+) %", line)[1]) for line in run("drift") if "%" in line)
+    assert before > 95
+    assert after < 85
+    assert recovered > 93
