@@ -99,3 +99,11 @@ def test_an_unknown_board_is_named() -> None:
     done = CliRunner().invoke(cli.main, ["fit", "x.json", "--board", "rp2041"])
     assert done.exit_code == 2
     assert "did you mean 'rp2040'?" in done.output
+
+
+@pytest.mark.parametrize(("name", "weight_bytes"), [("w8a8", 1), ("w16a16", 2)])
+def test_a_table_module_as_mpy_takes_little_more_heap_than_its_weights(name: str, weight_bytes: int) -> None:
+    """Of which an empty module, and so the import itself, has about 0.9 KB."""
+    model = quantized((64, 32, 10), "relu", name)
+    (told,) = (f for f in fit.fit([model], [boards.get("rp2040")], ["compact"]) if f.form == "mpy")
+    assert told.to_import < 1.15 * (64 * 32 + 32 * 10) * weight_bytes + 4096
