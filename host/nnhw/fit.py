@@ -119,6 +119,9 @@ def _tried(source: bytes, board: Board) -> str:
 def advice(found: Sequence[Fit], board: Board) -> str:
     """What to do on ``board``, in a sentence; ``found`` are fits of one or more models."""
     here = [f for f in found if f.board == board.name]
+    if not here:
+        able = ", ".join(code for code in CODES if board.runs(emitters.get(code).requires))
+        return f"does not run this code; it runs {able}: see --code all"
     good = [f for f in here if f.verdict == "fits"] or [f for f in here if f.verdict == "tight"]
     if not good:
         least = min(here, key=lambda f: f.to_run, default=None)

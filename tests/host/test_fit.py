@@ -77,6 +77,9 @@ def test_native_code_has_measured_time_on_the_core_and_estimated_heap() -> None:
 def test_codes_that_a_board_does_not_run_are_left_out() -> None:
     found = fit.fit([quantized((4, 8, 3), "relu", "w8a8")], [boards.get("esp32")])
     assert {f.code for f in found} == {"portable", "compact", "viper"}
+    assert fit.advice([], boards.get("esp32")) == (
+        "does not run this code; it runs portable, compact, viper: see --code all"
+    )
 
 
 def test_the_command_tells_what_to_do_and_fails_where_nothing_fits(tmp_path: Path) -> None:
