@@ -29,7 +29,10 @@ def head(w: Writer, origin: Origin, *imports: str) -> None:
 
 
 def constants(w: Writer, program: Program, origin: Origin, buffer: str = "[0] * {}") -> None:
-    """Names (of inputs in a comment, as each would take heap), and the buffers of ticks and outputs (``buffer`` is their expression for a length)."""
+    """Names, and the buffers of ticks and outputs (``buffer`` is their expression for a length).
+
+    Names of inputs stand in a comment, as each would take heap.
+    """
     w.line(f"FORMAT = {FORMAT}")
     w.line(f'MODEL = "{origin.model_hash}"')
     w.line(f"# Inputs: {', '.join(repr(i.name) for i in program.inputs)}")
