@@ -29,9 +29,9 @@ def head(w: Writer, origin: Origin, *imports: str) -> None:
 
 
 def constants(w: Writer, program: Program, origin: Origin, buffer: str = "[0] * {}") -> None:
-    """Names (of inputs in a comment: each would take heap), and the buffers of ticks and outputs.
+    """Names, and the buffers of ticks and outputs (``buffer`` is their expression for a length).
 
-    ``buffer`` is the expression of a buffer for a length.
+    Names of inputs stand in a comment, as each would take heap.
     """
     w.line(f"FORMAT = {FORMAT}")
     w.line(f'MODEL = "{origin.model_hash}"')
@@ -44,8 +44,11 @@ def constants(w: Writer, program: Program, origin: Origin, buffer: str = "[0] * 
     w.line(f"_y = {buffer.format(program.layers[-1].units)}")
 
 
-def codes_and_tables(w: Writer, program: Program, buffer: str = "[0] * {}") -> None:
-    """The buffer of input codes and the tables, where the machine code does not bring its own."""
+def codes_and_tables(w: Writer, program: Program, buffer: str = "_t") -> None:
+    """The buffer of input codes and the tables, where the machine code does not bring its own.
+
+    By default codes take the place of the ticks that they come from, one by one.
+    """
     w.line(f"_x = {buffer.format(len(program.inputs))}")
     for number, table in enumerate(program.tables):
         w.line(f"_T{number} = {bytes_literal(table.to_bytes())}")

@@ -119,15 +119,14 @@ def _tried(source: bytes, board: Board) -> str:
 def advice(found: Sequence[Fit], board: Board) -> str:
     """What to do on ``board``, in a sentence; ``found`` are fits of one or more models."""
     here = [f for f in found if f.board == board.name]
+    if not here:
+        able = ", ".join(code for code in CODES if board.runs(emitters.get(code).requires))
+        return f"does not run this code; it runs {able}: see --code all"
     good = [f for f in here if f.verdict == "fits"] or [f for f in here if f.verdict == "tight"]
     if not good:
-        least = min(here, key=lambda f: f.to_run, default=None)
-        short = (
-            ""
-            if least is None
-            else f": the smallest form needs {least.to_run:,} bytes of heap, {board.heap:,} are free"
-        )
-        return f"does not fit{short}; train fewer units or fewer inputs"
+        least = min(f.to_run for f in here)
+        short = f"the smallest form needs {least:,} bytes of heap, {board.heap:,} are free"
+        return f"does not fit: {short}; train fewer units or fewer inputs"
     best = min(good, key=lambda f: (f.microseconds, f.to_run))
     if all(f.verdict == "fits" for f in here):
         return f"every form fits, fastest: --code {best.code} --precision {best.precision} as .{best.form}"

@@ -77,6 +77,9 @@ def test_native_code_has_measured_time_on_the_core_and_estimated_heap() -> None:
 def test_codes_that_a_board_does_not_run_are_left_out() -> None:
     found = fit.fit([quantized((4, 8, 3), "relu", "w8a8")], [boards.get("esp32")])
     assert {f.code for f in found} == {"portable", "compact", "viper"}
+    assert fit.advice([], boards.get("esp32")) == (
+        "does not run this code; it runs portable, compact, viper: see --code all"
+    )
 
 
 def test_the_command_tells_what_to_do_and_fails_where_nothing_fits(tmp_path: Path) -> None:
@@ -99,3 +102,11 @@ def test_an_unknown_board_is_named() -> None:
     done = CliRunner().invoke(cli.main, ["fit", "x.json", "--board", "rp2041"])
     assert done.exit_code == 2
     assert "did you mean 'rp2040'?" in done.output
+
+
+@pytest.mark.parametrize(("name", "weight_bytes"), [("w8a8", 1), ("w16a16", 2)])
+def test_a_table_module_as_mpy_takes_little_more_heap_than_its_weights(name: str, weight_bytes: int) -> None:
+    """Of which an empty module, and so the import itself, has about 0.9 KB."""
+    model = quantized((64, 32, 10), "relu", name)
+    (told,) = (f for f in fit.fit([model], [boards.get("rp2040")], ["compact"]) if f.form == "mpy")
+    assert told.to_import < 1.15 * (64 * 32 + 32 * 10) * weight_bytes + 4096
