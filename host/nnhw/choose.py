@@ -16,6 +16,8 @@ from nnhw_codegen.precision import Precision
 from nnhw_codegen.quantize import QuantizeReport, quantize_report, spread_rows
 
 LEAST_AGREEMENT = 0.995
+LEAST_AGREEMENT_OF_VALUES = 0.999999
+"""Of values, whose agreement is a share of their variance: a typical error of a thousandth of their deviation."""
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -45,6 +47,7 @@ class Choice:
     candidates: tuple[Candidate, ...]
     chosen: Candidate
     met: bool
+    least_agreement: float
 
 
 def plain(network: Network, entry: Precision) -> QuantizeReport:
@@ -56,24 +59,27 @@ def choose(
     network: Network,
     rows: FloatArray | None = None,
     targets: NDArray[Any] | None = None,
-    least_agreement: float = LEAST_AGREEMENT,
+    least_agreement: float | None = None,
     precisions: Sequence[Precision] = precision.PRECISIONS,
     quantizer: Callable[[Network, Precision], QuantizeReport] = plain,
 ) -> Choice:
     """Try ``precisions``, dearest first, from the last on; the first that agrees on a share of ``least_agreement`` wins.
 
     Where none does, the one that agrees best is chosen. ``rows`` (n, inputs), raw, are those to agree on; without them
-    the network's own calibration rows, or rows spread over the declared ranges. ``targets`` (n,) are class indices, for
-    the accuracy. Raises ValueError where the network cannot be quantized.
+    the network's own calibration rows, or rows spread over the declared ranges. ``least_agreement`` None asks for
+    LEAST_AGREEMENT, or LEAST_AGREEMENT_OF_VALUES. ``targets`` (n,) are class indices, for the accuracy. Raises
+    ValueError where the network cannot be quantized.
     """
     if rows is None:
         rows = spread_rows(network) if network.calibration is None else network.calibration
+    if least_agreement is None:
+        least_agreement = LEAST_AGREEMENT if network.classes else LEAST_AGREEMENT_OF_VALUES
     tried: list[Candidate] = []
     for entry in reversed(precisions):
         tried.append(candidate(network, entry, quantizer(network, entry), rows, targets))
         if tried[-1].agreement >= least_agreement:
-            return Choice(tuple(tried), tried[-1], True)
-    return Choice(tuple(tried), max(tried, key=lambda c: c.agreement), False)
+            return Choice(tuple(tried), tried[-1], True, least_agreement)
+    return Choice(tuple(tried), max(tried, key=lambda c: c.agreement), False, least_agreement)
 
 
 def candidate(
@@ -106,8 +112,8 @@ def agreement(network: Network, wanted: NDArray[Any], found: NDArray[Any]) -> fl
     return 1.0 - float(np.mean((wanted - found) ** 2) / max(float(np.var(wanted)), 1e-30))
 
 
-def table(choice: Choice, least_agreement: float | None = None) -> list[str]:
-    """What was tried, line by line, and, where a floor was asked for, why the choice fell as it did."""
+def table(choice: Choice, why: bool) -> list[str]:
+    """What was tried, line by line, and, with ``why``, why the choice fell as it did."""
     labeled = choice.candidates[0].accuracy is not None
     lines = [
         f"{'precision':<10}{'like float':>12}{'accuracy' if labeled else '':>{10 * labeled}}"
@@ -120,8 +126,8 @@ def table(choice: Choice, least_agreement: float | None = None) -> list[str]:
             f"{c.precision.name:<10}{100 * c.agreement:>10.2f} %{accuracy:>{10 * labeled}}"
             f"{c.size:>9,}{f'2^{c.bound:.1f}':>15}  {bits}"
         )
-    if least_agreement is not None:
-        name, floor = choice.chosen.precision.name, f"{100 * least_agreement:g} %"
+    if why:
+        name, floor = choice.chosen.precision.name, f"{100 * choice.least_agreement:g} %"
         reason = "the cheapest that reaches" if choice.met else "the nearest, but none reaches"
         lines.append(f"chosen    {name}: {reason} {floor} agreement with the float network")
     return lines

@@ -144,9 +144,8 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 100),
-    default=100 * choose.LEAST_AGREEMENT,
-    show_default=True,
-    help="What auto asks for: percent of calibration rows that get the float network's class.",
+    show_default=f"{100 * choose.LEAST_AGREEMENT:g}; {100 * choose.LEAST_AGREEMENT_OF_VALUES:g} for values",
+    help="What auto asks for: percent of calibration rows that get the float network's class, or of its values' variance.",
 )
 @click.option(
     "--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or CSV file."
@@ -167,7 +166,7 @@ def export(
     model: Path,
     out: Path | None,
     precision_name: str | None,
-    min_agreement: float,
+    min_agreement: float | None,
     data: str | None,
     target: str | None,
     code: str,
@@ -193,7 +192,7 @@ def export(
             network,
             rows,
             targets,
-            min_agreement / 100,
+            None if min_agreement is None else min_agreement / 100,
             precision.PRECISIONS if auto else (precision.get(precision_name),),
             quantizer,
         )
@@ -211,7 +210,7 @@ def export(
         candidates = [choose.facts(candidate) for candidate in tried.candidates]
         print_json({"directory": str(build.directory), **build.manifest, "tried": candidates})
         return
-    for line in choose.table(tried, min_agreement / 100 if auto else None):
+    for line in choose.table(tried, auto):
         click.echo(line)
     for line in export_lines(network, build):
         click.echo(line)

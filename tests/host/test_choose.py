@@ -11,7 +11,7 @@ from nnhw import activations, choose, evaluate
 from nnhw.datasets import Dataset
 from nnhw.network import Input, Layer, Network
 from nnhw.train import create
-from nnhw_codegen import precision
+from nnhw_codegen import precision, reference
 from nnhw_codegen.quantize import quantize, quantize_report
 
 
@@ -100,3 +100,11 @@ def test_saturation_left_of_zero_does_no_harm_to_relu() -> None:
     model = quantize(network, precision.get("w16a16"), np.linspace(-100, 1, 200)[:, None])
     assert evaluate.saturating(network, model, np.array([model.code_range[0]])) == (0.0, 0.0)
     assert evaluate.saturating(network, model, np.array([model.code_range[1]])) == (1.0, 0.0)
+
+
+def test_values_ask_for_more_so_that_a_line_is_told_exactly() -> None:
+    inputs = tuple(Input(f"x{i}") for i in range(2))
+    line = Network([Layer(np.array([[5.0, 7.0]]), np.zeros(1), activations.get("identity"))], inputs, (), ("y",))
+    chosen = choose.choose(line).chosen
+    assert chosen.precision.name == "w8a16"
+    assert reference.predict(chosen.report.model, np.array([[1.0, 2.0]])).tolist() == [[19.0]]
