@@ -156,6 +156,7 @@ class Net(Core):
 def load(path, kernel=None):
     """The model in a .nnt file, or in PATH.new where a save was cut off.
 
-    kernel is the run of a module that was generated for this model and is faster. Raises ValueError for a file that is damaged or of another format; OSError if there is none.
+    kernel is the run of a module that was generated for this model and is faster. Raises ValueError for a file that is
+    damaged or of another format; OSError if there is none.
     """
     return Net(read(path), kernel)
