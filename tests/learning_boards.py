@@ -74,11 +74,7 @@ class Lesson:
 
 
 def lesson(model: Trainable, steps: int, seed: int = 1, change: bool = True) -> Lesson:
-<<<<<<< HEAD
-    """Random steps, a tenth of the ticks out of range; with change, halfway the rate becomes 3 * 2^-(k + 1)."""
-=======
     """Random steps, some ticks beyond the doorway's range; with change, halfway the rate becomes 3 * 2^-(k + 1)."""
->>>>>>> board
     generator = np.random.default_rng(seed)
     low, span = (np.array([getattr(entry, name) for entry in model.doorway]) for name in ("low", "span"))
     ticks = generator.integers(low - span // 10, low + span + span // 10 + 1, (steps, len(low)))
@@ -88,7 +84,7 @@ def lesson(model: Trainable, steps: int, seed: int = 1, change: bool = True) -> 
     else:
         targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)
     before = nnt.to_bytes(model)
-    codes = model.codes(ticks)
+    codes = model.tick_codes(ticks)
     for number, (x, wanted) in enumerate(zip(codes, targets, strict=True)):
         if change and number == steps // 2:
             model.learner.set_rate(3, model.learner.rate_shift + 1)

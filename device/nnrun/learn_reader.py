@@ -31,15 +31,10 @@ def fine(shift):
 class Plan:
     """A net's vectors, in room, and its program.
 
-        The program gives the last pre-activations, at z in room, by decided, the outputs, at y, by answered, and at its end
-        the weights have learned. t and targets are the places of ticks and targets in room, units their number;
-    <<<<<<< HEAD
-        texts and state are places in the file, as are those of weights, (place, count) of each layer, whose shape is
-        (units, frac), and of remainders, (what the rate's shift is added to, place, count). shift is the rate's.
-    =======
-        texts and state are places in the file, as are those of weights, (place, count) of each layer, whose shape is (units,
-        frac), and of remainders, (what the rate's shift is added to, place, count). shift is the rate's.
-    >>>>>>> board
+    The program gives the last pre-activations, at z in room, by decided, the outputs, at y, by answered, and at its end
+    the weights have learned. t and targets are the places of ticks and targets in room, units their number;
+    texts and state are places in the file, as are those of weights, (place, count) of each layer, whose shape is (units,
+    frac), and of remainders, (what the rate's shift is added to, place, count). shift is the rate's.
     """
 
     def __init__(self, data):
