@@ -66,7 +66,7 @@ class Net(Core):
         """Raw values -> name of the class."""
         if self.decision == "values":
             raise ValueError("this model gives values, not classes: use predict")
-        return self.classes[self.predict(values)]
+        return self.classes[self.predict(values)]  # pyright: ignore[reportArgumentType, reportCallIssue] - an index where there are classes
 
 
 def load(path, check=False):

@@ -37,12 +37,12 @@ class Core:
         expect(count, len(ticks))
         for i in range(count):
             self._t[i] = ticks[i]
-        doorway(self._door, self._t, self._x, count)
+        doorway(self._door, self._t, self._x, count)  # pyright: ignore[reportArgumentType] - viper takes buffers
 
     def _forward(self):
         x = self._x
         for plan, registers in self._layers:
-            dense(self.data, x, 0, plan, registers)
+            dense(self.data, x, 0, plan, registers)  # pyright: ignore[reportArgumentType] - viper takes buffers
             activate(self.data, plan, self._tables, registers)
             x = registers
 

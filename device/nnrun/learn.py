@@ -69,7 +69,7 @@ class Net(Core):
         """Raw values -> name of the class."""
         if not self.classes:
             raise ValueError("this model gives values, not classes: use predict")
-        return self.classes[self.predict(values)]
+        return self.classes[self.predict(values)]  # pyright: ignore[reportArgumentType, reportCallIssue] - an index where there are classes
 
     def learn(self, values, target):
         """One step: raw values and the class index, or for a regression the value (a tuple of several)."""

@@ -61,7 +61,7 @@ class Core:
         program = self.plan.program
         program[0] = 2
         program[1] = stop
-        self._kernel(self.plan.room, self._handle, program)
+        self._kernel(self.plan.room, self._handle, program)  # pyright: ignore[reportArgumentType] - viper takes buffers
 
     def decide(self):
         """The class of the last pre-activations, the first of equals (SPEC 6)."""
