@@ -84,7 +84,7 @@ def lesson(model: Trainable, steps: int, seed: int = 1, change: bool = True) -> 
     else:
         targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)
     before = nnt.to_bytes(model)
-    codes = model.tick_codes(ticks)
+    codes = model.codes(ticks)
     for number, (x, wanted) in enumerate(zip(codes, targets, strict=True)):
         if change and number == steps // 2:
             model.learner.set_rate(3, model.learner.rate_shift + 1)
