@@ -87,6 +87,10 @@ for n in {names!r}:
 """
 
 
+SENDINGS = 4
+"""Without raw paste there is no flow control, and a slow board may lose characters: a script that does not compile has
+not run, so it is sent again."""
+
 _BROKEN = "the connection broke: check the cable and run the command again"
 
 
@@ -153,10 +157,13 @@ class Link:
 
     def execute(self, script: str, timeout: float = 20.0, doing: str = _BROKEN) -> str:
         """What ``script`` prints. ``doing`` opens the message where the line breaks."""
-        with self._guarded(doing):
-            self._transport.exec_raw_no_follow(script)
-            output = self._until_end(timeout)
-            errors = self._until_end(RESPONSE_SECONDS)
+        for _ in range(SENDINGS):
+            with self._guarded(doing):
+                self._transport.exec_raw_no_follow(script)
+                output = self._until_end(timeout)
+                errors = self._until_end(RESPONSE_SECONDS)
+            if self._transport.use_raw_paste or "SyntaxError" not in errors:
+                break
         if errors:
             raise TargetError(f"{self.name}: {errors.strip()}", output)
         return output
