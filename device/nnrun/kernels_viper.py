@@ -31,7 +31,7 @@ def doorway(door: ptr32, t: ptr32, x: ptr32, count: int):
 def dense(data: ptr8, x: ptr32, r: int, plan: ptr32, z: ptr32):
     """The layer's inputs, in x, to its saturated pre-activations z; r is 0.
 
-    The compiler keeps only the first three parameters in registers.
+    The compiler keeps only the first two parameters in registers (mpy-cross on armv6m).
     """
     w = 1
     w <<= 31
