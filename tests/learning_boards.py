@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,24 +23,6 @@ PROFILES = {16: T16, 8: T8}
 OUTPUTS = (("softmax", "auto"), ("logsig", "auto"), ("logsig", "mse"), ("identity", "mse"), ("tanh", "mse"))
 RATES = ((1, 5), (3, 8), (1, 2), (3, 13))
 FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, nnt.TRAINED)
-
-
-def pairwise(factors: Sequence[Sequence[Any]] = FACTORS) -> Iterator[tuple[Any, ...]]:
-    """Cases in which every value of a factor meets every value of every other factor."""
-    missing = {
-        (a, x, b, y)
-        for a, b in itertools.combinations(range(len(factors)), 2)
-        for x in factors[a]
-        for y in factors[b]
-    }
-    generator = np.random.default_rng(0)
-    while missing:
-        tries = [tuple(f[generator.integers(len(f))] for f in factors) for _ in range(50)]
-        covers = [{(a, c[a], b, c[b]) for a, b in itertools.combinations(range(len(c)), 2)} & missing for c in tries]
-        best = max(range(len(tries)), key=lambda n: len(covers[n]))
-        if covers[best]:
-            missing -= covers[best]
-            yield tries[best]
 
 
 def learner(case: tuple[Any, ...]) -> Trainable:

@@ -22,6 +22,7 @@ from nnhw_codegen.binary import (
     steps_bytes,
     table_bytes,
     text_bytes,
+    write_whole,
 )
 from nnhw_codegen.expr import Table
 from nnhw_codegen.qmodel import FORMAT, QInput, QLayer, QModel
@@ -119,9 +120,7 @@ def _read_layer(reader: Reader, tables: list[Table], weight_bits: int) -> dict[s
 
 def save(model: QModel, path: Path) -> None:
     """Write ``model`` to ``path``, whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(to_bytes(model))
-    temporary.replace(path)
+    write_whole(path, to_bytes(model))
 
 
 def load(path: Path) -> QModel:

@@ -17,7 +17,7 @@ from nnhw import activations
 from nnhw.activations import Activation
 from nnhw.network import Input
 from nnhw_codegen import learning_plan
-from nnhw_codegen.binary import FileError, Reader, int32_bytes, pad, steps_bytes, table_bytes, text_bytes
+from nnhw_codegen.binary import FileError, Reader, int32_bytes, pad, steps_bytes, table_bytes, text_bytes, write_whole
 from nnhw_codegen.expr import Expr, Step, Table, linearize
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.learning import Learner
@@ -214,9 +214,7 @@ def _read_state(reader: Reader, plan: Plan, noise: int) -> Learner:
 
 def save(model: Trainable, path: Path) -> None:
     """Write ``model`` to ``path``, whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(to_bytes(model))
-    temporary.replace(path)
+    write_whole(path, to_bytes(model))
 
 
 def load(path: Path) -> Trainable:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import usable_target
-from learning_boards import learner, lesson, pairwise
+from covering import covering
+from learning_boards import FACTORS, learner, lesson
 
 from nnhw import datasets
 from nnhw.targets.mpy import compile_mpy, why_unavailable
@@ -19,7 +20,7 @@ from nnhw_codegen.learning_profile import T16
 from nnhw_codegen.trainable import trainable
 from nnrun.learn_core import Core
 
-CASES = list(dict.fromkeys((*case[:3], "residual", 16, *case[5:]) for case in pairwise()))
+CASES = list(dict.fromkeys((*case[:3], "residual", 16, *case[5:]) for case in covering(FACTORS)))
 
 
 def steps_on_core(task):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from covering import covering
 from scalar_learning import ScalarLearner
 
 from nnhw import activations
@@ -74,24 +74,6 @@ def compare(stacked, alone, x, targets):
 FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, TRAINED)
 
 
-def pairwise():
-    """Cases in which every value of a factor meets every value of every other factor."""
-    missing = {
-        (a, x, b, y)
-        for a, b in itertools.combinations(range(len(FACTORS)), 2)
-        for x in FACTORS[a]
-        for y in FACTORS[b]
-    }
-    generator = np.random.default_rng(0)
-    while missing:
-        tries = [tuple(f[generator.integers(len(f))] for f in FACTORS) for _ in range(50)]
-        covers = [{(a, c[a], b, c[b]) for a, b in itertools.combinations(range(len(c)), 2)} & missing for c in tries]
-        best = max(range(len(tries)), key=lambda n: len(covers[n]))
-        if covers[best]:
-            missing -= covers[best]
-            yield tries[best]
-
-
 def check(case, steps, networks):
     sizes, hidden, at_zero, scheme, profile, (output, loss), (multiplier, shift), trained = case
     profile = replace(
@@ -107,7 +89,7 @@ def check(case, steps, networks):
     compare(stacked, alone, *samples(stacked.plan, steps, networks, seed=1))
 
 
-@pytest.mark.parametrize("case", list(pairwise()), ids=str)
+@pytest.mark.parametrize("case", list(covering(FACTORS)), ids=str)
 def test_engine_is_bit_identical_to_the_scalar_engine(case):
     check(case, steps=60, networks=2)
 

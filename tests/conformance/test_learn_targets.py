@@ -6,7 +6,8 @@ from array import array
 from pathlib import Path
 
 import pytest
-from learning_boards import SCHEMES, SCRIPT, files, learner, lesson, pairwise, states
+from covering import covering
+from learning_boards import FACTORS, SCHEMES, SCRIPT, files, learner, lesson, states
 
 import nnrun
 from nnhw.targets.mpy import compile_mpy, why_unavailable
@@ -17,7 +18,7 @@ from nnrun import learn_core
 HEAP = 64 << 20
 PACKAGE = Path(nnrun.__file__).parent
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in PACKAGE.glob("*.py")}
-CASES = list(pairwise())
+CASES = list(covering(FACTORS))
 IMPORTS = "from nnrun.learn_core import Core\nfrom nnrun.learn_store import read, write\n"
 UNIX = pytest.mark.parametrize("target", ["unix"], indirect=True)
 IRIS = ((4, 8, 3), "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")
