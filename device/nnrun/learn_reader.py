@@ -170,7 +170,7 @@ class Plan:
             self.program.extend(block)
             self._slope(h, units, d, result)
         lowest = min([n for n in range(len(self._layers)) if data[self._layers[n][0] + 25]])
-        self._updates = []
+        self.updates = []
         for n in range(len(self._layers) - 1, lowest - 1, -1):
             h, x, z, at, bias, rest, gate = self._layers[n]
             units = u16(data, h)
@@ -187,7 +187,7 @@ class Plan:
                     self.program.extend(block)
                     self._slope(below[0], fan_in, e, result)
             if data[h + 25]:
-                self._updates.append(len(self.program))
+                self.updates.append(len(self.program))
                 bases = (data[h + 23] ^ 128) - 128, (data[h + 24] ^ 128) - 128
                 self._emit(9, units, fan_in, x, d, at, bias, rest, 0, 0, 0, 0, 0, 0, 0, 0, *bases)
             if n > lowest:
@@ -203,12 +203,12 @@ class Plan:
         if multiplier not in (1, 3) or not 0 <= shift <= 20:
             raise ValueError("rate %s * 2^-%s: expected 1 or 3, and 0 to 20" % (multiplier, shift))
         p = self.program
-        for k in self._updates:
+        for k in self.updates:
             # Up to 17 bits of coarse shift keep a product plus its half below 2^30.
             if not 0 <= p[k + 17] + shift <= 33:
                 raise ValueError("a rate of %d * 2^-%d can overflow: use a lower one" % (multiplier, shift))
         self.shift = shift
-        for k in self._updates:
+        for k in self.updates:
             coarse = p[k + 17] + shift - fine(p[k + 17] + shift)
             right = max(0, shift - p[k + 18])
             p[k + 9] = multiplier

@@ -1,0 +1,274 @@
+"""Around the steps of nnhw_codegen.emit_learn_portable: the state, the file that it comes from, and what a user calls."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from string import Template
+
+from nnhw_codegen.text import Writer, bytes_literal
+from nnrun.learn_reader import Plan
+
+_FAR = 5e8
+"""Every board holds it exactly; it lies beyond any input's range and below 2^29."""
+
+_IDENTITY = 16
+"""Bytes of the header that differ from model to model: length and checksum of the fixed part, size (SPEC 10.2)."""
+
+_DOOR = 40
+
+
+@dataclass(frozen=True)
+class Array:
+    """A part of the file as the board holds it: array type, bytes of an entry, entries with those that pad it."""
+
+    kind: str
+    size: int
+    count: int
+
+    @property
+    def text(self) -> str:
+        """As an expression."""
+        return f"array({self.kind!r}, bytes({self.size * self.count}))"
+
+
+def tables(plan: Plan) -> tuple[int, int]:
+    """Where in the file the tables begin and end."""
+    data = plan.data
+    begin = at = _DOOR + 20 * (data[16] | data[17] << 8)
+    for _ in range(data[19]):
+        at += 4 + -(-(data[at] | data[at + 1] << 8) * data[at + 2] // 32) * 4
+    return begin, at
+
+
+def state(plan: Plan) -> dict[int, Array]:
+    """The arrays of the state by their places in the file, in its order, without its checksum (SPEC 10.5)."""
+    size, scheme = plan.data[20] >> 3, plan.data[30]
+    arrays = [Array("H", 2, 2)]
+    for (_, count), (units, _) in zip(plan.weights, plan.shapes, strict=True):
+        arrays += [Array("bh"[size - 1], size, count + -count % (4 // size)), Array("i", 4, units)]
+        if scheme < 2:
+            arrays.append(Array("H", 2, 2 if scheme else count + count % 2))
+    at, result = plan.state, {}
+    for array in arrays:
+        result[at] = array
+        at += array.size * array.count
+    return result
+
+
+def state_module(plan: Plan, arrays: Iterable[Array], room: int) -> str:
+    """What ``load`` fills, doorway D, tables Q and state S, and v, which holds all vectors."""
+    begin, end = tables(plan)
+    w = Writer()
+    w.lines("from array import array", "")
+    w.line(f"D = {Array('i', 4, begin - _DOOR >> 2).text}")
+    w.line(f"Q = {Array('B', 1, end - begin).text}")
+    with w.block("S = ("):
+        for array in arrays:
+            w.line(f"{array.text},")
+    w.lines(")", f"v = [0] * {room}")
+    return w.text()
+
+
+_SAVE = Template(
+    """from array import array
+
+from NAME_learn_state import S
+
+c = array('H', bytes(4))
+s = [0, 0]
+
+
+def add(a):
+    # To the checksum s.
+    for b in bytes(a):
+        s[0] = (s[0] + b) % 65521
+        s[1] = (s[1] + s[0]) % 65521
+
+
+def write(path, other):
+    with open(other, 'rb') as f, open(path, 'wb') as g:
+        for k in range(0, $fixed, 4):
+            f.readinto(c)
+            g.write(c)
+        s[0] = 1
+        s[1] = 0
+        for a in S:
+            g.write(a)
+            add(a)
+        g.write(array('H', s))
+
+
+def save(path):
+    # To the file that was loaded. While one of two files is written, the other one is whole.
+    write(path + '.new', path)
+    write(path, path + '.new')
+"""
+)
+
+_LOAD = Template(
+    """from NAME_learn_save import add, c, s, write
+from NAME_learn_state import D, Q, S
+
+
+def take(f, arrays):
+    for a in arrays:
+        f.readinto(a)
+        add(a)
+
+
+def read(path):
+    with open(path, 'rb') as f:
+        s[0] = $low
+        s[1] = $high
+        if f.read($identity) != $header:
+            raise ValueError(path + ': another model')
+        take(f, (c, c, c, c, c, c, D, Q))
+        for k in range($end, $fixed, 4):
+            take(f, (c,))
+        if s == $sum:
+            s[0] = 1
+            s[1] = 0
+            take(f, S)
+            f.readinto(c)
+            if s == list(c):
+                return
+    raise ValueError(path + ': damaged, copy it again')
+
+
+def load(path):
+    # From PATH, or from PATH.new where a save was cut off, which is then finished.
+    try:
+        read(path)
+    except (OSError, ValueError) as error:
+        try:
+            read(path + '.new')
+        except (OSError, ValueError):
+            raise error
+        write(path, path + '.new')
+"""
+)
+
+
+def file_modules(plan: Plan) -> dict[str, str]:
+    """``save`` and ``load``; what training never changes stays in the file, but for doorway and tables."""
+    data = plan.data
+    begun = zlib.adler32(data[12:_IDENTITY])
+    values = {
+        "header": bytes_literal(bytes(data[:_IDENTITY])),
+        "identity": _IDENTITY,
+        "low": begun & 65535,
+        "high": begun >> 16,
+        "end": tables(plan)[1],
+        "fixed": plan.state,
+        "sum": list(struct.unpack_from("<2H", data, 8)),
+    }
+    return {"_save": _SAVE.substitute(values), "_load": _LOAD.substitute(values)}
+
+
+def gives_values(plan: Plan) -> bool:
+    """True for a regression."""
+    return bool(plan.data[21] == 2)
+
+
+def _unit(plan: Plan) -> tuple[float, tuple[float, ...]]:
+    """Of the values of a regression: codes per unit, and what is added (SPEC 9.10)."""
+    (frac,) = struct.unpack_from("<h", plan.data, 24)
+    return 2.0**frac, struct.unpack_from(f"<{plan.units}d", plan.data, plan.state - 8 * plan.units)
+
+
+def values(w: Writer, plan: Plan, y: int) -> None:
+    """Return the outputs at ``y`` as reals."""
+    unit, offsets = _unit(plan)
+    found = [f"v[{y + j}] / {unit!r}" + (f" + {offset!r}" if offset else "") for j, offset in enumerate(offsets)]
+    w.line(f"return {', '.join(found)}")
+
+
+def decide(w: Writer, units: int, z: int) -> None:
+    """Return the class of the pre-activations at ``z``, the first of equals (SPEC 6)."""
+    if units == 1:
+        w.line(f"return int(v[{z}] > 0)")
+        return
+    w.line(f"b = {z}")
+    with w.block(f"for j in range({z + 1}, {z + units}):"):
+        with w.block("if v[j] > v[b]:"):
+            w.line("b = j")
+    w.line(f"return b - {z}")
+
+
+def aim(w: Writer, plan: Plan, targets: int) -> None:
+    """Make ``target`` codes at ``targets``."""
+    units, frac = plan.units, plan.data[26]
+    if gives_values(plan):
+        unit, offsets = _unit(plan)
+        for j, offset in enumerate(offsets):
+            target = "target" if units == 1 else f"target[{j}]"
+            code = f"{f'({target} - {offset!r})' if offset else target} * {unit!r} + 0.5"
+            w.line(f"v[{targets + j}] = floor(min(max({code}, {-_FAR}), {_FAR}))")
+        return
+    with w.block(f"if not 0 <= target < {max(units, 2)}:"):
+        w.line(f"raise ValueError('class %s of {max(units, 2)}' % target)")
+    if units == 1:
+        w.line(f"v[{targets}] = target << {frac}")
+        return
+    with w.block(f"for j in range({units}):"):
+        w.line(f"v[{targets} + j] = (j == target) << {frac}")
+
+
+def interface(plan: Plan) -> str:
+    """The module to import where memory allows: raw values in place of ticks, names, another rate."""
+    data = plan.data
+    labels, inputs = data[22] | data[23] << 8, data[16] | data[17] << 8
+    at, texts = plan.texts, []
+    for _ in range(labels + 2 * inputs):
+        texts.append(bytes(data[at + 1 : at + 1 + data[at]]).decode())
+        at += 1 + data[at]
+    w = Writer()
+    w.lines("from math import floor", "")
+    for part, names in (("backward", "learn_ticks"), ("forward", "predict_ticks"), ("load", "load"), ("save", "save"), ("state", "S")):
+        w.line(f"from NAME_learn_{part} import {names}")
+    w.line()
+    w.line(f"# Inputs: {', '.join(map(repr, texts[labels::2]))}")
+    w.line(f"{'OUTPUTS' if gives_values(plan) else 'CLASSES'} = {tuple(texts[:labels])!r}")
+    _ticks(w, [float(text) for text in texts[labels + 1 :: 2]])
+    with w.function("predict(values)", "Raw values to the answer."):
+        w.line("return predict_ticks(ticks(values))")
+    if not gives_values(plan):
+        with w.function("label(values)", "Raw values to the name of the class."):
+            w.line("return CLASSES[predict(values)]")
+    with w.function("learn(values, target)", "One step of training: raw values, and what the answer should be."):
+        w.line("learn_ticks(ticks(values), target)")
+    _rate(w, plan)
+    return w.text()
+
+
+def _ticks(w: Writer, steps: list[float]) -> None:
+    count = len(steps)
+    w.line(f"_t = [0] * {count}")
+    if len(set(steps)) > 1:
+        w.line(f"_STEP = {tuple(steps)!r}")
+    step = "_STEP[i]" if len(set(steps)) > 1 else repr(steps[0])
+    with w.function("ticks(values)", "Raw values to ticks."):
+        with w.block(f"if len(values) != {count}:"):
+            w.line(f"raise ValueError('expected {count} values, found %d' % len(values))")
+        with w.block(f"for i in range({count}):"):
+            w.line(f"_t[i] = floor(min(max(values[i] / {step} + 0.5, {-_FAR}), {_FAR}))")
+        w.line("return _t")
+
+
+def _rate(w: Writer, plan: Plan) -> None:
+    bases = [plan.program[k + 17] for k in plan.updates]
+    low, high = max(0, -min(bases)), min(20, 33 - max(bases))
+    with w.function("rate(multiplier, shift)", "Learn at multiplier * 2^-shift from now on."):
+        with w.block(f"if multiplier not in (1, 3) or not {low} <= shift <= {high}:"):
+            w.line(f"raise ValueError('expected 1 or 3, and {low} to {high}')")
+        w.line("h = S[0]")
+        if plan.data[30] < 2:
+            pairs = "".join(f"(S[{3 * n + 3}], {base}), " for n, (base, _, _) in enumerate(plan.remainders))
+            with w.block(f"for r, s in ({pairs.rstrip()}):"):
+                w.line("d = min(s + shift, 16) - min(s + (h[0] >> 8), 16)")
+                with w.block("for i in range(len(r)):"):
+                    w.line("r[i] = r[i] << d if d > 0 else r[i] >> -d")
+        w.line("h[0] = multiplier | shift << 8")
