@@ -167,8 +167,9 @@ def back(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
     code("mov r1, r12")
     if gate >= 0:
         # Below the gate the derivative is 0; without one z never lies there.
-        zero = code.aside(done, "movs r2, #0")
-        code("mov r3, r11", "ldr r2, [r3, #0]", f"cmp r2, #{gate}", f"blt {zero}")
+        learns = code.new_label()
+        code("mov r3, r11", "ldr r2, [r3, #0]", f"cmp r2, #{gate}", f"bge {learns}", "movs r2, #0", f"b {done}")
+        code.label(learns)
     code("movs r2, #0")
     products.add_constant()
     products.add_products()
