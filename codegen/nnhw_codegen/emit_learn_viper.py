@@ -189,11 +189,12 @@ def _share(w: Writer, plan: Plan, b: list[int], k: int) -> None:
     for n in range(1, units):
         w.line(f"r = x[{n}] + r")
     # One division for all: c becomes 2^29 over the sum, which is above 2^14.
-    w.lines("e = r", "c = 0", "r = 16384", "i = 15")
+    w.lines("e = r", "c = 0", "r = 16384", "i = 3")
     with w.block("while i:"):
-        w.lines("r = r + r - e", "c = c + c + 1")
-        with w.block("if r >> 31:"):
-            w.lines("r = r + e", "c -= 1")
+        for _ in range(5):
+            w.lines("r = (r << 1) - e", "c = (c << 1) + 1")
+            with w.block("if r >> 31:"):
+                w.lines("r = r + e", "c -= 1")
         w.line("i -= 1")
     w.line("h = e >> 1")
     for n in range(units):
@@ -274,7 +275,7 @@ def _update(w: Writer, plan: Plan, b: list[int], k: int) -> None:
             with w.block("if coarse:"):
                 w.line(f"i = {fan_in}")
                 with w.block("while i:"):
-                    _weight(w, 0, "(g * x[0] + half >> coarse)")
+                    _weight(w, 0, "g * r + half >> coarse")
                     for name, kind, size in (("x", "ptr32", 4), ("w", "ptr16", 2), ("t", "ptr16", 2)):
                         _advance(w, name, size, kind)
                     w.line("i -= 1")
@@ -286,12 +287,12 @@ def _update(w: Writer, plan: Plan, b: list[int], k: int) -> None:
                     w.line(f"i = {turns}")
                     with w.block("while i:"):
                         for n in range(_UNROLL):
-                            _weight(w, n, f"g * x[{n}]")
+                            _weight(w, n, "g * r")
                         for name, kind, size in (("x", "ptr32", 4), ("w", "ptr16", 2), ("t", "ptr16", 2)):
                             _advance(w, name, size * _UNROLL, kind)
                         w.line("i -= 1")
                 for n in range(left):
-                    _weight(w, n, f"g * x[{n}]")
+                    _weight(w, n, "g * r")
                 for name in "wt" if turns else "":
                     _advance(w, name, -2 * _UNROLL * turns, "ptr16")
         for name in "wt":
@@ -302,12 +303,11 @@ def _update(w: Writer, plan: Plan, b: list[int], k: int) -> None:
 
 
 def _weight(w: Writer, n: int, product: str) -> None:
-    with w.block(f"if x[{n}]:"):
-        w.lines(f"r = t[{n}]", f"r = {product} + r", f"t[{n}] = mask & r", "r = r >> fine", f"r = w[{n}] - r")
-        with w.block("if r >> 16:"):
-            w.line("r = ~(r >> 31) & 65535")
-        with w.block("if not r:"):
-            w.line("r = 1")
+    w.line(f"r = x[{n}]")
+    with w.block("if r:"):
+        w.lines(f"r = {product}", f"r = t[{n}] + r", f"t[{n}] = mask & r", "r = r >> fine", f"r = w[{n}] - r")
+        with w.block("if (r - 1 | r) >> 16:"):
+            w.line("r = 1 + (~(r - 1 >> 31) & 65534)")
         w.line(f"w[{n}] = r")
 
 
