@@ -2,8 +2,8 @@
 
     python benchmarks/learning_cost.py            writes benchmarks/results/learning_cost.{json,md}
 
-"generic" are nnrun's own native kernels, "viper" and "thumb" the modules that export --learn makes for the model. The Python round
-them costs nothing here.
+"generic" are nnrun's own native kernels, "viper" and "thumb" the modules that export --learn makes for the model. The
+Python round them costs nothing here.
 """
 
 from __future__ import annotations

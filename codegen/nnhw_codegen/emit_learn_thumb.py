@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nnhw_codegen.emit_learn_viper import UnsuitableError
+from nnhw_codegen import learn_step
 from nnhw_codegen.learn_thumb_code import DATA, PROGRAM, ROOM, StepCode
 from nnhw_codegen.learn_thumb_layers import back, dense
 from nnhw_codegen.learn_thumb_update import update
@@ -52,11 +52,9 @@ def machine_code(plan: Plan) -> bytes:
 
 
 def source(data: bytes, banner: str) -> bytes:
-    """The module for a .nnt file; its ``run`` is the kernel that nnrun.learn takes. Raises UnsuitableError."""
-    if data[20] != 16 or data[30] != 0:
-        raise UnsuitableError("training as generated code needs weights of 16 bits that keep a remainder each")
+    """The module for a .nnt file; its ``run`` is the kernel that nnrun.learn takes. Raises learn_step.UnsuitableError."""
     # The function begins with one instruction of the board's own assembler: another aligns what follows.
-    content = encode("mov r8, r8").to_bytes(2, "little") + machine_code(Plan(bytearray(data)))  # type: ignore[no-untyped-call]
+    content = encode("mov r8, r8").to_bytes(2, "little") + machine_code(learn_step.plan(data))
     halves = [int.from_bytes(content[n : n + 2], "little") for n in range(0, len(content), 2)]
     w = Writer()
     w.lines(f'"""{banner}"""', "", "import micropython", "", "", "@micropython.asm_thumb")

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nnhw_codegen import learn_step
 from nnhw_codegen.text import Writer
 from nnrun.learn_reader import Plan
 
 _UNROLL = 8
 
 
-class UnsuitableError(ValueError):
-    """A model that this emitter does not make code for."""
-
-
 def source(data: bytes, banner: str) -> bytes:
-    """The module for a .nnt file; its ``run`` is the kernel that nnrun.learn takes. Raises UnsuitableError."""
-    if data[20] != 16 or data[30] != 0:
-        raise UnsuitableError("training as generated code needs weights of 16 bits that keep a remainder each")
-    plan = Plan(bytearray(data))  # type: ignore[no-untyped-call]
+    """The module for a .nnt file; its ``run`` is the kernel that nnrun.learn takes. Raises learn_step.UnsuitableError."""
+    plan = learn_step.plan(data)
     w = Writer()
     w.lines(f'"""{banner}"""', "", "import sys", "", "import micropython", "")
     w.lines("if sys.maxsize >> 31:", '    raise ImportError("this code is for machines of 32 bits")', "", "")

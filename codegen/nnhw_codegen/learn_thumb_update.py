@@ -102,7 +102,7 @@ def _rows(code: StepCode, fan_in: int, before: tuple[str, ...], after: tuple[str
 
 
 def _weights(code: StepCode, first: int, end: int, before: tuple[str, ...], after: tuple[str, ...]) -> None:
-    """Weights and remainders of inputs; ``before`` leads from the product to what the remainder is added to, ``after`` on."""
+    """Weights and remainders of inputs: ``before`` and ``after`` are what becomes of the product round the sum."""
     for n in range(first, end):
         unchanged, kept = code.new_label(), code.new_label()
         low = code.aside(kept, "movs r7, #1")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nnhw_codegen.expr import Operand, Register, Step, Table
 from nnhw_codegen.learn_thumb_code import DATA, SATURATED, StepCode
 from nnhw_codegen.thumb_steps import Steps
-from nnrun.learn_reader import Plan, u16
+from nnrun.learn_reader import Plan
 
 _OPERATIONS = ("add", "sub", "mul", "shr", "min", "max", "look", "look")
 
@@ -89,9 +89,9 @@ def steps(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
 
 
 def _table(plan: Plan, place: int, bits: int) -> Table:
-    size = bits // 8
-    content = plan.data[place : place + size * u16(plan.data, place - 4)]
-    return Table(tuple(int.from_bytes(content[n : n + size], "little") for n in range(0, len(content), size)), bits)
+    count = int.from_bytes(plan.data[place - 4 : place - 2], "little")
+    starts = range(place, place + count * bits // 8, bits // 8)
+    return Table(tuple(int.from_bytes(plan.data[n : n + bits // 8], "little") for n in starts), bits)
 
 
 def clip(code: StepCode, plan: Plan, block: list[int], at: int) -> None:

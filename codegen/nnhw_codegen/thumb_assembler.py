@@ -19,7 +19,7 @@ _LITERAL_REACH = 1020
 
 @dataclass(frozen=True)
 class _Item:
-    """An instruction (``text``), ``data`` that no code runs into, a ``pool``, or none; a label (``name``) may stand on each."""
+    """An instruction (``text``), ``data`` that no code runs into, a ``pool``, or none; ``name`` is a label on it."""
 
     text: str = ""
     name: str = ""
