@@ -4,7 +4,7 @@ from nnrun.learn_reader import Plan
 
 try:
     from nnrun.learn_kernels_viper import handle, run
-except (ImportError, SyntaxError, ValueError):
+except (ImportError, NotImplementedError, SyntaxError, ValueError):
     from nnrun.learn_kernels import handle, run
 
 
