@@ -1,12 +1,13 @@
 """Training of one model in loops, for boards that have no room for nnrun: a few small modules that every MicroPython runs.
 
-They are the program of nnrun.learn_reader with its numbers built in; weights and tables are arrays, read from the .nnt file.
-A board that compiles a module holds its syntax tree in memory, so the modules are small, with comments in place of
-docstrings, and functions of many parameters; a step puts nothing on the heap.
+They are the program of nnrun.learn_reader with its numbers built in; weights and tables are arrays, filled from the .nnt
+file. A board that compiles a module holds its syntax tree in memory, so the modules are small; names are short and there
+are no docstrings, as both would take heap. A step puts nothing on the heap.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,14 +15,19 @@ from nnhw_codegen import learn_portable_parts as parts
 from nnhw_codegen.text import Writer
 from nnrun.learn_reader import Plan
 
+_PLACE = re.compile(r"^from NAME_", re.MULTILINE)
 _OPERATORS = ("+", "-", "*", ">>")
 _BACK, _UPDATE = 7, 9
 _MIN, _LOOK, _LOOK16 = 4, 6, 7
 
 
 @dataclass
-class _Body:
-    """The body of a function, block by block; what the blocks call; and where in v the vectors lie that they use."""
+class _Modules:
+    """A module as it is written, and what all modules share.
+
+    ``arrays`` are expressions for the parts of the state by place in the file, ``places`` those of vectors in v, of which
+    ``size`` entries are in use, by place in nnrun's room; ``curves`` are functions, name by text.
+    """
 
     plan: Plan
     arrays: dict[int, str]
@@ -69,13 +75,16 @@ def files(data: bytes, name: str, banner: str) -> dict[str, bytes]:
     """
     plan = Plan(bytearray(data))  # type: ignore[no-untyped-call]
     state = parts.state(plan)
-    m = _Body(plan, {plan.state + 2: "S[0]"} | {place: f"S[{n}]" for n, place in enumerate(state)})
+    m = _Modules(plan, {plan.state + 2: "S[0]"} | {place: f"S[{n}]" for n, place in enumerate(state)})
     known = _deltas_known(plan)
     forward, error, backward = _forward(m), _error(m, known), _backward(m, known)
     modules = {
         "_state": parts.state_module(plan, state.values(), m.size),
-        **{f"_{curve}": f"from NAME_learn_state import Q, v\n\n\ndef {curve}{text}" for text, curve in m.curves.items()},
         **parts.file_modules(plan),
+        **{
+            f"_{curve}": f"from NAME_learn_state import Q, v\n\n\ndef {curve}{text}"
+            for text, curve in m.curves.items()
+        },
         "_update": _update_function(plan),
         "_layers": _LAYERS,
         "_forward": forward,
@@ -84,7 +93,7 @@ def files(data: bytes, name: str, banner: str) -> dict[str, bytes]:
         "": parts.interface(plan),
     }
     return {
-        f"{name}_learn{part}.py": f"# {banner}\n{text.replace('NAME_', f'{name}_')}".encode()
+        f"{name}_learn{part}.py": f"# {banner}\n{re.sub(_PLACE, f'from {name}_', text)}".encode()
         for part, text in modules.items()
     }
 
@@ -97,7 +106,7 @@ def _deltas_known(plan: Plan) -> int:
     return at
 
 
-def _forward(m: _Body) -> str:
+def _forward(m: _Modules) -> str:
     plan = m.plan
     m.take("state", "v")
     with m.w.function("forward(t)"):
@@ -114,7 +123,7 @@ def _forward(m: _Body) -> str:
     return m.text()
 
 
-def _error(m: _Body, stop: int) -> str:
+def _error(m: _Modules, stop: int) -> str:
     plan = m.plan
     m.take("state", "v")
     with m.w.function("error(target)"):
@@ -124,7 +133,7 @@ def _error(m: _Body, stop: int) -> str:
     return ("from math import floor\n\n" if parts.gives_values(plan) else "") + m.text()
 
 
-def _backward(m: _Body, start: int) -> str:
+def _backward(m: _Modules, start: int) -> str:
     with m.w.function("learn_ticks(t, target)"):
         m.w.line("# One step of training: ticks, and what the answer should be.")
         m.call("forward", "forward", "t")
@@ -165,7 +174,7 @@ def back(m, n, d, e, w, p, c, s, z, g):
 """Inputs to pre-activations (SPEC 9.5), and deltas to those of the layer below, without its derivative (9.7)."""
 
 
-def _doorway(m: _Body, b: list[int]) -> None:
+def _doorway(m: _Modules, b: list[int]) -> None:
     count, _, _, x = b
     m.take("state", "D")
     m.w.line("k = 0")
@@ -174,14 +183,14 @@ def _doorway(m: _Body, b: list[int]) -> None:
         m.w.lines(f"v[{m.at(x, count)} + i] = a * D[k + 2] + D[k + 3] >> D[k + 4]", "k += 5")
 
 
-def _dense(m: _Body, b: list[int]) -> None:
+def _dense(m: _Modules, b: list[int]) -> None:
     units, fan_in, x, z, y, weights, bias, guard, bias_shift, _, *rest = b
     vectors = m.at(x, fan_in), m.at(z, units), m.at(y, units)
     m.take("state", "S")
     m.call("layers", "dense", fan_in, *vectors, m.arrays[weights], m.arrays[bias], guard, bias_shift, *rest)
 
 
-def _steps(m: _Body, b: list[int]) -> None:
+def _steps(m: _Modules, b: list[int]) -> None:
     units = b[1] >> 5
     steps = [b[n : n + 4] for n in range(1, len(b), 4)]
     base = min(steps[0][2:][n] for n in range(2) if steps[0][0] & (8 << n)) if steps[0][0] & 24 else steps[0][1]
@@ -200,7 +209,9 @@ def _steps(m: _Body, b: list[int]) -> None:
             right = "" if op >= _LOOK else name(second) if what & 16 else str(m.plan.room[second])
             if op >= _LOOK:
                 at = second - first
-                look = f"Q[2 * {left} + {at}] | Q[2 * {left} + {at + 1}] << 8" if op == _LOOK16 else f"Q[{left} + {at}]"
+                look = (
+                    f"Q[2 * {left} + {at}] | Q[2 * {left} + {at + 1}] << 8" if op == _LOOK16 else f"Q[{left} + {at}]"
+                )
                 w.line(f"    {to} = {look}")
             elif op >= _MIN:
                 w.line(f"    {to} = {'min' if op == _MIN else 'max'}({left}, {right})")
@@ -211,14 +222,14 @@ def _steps(m: _Body, b: list[int]) -> None:
     m.call(function, function, units, m.at(base, units), m.at(steps[-1][1], units))
 
 
-def _clip(m: _Body, b: list[int]) -> None:
+def _clip(m: _Modules, b: list[int]) -> None:
     units, z, result = b
     m.take("state", "v")
     with m.w.block(f"for j in range({units}):"):
         m.w.line(f"v[{m.at(result, units)} + j] = min(max(v[{m.at(z, units)} + j], -32767), 32767)")
 
 
-def _below_top(m: _Body, b: list[int]) -> None:
+def _below_top(m: _Modules, b: list[int]) -> None:
     units, z, result = b[0], m.at(b[1], b[0]), m.at(b[2], b[0])
     m.w.line(f"a = v[{z}]")
     with m.w.block(f"for j in range({z + 1}, {z + units}):"):
@@ -227,7 +238,7 @@ def _below_top(m: _Body, b: list[int]) -> None:
         m.w.line(f"v[{result} + j] = min(a - v[{z} + j], 32767)")
 
 
-def _share(m: _Body, b: list[int]) -> None:
+def _share(m: _Modules, b: list[int]) -> None:
     units, first, frac = b[0], m.at(b[1], b[0]), b[2]
     m.w.line("a = 0")
     with m.w.block(f"for j in range({first}, {first + units}):"):
@@ -236,21 +247,23 @@ def _share(m: _Body, b: list[int]) -> None:
         m.w.line(f"v[j] = ((v[j] << {frac}) + (a >> 1)) // a")
 
 
-def _delta(m: _Body, b: list[int]) -> None:
+def _delta(m: _Modules, b: list[int]) -> None:
     units = b[0]
     y, targets, result = (m.at(place, units) for place in b[1:])
     with m.w.block(f"for j in range({units}):"):
         m.w.line(f"v[{result} + j] = min(max(v[{y} + j] - v[{targets} + j], -32767), 32767)")
 
 
-def _back(m: _Body, b: list[int]) -> None:
+def _back(m: _Modules, b: list[int]) -> None:
     units, fan_in, d, result, weights, guard, constant, shift, z, gate = b
     vectors = m.at(d, units), m.at(result, fan_in)
     m.take("state", "S")
-    m.call("layers", "back", units, fan_in, *vectors, m.arrays[weights], guard, constant, shift, m.at(z, fan_in), gate)
+    m.call(
+        "layers", "back", units, fan_in, *vectors, m.arrays[weights], guard, constant, shift, m.at(z, fan_in), gate
+    )
 
 
-def _slope(m: _Body, b: list[int]) -> None:
+def _slope(m: _Modules, b: list[int]) -> None:
     units, d, slopes, half, shift = b[0], m.at(b[1], b[0]), m.at(b[2], b[0]), *b[3:]
     m.take("state", "v")
     with m.w.block(f"for j in range({units}):"):
@@ -292,13 +305,13 @@ def _update_function(plan: Plan) -> str:
     return _UPDATES + "".join(f"            {line}\n" for line in lines)
 
 
-def _update(m: _Body, b: list[int]) -> None:
+def _update(m: _Modules, b: list[int]) -> None:
     units, fan_in, x, d, weights, bias, rest = b[:7]
     vectors = m.at(x, fan_in), m.at(d, units)
     m.take("state", "S")
     m.call("update", "update", fan_in, *vectors, m.arrays[weights], m.arrays[bias], m.arrays[rest], *b[-2:])
 
 
-_BLOCKS: tuple[Callable[[_Body, list[int]], None], ...] = (
+_BLOCKS: tuple[Callable[[_Modules, list[int]], None], ...] = (
     _doorway, _dense, _steps, _clip, _below_top, _share, _delta, _back, _slope, _update,
 )  # fmt: skip

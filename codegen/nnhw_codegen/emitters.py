@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from nnhw_codegen import emit_c, emit_learn_thumb, emit_learn_viper, emit_micropython, emit_thumb, emit_viper
+from nnhw_codegen import (
+    emit_c,
+    emit_learn_portable,
+    emit_learn_thumb,
+    emit_learn_viper,
+    emit_micropython,
+    emit_thumb,
+    emit_viper,
+)
 from nnhw_codegen.program import Program
 from nnhw_codegen.text import Origin
 
@@ -16,7 +24,7 @@ class Emitter:
     """``emit`` turns a program into {file name: content}; ``requires`` is what the port must offer (empty: nothing).
 
     ``learn`` turns a .nnt file and a banner into a module with a faster step of training, which a port that cannot run it
-    does without.
+    does without. ``learn_alone`` turns it, a name and a banner into modules that train without nnrun.
     """
 
     name: str
@@ -24,12 +32,16 @@ class Emitter:
     emit: Callable[[Program, Origin], dict[str, bytes]]
     requires: str = ""
     learn: Callable[[bytes, str], bytes] = emit_learn_viper.source
+    learn_alone: Callable[[bytes, str, str], dict[str, bytes]] | None = None
 
 
 EMITTERS: tuple[Emitter, ...] = (
     Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),
     Emitter(
-        "compact", "the same in loops: less heap to import, slower", partial(emit_micropython.emit, form="table")
+        "compact",
+        "the same in loops: less heap to import, slower",
+        partial(emit_micropython.emit, form="table"),
+        learn_alone=emit_learn_portable.files,
     ),
     Emitter("viper", "machine code by MicroPython's own compiler", emit_viper.emit, requires="viper"),
     Emitter(

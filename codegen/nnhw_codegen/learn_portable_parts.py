@@ -192,9 +192,8 @@ def decide(w: Writer, units: int, z: int) -> None:
         w.line(f"return int(v[{z}] > 0)")
         return
     w.line(f"b = {z}")
-    with w.block(f"for j in range({z + 1}, {z + units}):"):
-        with w.block("if v[j] > v[b]:"):
-            w.line("b = j")
+    with w.block(f"for j in range({z + 1}, {z + units}):"), w.block("if v[j] > v[b]:"):
+        w.line("b = j")
     w.line(f"return b - {z}")
 
 
@@ -227,7 +226,13 @@ def interface(plan: Plan) -> str:
         at += 1 + data[at]
     w = Writer()
     w.lines("from math import floor", "")
-    for part, names in (("backward", "learn_ticks"), ("forward", "predict_ticks"), ("load", "load"), ("save", "save"), ("state", "S")):
+    for part, names in (
+        ("backward", "learn_ticks"),
+        ("forward", "predict_ticks"),
+        ("load", "load"),
+        ("save", "save"),
+        ("state", "S"),
+    ):
         w.line(f"from NAME_learn_{part} import {names}")
     w.line()
     w.line(f"# Inputs: {', '.join(map(repr, texts[labels::2]))}")

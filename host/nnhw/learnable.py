@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import math
 import struct
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from string import Template
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnhw.model_file import ModelFileError
 from nnhw.network import Network
 from nnhw_codegen import learn_step, nnt
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.learning_profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
 from nnhw_codegen.trainable import Trainable, default_profile, trainable
 
@@ -46,55 +50,87 @@ def profile(network: Network, learning_rate: float, bits: int, layers: str, sche
 
 
 def files(network: Network, wanted: Profile, name: str, banner: str, emitter: Emitter) -> dict[str, bytes]:
-    """The files of a trainable model called ``name``, with the faster step that ``emitter`` makes.
+    """The files of a trainable model called ``name``: for nnrun with the faster step that ``emitter`` makes, or alone.
 
     Raises ValueError where the board cannot train the network.
     """
     model = trainable(network, wanted)
     before = nnt.to_bytes(model)
-    rows, state = _lesson(model)
+    lesson = _lesson(model)
     values = tuple(float(f"{entry.mean:.4g}") for entry in network.inputs)
-    fast = {}
-    with contextlib.suppress(learn_step.UnsuitableError):
-        fast[f"{name}_learn.py"] = emitter.learn(before, banner)
     wide = len(network.outputs) > 1 and not network.classes
+    texts = {
+        "banner": banner,
+        "name": name,
+        "inputs": len(network.inputs),
+        "names": ", ".join(entry.name for entry in network.inputs),
+        "target": "the number of the class" if network.classes else "what the outputs should be",
+        "answer": 0 if network.classes else ((0.0,) * len(network.outputs) if wide else 0.0),
+        "checksum": lesson.checksum,
+    }
+    if emitter.learn_alone is not None:
+        modules, rows = emitter.learn_alone(before, name, banner), lesson.wanted
+        *parts, _ = (file.removesuffix(".py") for file in modules)
+        loader = parts.index(f"{name}_learn_load") + 1
+        kind = "int" if network.classes else "float"
+        wanted_text = f"[{kind}(v) for v in row[{len(network.inputs)}:]]" if wide else f"{kind}(row[-1])"
+        ticks = tuple(round(value / entry.step) for value, entry in zip(values, network.inputs, strict=True))
+        texts |= {
+            "loading": _tuple_lines(parts[:loader]),
+            "parts": _tuple_lines(parts[loader:]),
+            "values": ticks,
+            "wanted": wanted_text,
+        }
+        script = "learn_alone"
+    else:
+        modules, rows, script = {}, lesson.targets, "learn"
+        with contextlib.suppress(learn_step.UnsuitableError):
+            modules[f"{name}_learn.py"] = emitter.learn(before, banner)
+        texts |= {"values": values, "call": "label" if network.classes else "predict"}
+    table = zip(lesson.ticks.tolist(), rows.tolist(), strict=True)
     return {
         f"{name}.nnt": before,
-        **fast,
-        "learn_vectors.txt": rows,
-        "learn_selftest.py": _fill(
-            "learn_selftest.py", banner=banner, name=name, inputs=len(network.inputs), checksum=state
-        ),
-        "learn_example.py": _fill(
-            "learn_example.py",
-            banner=banner,
-            name=name,
-            names=", ".join(entry.name for entry in network.inputs),
-            target="the number of the class" if network.classes else "what the outputs should be",
-            values=values,
-            answer=0 if network.classes else ((0.0,) * len(network.outputs) if wide else 0.0),
-            call="label" if network.classes else "predict",
-        ),
+        **modules,
+        "learn_vectors.txt": "".join(" ".join(map(str, [*t, *row])) + "\n" for t, row in table).encode(),
+        "learn_selftest.py": _fill(f"{script}_selftest.py", **texts),
+        "learn_example.py": _fill(f"{script}_example.py", **texts),
     }
 
 
-def _lesson(model: Trainable) -> tuple[bytes, tuple[int, int]]:
-    """Random ticks and targets, a row per line, and the halves of the checksum of the state that they lead to."""
+def _tuple_lines(names: Sequence[str]) -> str:
+    return "(\n" + "".join(f'    "{name}",\n' for name in names) + ")"
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """Random ticks (n, inputs), the targets as codes and as a user tells them (n, units or 1), and what they lead to.
+
+    ``checksum`` are the halves of that of the state.
+    """
+
+    ticks: IntArray
+    targets: NDArray[np.integer[Any]]
+    wanted: NDArray[Any]
+    checksum: tuple[int, int]
+
+
+def _lesson(model: Trainable) -> _Lesson:
     generator = np.random.default_rng(0)
     low = np.array([entry.low for entry in model.doorway])
     span = np.array([entry.span for entry in model.doorway])
     ticks = generator.integers(low, low + span + 1, (STEPS, len(low)))
     units = model.learner.plan.layers[-1].units
     if model.classes:
-        targets = model.target_codes(generator.integers(0, len(model.classes), STEPS))
+        wanted = generator.integers(0, len(model.classes), STEPS)
+        targets = model.target_codes(wanted)
     else:
         targets = generator.integers(-8192, 8193, (STEPS, units)).astype(np.int32)
+        wanted = np.ldexp(targets, -model.output_frac) + np.array(model.offsets)
     codes = model.codes(ticks)
-    for x, wanted in zip(codes, targets, strict=True):
-        model.learner.step(x[:, None], wanted[:, None])
+    for x, row in zip(codes, targets, strict=True):
+        model.learner.step(x[:, None], row[:, None])
     checksum = struct.unpack("<2H", nnt.to_bytes(model)[-4:])
-    rows = np.concatenate([ticks, targets], axis=1).tolist()
-    return "".join(" ".join(map(str, row)) + "\n" for row in rows).encode(), checksum
+    return _Lesson(ticks, targets, wanted.reshape(STEPS, -1), checksum)
 
 
 def pulled(model: Trainable, earlier: Network | None) -> Network:
