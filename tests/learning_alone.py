@@ -1,0 +1,77 @@
+"""Training modules that need no nnrun, and the script that runs a lesson with them on a board."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+import numpy as np
+from learning_boards import Lesson, learner, lesson, taught
+
+from nnhw.targets.base import ScriptTarget
+from nnhw_codegen import emit_learn_portable, nnt
+
+_TEACH = """
+import gc
+for part in {loading}:
+    __import__(part)
+    gc.collect()
+import m_learn_load as loader
+loader.load("m.nnt")
+del loader.load, loader.read, loader.take
+for part in {parts}:
+    __import__(part)
+    gc.collect()
+from m_learn_backward import learn_ticks
+from m_learn_save import save
+for _ in range({turns}):
+    with open("m.txt") as rows:
+        row = rows.readline().split()
+        while row:
+            learn_ticks([int(v) for v in row[:{inputs}]], {target})
+            row = rows.readline().split()
+save("m.nnt")
+with open("m.nnt", "rb") as f:
+    part = f.read(24)
+    while part:
+        print(part)
+        part = f.read(24)
+"""
+
+
+def modules(data: bytes) -> dict[str, bytes]:
+    """The modules of a model called m, in the order in which a small board imports them."""
+    return emit_learn_portable.files(data, "m", "a test")
+
+
+def task(case: tuple[object, ...], steps: int, turns: int = 1) -> Lesson:
+    """``steps`` rows, and what learning them so many times, one time after the other, leads to."""
+    rows = lesson(learner(case), steps, change=False)
+    repeated = (np.tile(part, (turns, 1)) for part in (rows.ticks, rows.targets))
+    return replace(rows, after=taught(learner(case), *repeated, change=False).after)
+
+
+def taught_on(target: ScriptTarget, lesson: Lesson, turns: int = 1) -> bytes:
+    """The file that a board saves after the rows of a lesson, learned ``turns`` times."""
+    model = nnt.from_bytes(lesson.before)
+    if model.classes:
+        wanted = lesson.targets[:, :1] >> 12 if lesson.targets.shape[1] == 1 else lesson.targets.argmax(1)[:, None]
+    else:
+        wanted = lesson.targets * 2.0**-model.output_frac + model.offsets
+    kind = "int" if model.classes else "float"
+    count = lesson.ticks.shape[1]
+    several = not model.classes and lesson.targets.shape[1] > 1
+    parts = modules(lesson.before)
+    *names, _ = (name.removesuffix(".py") for name in parts)
+    loader = names.index("m_learn_load") + 1
+    script = _TEACH.format(
+        loading=names[:loader],
+        parts=names[loader:],
+        turns=turns,
+        inputs=count,
+        target=f"[{kind}(v) for v in row[{count}:]]" if several else f"{kind}(row[-1])",
+    )
+    rows = zip(lesson.ticks.tolist(), wanted.tolist(), strict=True)
+    text = "".join(" ".join(map(str, [*ticks, *row])) + "\n" for ticks, row in rows)
+    printed = target.run({**parts, "m.nnt": lesson.before, "m.txt": text.encode()}, script, timeout=300)
+    return b"".join(map(ast.literal_eval, printed.splitlines()))
