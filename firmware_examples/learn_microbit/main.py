@@ -1,5 +1,6 @@
 # ruff: noqa: E402  (garbage is collected between imports)
-"""Learns Iris on a micro:bit, from scratch: no PC has trained these weights. For 9 KB of heap: integers, no lists."""
+# Learns Iris on a micro:bit, from scratch: no PC has trained these weights. For 9 KB of heap: integers, no lists, and this
+# comment in place of a docstring.
 
 import gc
 
