@@ -158,6 +158,8 @@ class PtyBoard:
                         if self._unplugged:
                             break
                         self._soft_reset()
+                        if self._unplugged:  # while it started again
+                            break
                         continue
                     os.write(self._cable, data)
                 if self._cable in ready:

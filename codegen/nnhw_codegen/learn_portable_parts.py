@@ -8,14 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from string import Template
 
+from nnhw_codegen import nnt
 from nnhw_codegen.text import Writer, bytes_literal
 from nnrun.learn_reader import Plan
 
 _FAR = 5e8
 """Every board holds it exactly; it lies beyond any input's range and below 2^29."""
-
-_IDENTITY = 16
-"""Bytes of the header that differ from model to model: length and checksum of the fixed part, size (SPEC 10.2)."""
 
 _DOOR = 40
 
@@ -155,10 +153,10 @@ def load(path):
 def file_modules(plan: Plan) -> dict[str, str]:
     """``save`` and ``load``; what training never changes stays in the file, but for doorway and tables."""
     data = plan.data
-    begun = zlib.adler32(data[12:_IDENTITY])
+    begun = zlib.adler32(data[12 : nnt.IDENTITY_BYTES])
     values = {
-        "header": bytes_literal(bytes(data[:_IDENTITY])),
-        "identity": _IDENTITY,
+        "header": bytes_literal(bytes(data[: nnt.IDENTITY_BYTES])),
+        "identity": nnt.IDENTITY_BYTES,
         "low": begun & 65535,
         "high": begun >> 16,
         "end": tables(plan)[1],

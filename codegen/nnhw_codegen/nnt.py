@@ -35,6 +35,8 @@ SCHEMES = ("residual", "carry", "lcg", "nearest")
 TRAINED = ("all", "first", "last")
 LOSSES = ("auto", "cross_entropy", "mse")
 SOFTMAX = "softmax"
+IDENTITY_BYTES = 16
+"""So many bytes at the start are the same in all files of one model and tell it from any other (SPEC 10.2)."""
 _CHECKED_FROM = 12
 
 

@@ -11,7 +11,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations, datasets, learnable, model_file
+from nnhw import activations, board_pull, datasets, learnable, model_file
 from nnhw.cli import UserError, user_input
 from nnhw.cli_train import describe
 from nnhw.network import Input, Network
@@ -19,7 +19,6 @@ from nnhw.train import create
 from nnhw_codegen import nnt
 from nnhw_codegen.emitters import Emitter
 
-_PATH = click.Path(path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
 _DEFAULTS = {"learn_rate": 2.0**-5, "learn_bits": "16", "learn_layers": "all", "learn_rounding": "residual"}
 
@@ -165,19 +164,28 @@ def new(
 
 
 @click.command()
-@click.argument("source", type=_PATH, metavar="FILE.nnt")
+@click.argument("source", required=False, metavar="[FILE.nnt]")
+@click.option("--port", help="Serial port of the board that holds FILE.nnt, as /dev/ttyACM0 or COM3; auto finds it.")
 @click.option("-o", "--out", type=_OUT, default="model.json", show_default=True)
-def pull(source: Path, out: Path) -> None:
+def pull(source: str | None, port: str | None, out: Path) -> None:
     """Bring FILE.nnt, a model that a board trained, back into model.json.
 
-    Copy the file from the board first: mpremote cp :FILE.nnt . Where the output file holds the model that was exported,
-    it keeps its calibration rows and the record of its data, so that nnhw eval works as before.
+    With --port from the board itself, as it saved it last; there FILE.nnt may be left out where it is the only one, and the
+    board restarts. Without, FILE.nnt is a copy on this computer. Where the output file holds the model that was exported, it
+    keeps its calibration rows and the record of its data, so that nnhw eval works as before.
     """
-    model = nnt.load(source)
+    if port is not None:
+        found = board_pull.pull(port, source)
+        model, origin = found.model, f"{found.name} on {found.port}" + (f" ({found.note})" if found.note else "")
+    elif source is not None:
+        model, origin = nnt.load(Path(source)), source
+    else:
+        raise UserError("name FILE.nnt, or --port to take it from a board")
     earlier = model_file.load(out) if out.exists() else None
     with user_input(str(out)):
         network = learnable.pulled(model, earlier)
     model_file.save(network, out)
     learner = model.learner
+    click.echo(f"from      {origin}")
     click.echo(f"network   {describe(network)}; learning rate {learner.multiplier} * 2^-{learner.rate_shift}")
     click.echo(f"wrote     {out}; next: nnhw eval {out}" + ("" if "data" in network.training else " --data DATA"))

@@ -29,6 +29,7 @@ CHUNK_BYTES = 512
 BYTE_SECONDS = 3.0
 RESPONSE_SECONDS = 10.0
 INTERRUPT_SECONDS = 2.0
+READ_SECONDS = 120.0
 INTERRUPT = b"\x03"
 
 _WRITE = """\
@@ -65,6 +66,22 @@ for n in {names!r}:
         h.update(memoryview(b)[:k])
     f.close()
     print(repr(n) + ":" + repr(hexlify(h.digest()).decode()) + ",")
+"""
+
+_READ = """\
+try:
+    f = open({name!r}, "rb")
+except OSError:
+    f = None
+    print("None")
+if f:
+    print("[")
+    b = f.read(48)
+    while b:
+        print(repr(b) + ",")
+        b = f.read(48)
+    f.close()
+    print("]")
 """
 
 _REMOVE = """\
@@ -196,8 +213,8 @@ class Link:
             return Firmware(name, version, None, "", None, None, files=False, viper=False, asm_thumb=False)
         return Firmware(*self._evaluate(firmware.PROBE))
 
-    def _evaluate(self, script: str) -> Any:
-        output = self.execute(script)
+    def _evaluate(self, script: str, timeout: float = 20.0) -> Any:
+        output = self.execute(script, timeout)
         try:
             return ast.literal_eval(output.strip())
         except (ValueError, SyntaxError):
@@ -244,6 +261,11 @@ class Link:
         """Delete those of the files that exist; their names."""
         found: list[str] = self._evaluate("print('[')\n" + _REMOVE.format(names=list(names)) + "print(']')\n")
         return found
+
+    def read(self, name: str) -> bytes | None:
+        """What is in a file; None where there is no such file."""
+        parts: list[bytes] | None = self._evaluate(_READ.format(name=name), READ_SECONDS)
+        return None if parts is None else b"".join(parts)
 
     def names(self) -> list[str]:
         """What lies in the folder that the board starts in."""

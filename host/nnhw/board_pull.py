@@ -1,0 +1,77 @@
+"""A model that a board trained, from the board: the newest .nnt file there that is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnhw.targets.board_link import Link
+from nnhw_codegen import nnt
+from nnhw_codegen.binary import FileError
+from nnhw_codegen.trainable import Trainable
+
+SUFFIX = ".nnt"
+SECOND = ".new"
+"""Behind the name, of the file that a board saves first (SPEC 10.7)."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """``name`` is the file that ``model`` comes from; ``note`` tells why, where another one was asked for."""
+
+    port: str
+    name: str
+    model: Trainable
+    note: str
+
+
+def pull(port: str, name: str | None = None) -> Pulled:
+    """The model in the file ``name`` of the board at ``port``, by default the only .nnt file there.
+
+    A save that was cut off leaves two files; the newest that is whole counts. The board restarts. Raises FileError where
+    there is no such file or none is whole, TargetError where the line breaks.
+    """
+    with Link(port) as link:
+        names = link.names()
+        name = name or _only(names, link.name)
+        contents = link.read(name), link.read(name + SECOND)
+        link.restart()
+    if contents == (None, None):
+        raise FileError(f"{link.name}: there is no {name} on the board; {_listed(names)}")
+    first, second = (_model(content) for content in contents)
+    if isinstance(second, Trainable):
+        if isinstance(first, FileError):
+            return Pulled(link.port, name + SECOND, second, f"{name}: {first}")
+        # A file of another model under the second name is a leftover.
+        if contents[0] != contents[1] and _identity(contents[0]) == _identity(contents[1]):
+            return Pulled(link.port, name + SECOND, second, f"newer than {name}: a save was cut off")
+    if isinstance(first, FileError):
+        raise FileError(f"{link.name}: {name}: {first}")
+    return Pulled(link.port, name, first, "")
+
+
+def _only(names: Sequence[str], where: str) -> str:
+    found = sorted({n.removesuffix(SECOND) for n in names if n.removesuffix(SECOND).endswith(SUFFIX)})
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise FileError(f"{where}: {len(found)} models on the board, name one of them: {', '.join(found)}")
+    raise FileError(f"{where}: no {SUFFIX} file on the board; {_listed(names)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"its files are {', '.join(sorted(names))}" if names else "it has no files"
+
+
+def _model(content: bytes | None) -> Trainable | FileError:
+    if content is None:
+        return FileError("no such file")
+    try:
+        return nnt.from_bytes(content)
+    except FileError as error:
+        return error
+
+
+def _identity(content: bytes | None) -> bytes:
+    """What is the same in all files of one model: lengths and the checksum of what training never changes."""
+    return (content or b"")[: nnt.IDENTITY_BYTES]
