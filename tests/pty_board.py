@@ -6,6 +6,7 @@ the files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -14,8 +15,10 @@ import tempfile
 import termios
 import threading
 import tty
+from collections.abc import Iterator
 from pathlib import Path
 
+from nnhw.targets import microbit
 from nnhw.targets.unix import LAUNCHER
 
 BLOCK = 512
@@ -191,6 +194,21 @@ class PtyBoard:
     def close(self) -> None:
         self.unplug()
         self._directory.cleanup()
+
+
+@contextlib.contextmanager
+def microbit_port(folder: Path) -> Iterator[str]:
+    """The port of a micro:bit in QEMU; ``folder`` takes its flash."""
+    image = folder / "flash.bin"
+    image.write_bytes(microbit.read_flash_image(microbit.FIRMWARE))
+    command = [microbit.EMULATOR, "-M", "microbit", "-nodefaults", "-nographic", "-monitor", "none"]
+    command += ["-device", f"loader,file={image},addr=0", "-chardev", "pty,id=line", "-serial", "chardev:line"]
+    emulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield emulator.stdout.readline().split()[4]
+    finally:
+        emulator.kill()
+        emulator.communicate()
 
 
 def _raw_terminal() -> tuple[int, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from conftest import usable_target
 from random_models import network
 
 from nnhw import cli, export
-from nnhw.targets import board_link, microbit, mpy
+from nnhw.targets import board_link, mpy
 from nnhw.targets.board_link import Link
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
@@ -264,15 +263,6 @@ def test_a_script_that_never_ends_is_interrupted_and_the_next_one_runs(boards) -
 
 def test_the_micropython_of_a_microbit_is_too_old_and_told_so(tmp_path: Path) -> None:
     usable_target("microbit")
-    image = tmp_path / "flash.bin"
-    image.write_bytes(microbit.read_flash_image(microbit.FIRMWARE))
-    command = [microbit.EMULATOR, "-M", "microbit", "-nodefaults", "-nographic", "-monitor", "none"]
-    command += ["-device", f"loader,file={image},addr=0", "-chardev", "pty,id=line", "-serial", "chardev:line"]
-    emulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        port = emulator.stdout.readline().split()[4]
+    with pty_board.microbit_port(tmp_path) as port:
         text = nnhw("flash", build(tmp_path), "--port", port, code=1)
-    finally:
-        emulator.kill()
-        emulator.communicate()
     assert "MicroPython 1.9.2 has no rename" in text

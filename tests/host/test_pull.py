@@ -13,6 +13,7 @@ from conftest import usable_target
 
 import nnrun
 from nnhw import cli, datasets, model_file
+from nnhw.targets import microbit
 from nnhw.targets.board_link import Link
 from nnhw_codegen import nnt
 
@@ -148,6 +149,18 @@ def test_a_board_that_is_unplugged_leaves_the_model_file_as_it_was(board) -> Non
     board.unplug()
     assert "cannot open the port" in nnhw("pull", "--port", board.port, "-o", "iris.json", code=1)
     assert Path("iris.json").read_bytes() == before
+
+
+def test_the_old_micropython_of_a_microbit_gives_its_model_as_well(board, tmp_path: Path) -> None:
+    usable_target("microbit")
+    content = trained(20)
+    with pty_board.microbit_port(tmp_path) as port:
+        with Link(port) as link:
+            for command in microbit.upload_commands("iris.nnt.new", content):
+                link.execute(command.decode())
+        assert f"iris.nnt.new on {port} (iris.nnt: no such file)" in nnhw("pull", "--port", port, "-o", "iris.json")
+    found, expected = model_file.load("iris.json").layers, nnt.from_bytes(content).to_network().layers
+    assert all(np.array_equal(a.weights, b.weights) for a, b in zip(found, expected, strict=True))
 
 
 def test_a_source_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
