@@ -51,7 +51,12 @@ def learning_options(function: Function) -> Function:
             "--learn-rate", type=float, default=_DEFAULTS["learn_rate"], show_default=True,
             help="Learning rate on the board; becomes the nearest 2^-k or 3 * 2^-k.",
         ),
-        click.option("--learn", is_flag=True, help="Add what a board needs to go on training the model (nnrun.learn)."),
+        click.option(
+            "--learn",
+            is_flag=True,
+            help="Add what a board needs to go on training the model (nnrun.learn), and faster code for a step: "
+            "Thumb with --code thumb, else viper.",
+        ),
     ):  # fmt: skip
         function = option(function)
     return function
