@@ -35,8 +35,11 @@ def test_weights_biases_and_remainders_of_thumb_code_are_the_reference_s(case):
     assert same(lesson(learner(case), 6), THUMB)
 
 
-def test_thumb_code_is_the_reference_s_after_1000_steps():
-    assert same(lesson(learner(IRIS), 1000), THUMB)
+def test_thumb_code_is_the_reference_s_after_1000_steps_of_at_most_3500_cycles():
+    task = lesson(learner(IRIS), 1000)
+    state, cycles = steps_on_core(task, THUMB(task.before, "a test"))
+    assert state == task.after[:-4]
+    assert max(cycles) < 3_500
 
 
 @EMITTERS
@@ -94,11 +97,6 @@ def test_a_step_costs_less_than(source, name, layers, mean, most, steps):
     assert state == task.after[:-4]
     assert np.mean(cycles) < mean
     assert max(cycles) < most
-
-
-def test_no_values_make_a_thumb_step_of_iris_cost_3500_cycles():
-    task = extremes(learner(IRIS), 40)
-    assert max(steps_on_core(task, THUMB(task.before, "a test"))[1]) < 3_500
 
 
 @EMITTERS
