@@ -68,7 +68,7 @@ def measure(name: str, layers: tuple[int, ...], hidden: str, output: str, form: 
     )
     data = nnt.to_bytes(trainable(start, replace(T16, rate_shift=6)))
     kernel = Kernel(SOURCES[form](data, "benchmark"))
-    net = Net(bytearray(data), learn_kernels.run)
+    net = Net(bytearray(data))
     rows, targets = dataset.rows.tolist(), dataset.targets.tolist()
     count = 4 if name == "digits" else 40
     order = np.random.default_rng(0).integers(len(rows), size=300 + count).tolist()

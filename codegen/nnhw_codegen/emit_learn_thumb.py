@@ -57,7 +57,9 @@ def source(data: bytes, banner: str) -> bytes:
     content = encode("mov r8, r8").to_bytes(2, "little") + machine_code(learn_step.plan(data))
     halves = [int.from_bytes(content[n : n + 2], "little") for n in range(0, len(content), 2)]
     w = Writer()
-    w.lines(f'"""{banner}"""', "", "import micropython", "", "", "@micropython.asm_thumb")
+    w.lines(
+        f'"""{banner}"""', "", "import micropython", "", learn_step.identity(data), "", "", "@micropython.asm_thumb"
+    )
     with w.block("def run(r0, r1, r2):"):
         for first in range(0, len(halves), _PER_LINE):
             w.line(f"data(2, {', '.join(map(str, halves[first : first + _PER_LINE]))})")

@@ -20,7 +20,8 @@ def source(data: bytes, banner: str) -> bytes:
     plan = learn_step.plan(data)
     w = Writer()
     w.lines(f'"""{banner}"""', "", "import sys", "", "import micropython", "")
-    w.lines("if sys.maxsize >> 31:", '    raise ImportError("this code is for machines of 32 bits")', "", "")
+    w.lines("if sys.maxsize >> 31:", '    raise ImportError("this code is for machines of 32 bits")', "")
+    w.lines(learn_step.identity(data), "", "")
     w.line("@micropython.viper")
     with w.block("def run(x: ptr32, r: int, p: ptr32):"):
         w.line('"""The blocks of nnrun\'s program to program[1]; called as run(room, handle of data, program)."""')
@@ -40,9 +41,10 @@ def _pointer(w: Writer, name: str, place: int) -> None:
     w.line(f"{name} = ptr32(room + {4 * place})")
 
 
-def _clip(w: Writer) -> None:
-    with w.block("if (r + m | m - r) >> 31:"):
-        w.line("r = (m ^ r >> 31) - (r >> 31)")
+def _clip(w: Writer, limit: str = "m", bits: int = 15) -> None:
+    # Most values lie in the middle half of the range, and that is told faster.
+    with w.block(f"if (r >> {bits - 1}) + 1 >> 1:"), w.block(f"if (r + {limit} | {limit} - r) >> 31:"):
+        w.line(f"r = ({limit} ^ r >> 31) - (r >> 31)")
 
 
 def _advance(w: Writer, name: str, size: int, kind: str = "ptr32") -> None:
@@ -260,11 +262,9 @@ def _update(w: Writer, plan: Plan, b: list[int], k: int) -> None:
         # A delta of 0 changes nothing.
         with w.block("if r:"):
             w.line("r = multiplier * r")
-            with w.block("if (r + 32766 | 32766 - r) >> 31:"):
-                w.line("r = (32766 ^ r >> 31) - (r >> 31)")
+            _clip(w, "32766")
             w.lines("g = r", "r = b[0] - ((r << left) + bias_half >> right)")
-            with w.block("if (r + 536870911 | 536870911 - r) >> 31:"):
-                w.line("r = (536870911 ^ r >> 31) - (r >> 31)")
+            _clip(w, "536870911", 29)
             w.line("b[0] = r")
             _pointer(w, "x", x)
             with w.block("if coarse:"):

@@ -24,6 +24,7 @@ class _Sum:
         self._code, self._place, self.count, self._stride, self._guard = code, place, count, stride, guard
         self.resident = count <= _GROUP
         self.scratch = "r0" if self.resident else _VALUES[-1]
+        self.limit = "r0" if count == _GROUP else _VALUES[-1]
         self._turns, self._rest = divmod(count, _UNROLL) if count > 2 * _UNROLL else (0, count)
         spare = [r for r, taken in (("r10", stride > 62), ("lr", self._turns > 0)) if not taken]
         self._constant = spare.pop() if len(spare) > 1 else CONSTANT
@@ -59,6 +60,10 @@ class _Sum:
         for first in range(0, count, _GROUP):
             group = _VALUES[: count - first]
             self._code(f"ldmia r0!, {{{', '.join(group)}}}", *(f"adds r2, r2, {value}" for value in group))
+
+    def keeps_limit(self, words: int) -> bool:
+        """True where ``limit`` is free in the whole loop, if each result is stored so many words from its z."""
+        return self.resident and (self.limit != self.scratch or words < 32)
 
     def add_constant(self) -> None:
         """Add what ``prepare`` made of the constant."""
@@ -119,7 +124,9 @@ def dense(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
     code("mov r12, r1")
     code.file("r1", weights)
     code.room_high("r11", z, "r3")
-    scratch = products.scratch
+    keeps_limit = products.keeps_limit(y - z)
+    if limit and keeps_limit:
+        code.constant(products.limit, limit)
     again = code.new_label()
     code.pool()
     code.label(again)
@@ -131,15 +138,16 @@ def dense(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
     if shift:
         code(f"asrs r2, r2, #{shift}")
     if limit:
-        code.constant(scratch, limit)
-        code.clip("r2", scratch)
+        if not keeps_limit:
+            code.constant(products.limit, limit)
+        code.clip("r2", products.limit)
     code("mov r3, r11", "str r2, [r3, #0]")
     if y != z:
         if floor == 0:
             positive = code.new_label()
             code("cmp r2, #0", f"bge {positive}", "movs r2, #0")
             code.label(positive)
-        code.store("r2", "r3", y - z, scratch)
+        code.store("r2", "r3", y - z, products.scratch)
     code("adds r3, #4", "mov r11, r3")
     products.loop(again)
     code.settle()
@@ -160,23 +168,29 @@ def back(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
     products.prepare(constant, z + fan_in)
     code.file("r1", weights)
     code.room_high("r11", z, "r3")
-    again, done = code.new_label(), code.new_label()
+    keeps_limit = products.keeps_limit(result - z)
+    if keeps_limit:
+        code.constant(products.limit, SATURATED)
+    again, idle, done = (code.new_label() for _ in range(3))
     code("mov r12, r1")
+    if gate >= 0:
+        code(f"b {again}")
+        code.label(idle)
+        code("movs r2, #0", f"b {done}")
     code.pool()
     code.label(again)
     code("mov r1, r12")
     if gate >= 0:
         # Below the gate the derivative is 0; without one z never lies there.
-        learns = code.new_label()
-        code("mov r3, r11", "ldr r2, [r3, #0]", f"cmp r2, #{gate}", f"bge {learns}", "movs r2, #0", f"b {done}")
-        code.label(learns)
+        code("mov r3, r11", "ldr r2, [r3, #0]", f"cmp r2, #{gate}", f"blt {idle}")
     code("movs r2, #0")
     products.add_constant()
     products.add_products()
     if shift:
         code(f"asrs r2, r2, #{shift}")
-    code.constant(products.scratch, SATURATED)
-    code.clip("r2", products.scratch)
+    if not keeps_limit:
+        code.constant(products.limit, SATURATED)
+    code.clip("r2", products.limit)
     code.label(done)
     code("mov r3, r12", "adds r3, #2", "mov r12, r3", "mov r3, r11")
     code.store("r2", "r3", result - z, products.scratch)

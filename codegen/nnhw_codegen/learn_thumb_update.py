@@ -71,20 +71,20 @@ def _biases(code: StepCode, units: int, d: int, bias: int) -> None:
 
 def _rows(code: StepCode, fan_in: int, before: tuple[str, ...], after: tuple[str, ...]) -> None:
     """The weights of all units; r10 walks along the gradients."""
-    again, following = code.new_label(), code.new_label()
+    again, idle, following = (code.new_label() for _ in range(3))
+    code(f"b {again}")
     code.pool()
-    code.label(again)
-    code("mov r6, r10", "ldmia r6!, {r3}", "mov r10, r6", "mov r0, r11", "cmp r3, #0")
-    changes = code.new_label()
-    code(f"bne {changes}")
     # A gradient of 0 changes nothing.
+    code.label(idle)
     code.move("r1", 2 * fan_in, "r6")
     code.move("r2", 2 * fan_in, "r6")
     code(f"b {following}")
-    code.label(changes)
+    code.label(again)
+    code("mov r6, r10", "ldmia r6!, {r3}", "mov r10, r6", "cmp r3, #0", f"beq {idle}")
     turns, left = divmod(fan_in, _UNROLL) if fan_in > 2 * _UNROLL else (0, fan_in)
     if turns:
         turn = code.new_label()
+        code("mov r0, r11")
         code.label(turn)
         _weights(code, 0, _UNROLL, before, after)
         code(f"adds r0, #{4 * _UNROLL}", f"adds r1, #{2 * _UNROLL}", f"adds r2, #{2 * _UNROLL}")

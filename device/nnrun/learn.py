@@ -11,7 +11,7 @@ from array import array
 from math import floor
 from struct import unpack_from
 
-from nnrun.learn_core import Core
+from nnrun.learn_core import Core, kernel_of
 from nnrun.learn_reader import u16
 from nnrun.learn_store import read, write
 
@@ -23,9 +23,9 @@ class Net(Core):
     A wrong number of values is a ValueError.
     """
 
-    def __init__(self, data, kernel=None):
-        """data is the .nnt file."""
-        super().__init__(data, kernel)
+    def __init__(self, data, module=None):
+        """data is the .nnt file, module the one that was generated for it."""
+        super().__init__(data, module and kernel_of(module, data))
         at = self.plan.texts
         count = u16(data, 16)
         labels = u16(data, 22)
@@ -153,10 +153,11 @@ class Net(Core):
             self.flip()
 
 
-def load(path, kernel=None):
+def load(path, module=None):
     """The model in a .nnt file, or in PATH.new where a save was cut off.
 
-    kernel is the run of a module that was generated for this model and is faster. Raises ValueError for a file that is
-    damaged or of another format; OSError if there is none.
+    module is one that 'nnhw export --learn' generated for this model, NAME_learn, and makes learning faster. Raises
+    ValueError for a file that is damaged or of another format, and for a module of another model; OSError if there is no
+    file.
     """
-    return Net(read(path), kernel)
+    return Net(read(path), module)

@@ -1,11 +1,22 @@
 """The part of a learning net that knows integers only."""
 
-from nnrun.learn_reader import Plan
+from nnrun.learn_reader import Plan, u16
 
 try:
     from nnrun.learn_kernels_viper import handle, run
 except (ImportError, NotImplementedError, SyntaxError, ValueError):
     from nnrun.learn_kernels import handle, run
+try:
+    from uctypes import addressof
+except ImportError:
+    from nnrun.learn_kernels import handle as addressof
+
+
+def kernel_of(module, data):
+    """The run of a module that was generated for the model in data; ValueError where it is for another one."""
+    if getattr(module, "MODEL", None) != (u16(data, 8), u16(data, 10)):
+        raise ValueError("generated code of another model: run 'nnhw export --learn' again, copy all its files")
+    return module.run
 
 
 class Core:
@@ -20,7 +31,7 @@ class Core:
         self.plan = Plan(data)
         self._kernel = kernel or run
         self.flip()
-        self._handle = handle(data)
+        self._handle = addressof(data) if kernel else handle(data)
 
     def flip(self):
         """Between weights as the file has them and weights as the kernels want them: plus 2^(bits - 1)."""

@@ -51,7 +51,10 @@ def learning_options(function: Function) -> Function:
             help="Learning rate on the board; becomes the nearest 2^-k or 3 * 2^-k.",
         ),
         click.option(
-            "--learn", is_flag=True, help="Add what a board trains the model with: nnrun.learn; with --code compact alone."
+            "--learn",
+            is_flag=True,
+            help="Add what a board needs to go on training the model (nnrun.learn), and faster code for a step: "
+            "Thumb with --code thumb, else viper. With --code compact modules that need no nnrun.",
         ),
     ):  # fmt: skip
         function = option(function)

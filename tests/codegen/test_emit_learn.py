@@ -35,8 +35,11 @@ def test_weights_biases_and_remainders_of_thumb_code_are_the_reference_s(case):
     assert same(lesson(learner(case), 6), THUMB)
 
 
-def test_thumb_code_is_the_reference_s_after_1000_steps():
-    assert same(lesson(learner(IRIS), 1000), THUMB)
+def test_thumb_code_is_the_reference_s_after_1000_steps_of_at_most_3500_cycles():
+    task = lesson(learner(IRIS), 1000)
+    state, cycles = steps_on_core(task, THUMB(task.before, "a test"))
+    assert state == task.after[:-4]
+    assert max(cycles) < 3_500
 
 
 @EMITTERS
@@ -81,7 +84,7 @@ def rows_of(name, layers, steps):
 @pytest.mark.parametrize(
     ("source", "name", "layers", "mean", "most", "steps"),
     [
-        (VIPER, "iris", (8,), 8_000, 9_000, 40),
+        (VIPER, "iris", (8,), 7_800, 9_000, 40),
         (THUMB, "iris", (8,), 2_800, 3_100, 40),
         (VIPER, "digits", (32,), 160_000, 180_000, 2),
         (THUMB, "digits", (32,), 55_000, 60_000, 2),
@@ -94,11 +97,6 @@ def test_a_step_costs_less_than(source, name, layers, mean, most, steps):
     assert state == task.after[:-4]
     assert np.mean(cycles) < mean
     assert max(cycles) < most
-
-
-def test_no_values_make_a_thumb_step_of_iris_cost_3500_cycles():
-    task = extremes(learner(IRIS), 40)
-    assert max(steps_on_core(task, THUMB(task.before, "a test"))[1]) < 3_500
 
 
 @EMITTERS

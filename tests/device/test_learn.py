@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ import nnrun.learn
 from nnhw import activations, datasets
 from nnhw.network import Input, Layer, Network
 from nnhw.train import create
-from nnhw_codegen import nnt
+from nnhw_codegen import emit_learn_thumb, emit_learn_viper, learn_step, nnt
 from nnhw_codegen.trainable import trainable
+from nnrun import learn_kernels
 from nnrun.learn_core import Core
 
 IRIS = datasets.load("iris")
@@ -178,3 +180,26 @@ def test_no_vector_reaches_31_bits_from_extreme_states():
             data[biases : biases + 4 * units] = (2**29 - 1).to_bytes(4, "little") * units
         core.plan.room = Small(core.plan.room)
         teach(core, task)
+
+
+def generated(model):
+    """The module that export writes for a model, as far as this computer runs it."""
+    line = learn_step.identity(nnt.to_bytes(model))
+    assert f"\n{line}\n" in emit_learn_viper.source(nnt.to_bytes(model), "a test").decode()
+    assert f"\n{line}\n" in emit_learn_thumb.source(nnt.to_bytes(model), "a test").decode()
+    module = types.ModuleType("m_learn")
+    exec(line, module.__dict__)
+    module.run = learn_kernels.run
+    return module
+
+
+def test_generated_code_of_another_model_is_refused(load, tmp_path):
+    model, other = iris(), trainable(create(datasets.inputs_from(IRIS), (7,), classes=IRIS.classes))
+    load(model).learn((5.1, 3.5, 1.4, 0.2), 0)
+    module = generated(model)
+    assert nnrun.learn.load(str(tmp_path / "m.nnt"), module)._kernel is module.run
+    model.learner.step(model.input_codes(IRIS.rows[:1]).T, model.target_codes(IRIS.targets[:1]).T)
+    assert generated(model).MODEL == module.MODEL, "training changes no code"
+    for wrong in (generated(other), module.run):
+        with pytest.raises(ValueError, match="generated code of another model: run 'nnhw export --learn' again"):
+            nnrun.learn.load(str(tmp_path / "m.nnt"), wrong)
