@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ SCHEMES = nnt.SCHEMES
 PROFILES = {16: T16, 8: T8}
 OUTPUTS = (("softmax", "auto"), ("logsig", "auto"), ("logsig", "mse"), ("identity", "mse"), ("tanh", "mse"))
 RATES = ((1, 5), (3, 8), (1, 2), (3, 13))
+LONG = bool(os.environ.get("NNHW_LONG"))
+"""1,000 steps of every case, which takes an hour: see CONTRIBUTING.md."""
 FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, nnt.TRAINED)
 
 
@@ -42,6 +45,11 @@ def learner(case: tuple[Any, ...]) -> Trainable:
         trained=trained,
     )
     return trainable(start, profile)
+
+
+def count(usual: int) -> int:
+    """Steps of a case: as many as usual, or 1,000."""
+    return 1000 if LONG else usual
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from covering import covering
-from learning_boards import FACTORS, extremes, learner, lesson, taught
+from learning_boards import FACTORS, count, extremes, learner, lesson, taught
 from learning_core import CoreRun, steps_on_core
 
 from nnhw import datasets
@@ -27,12 +27,12 @@ def same(task, source):
 
 @pytest.mark.parametrize("case", CASES[::2], ids=str)
 def test_weights_biases_and_remainders_of_viper_code_are_the_reference_s(case):
-    assert same(lesson(learner(case), 8), VIPER)
+    assert same(lesson(learner(case), count(8)), VIPER)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_weights_biases_and_remainders_of_thumb_code_are_the_reference_s(case):
-    assert same(lesson(learner(case), 6), THUMB)
+    assert same(lesson(learner(case), count(6)), THUMB)
 
 
 def test_thumb_code_is_the_reference_s_after_1000_steps_of_at_most_3500_cycles():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from covering import covering
+from learning_boards import count
 from scalar_learning import ScalarLearner
 
 from nnhw import activations
@@ -91,7 +92,7 @@ def check(case, steps, networks):
 
 @pytest.mark.parametrize("case", list(covering(FACTORS)), ids=str)
 def test_engine_is_bit_identical_to_the_scalar_engine(case):
-    check(case, steps=60, networks=2)
+    check(case, steps=count(60), networks=2)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from covering import covering
 from learning_alone import modules, task, taught_on
-from learning_boards import FACTORS, learner
+from learning_boards import FACTORS, LONG, count, learner
 
 from nnhw import datasets
 from nnhw.train import create
@@ -41,14 +41,15 @@ def test_iris_is_the_reference_s_after_1000_steps(target):
 @pytest.mark.parametrize("target", ["microbit"], indirect=True)
 @pytest.mark.parametrize("case", SMALL, ids=str)
 def test_training_is_the_reference_s_on_a_micro_bit(target, case):
-    lesson = task(case, 20)
-    assert taught_on(target, lesson) == lesson.after
+    turns = count(20) // 20
+    lesson = task(case, 20, turns)
+    assert taught_on(target, lesson, turns) == lesson.after
 
 
-@pytest.mark.parametrize("target", ["unix"], indirect=True)
-@pytest.mark.parametrize("case", CASES[::2], ids=str)
+@pytest.mark.parametrize("target", ["wasm", "unix"] if LONG else ["unix"], indirect=True)
+@pytest.mark.parametrize("case", CASES if LONG else CASES[::2], ids=str)
 def test_training_is_the_reference_s(target, case):
-    lesson = task(case, 40)
+    lesson = task(case, count(40))
     assert taught_on(target, lesson) == lesson.after
 
 
