@@ -10,6 +10,9 @@ from nnhw_codegen.learning_plan import BIAS_LIMIT, GRADIENT_LIMIT
 from nnrun.learn_reader import Plan
 
 _UNROLL = 8
+_CODES = 7
+"""Where the program says where the codes of the inputs are."""
+
 _MULTIPLIER, _HALF, _FINE, _LEFT = 9, 10, 12, 14
 """Places in the block: half is followed by the coarse shift, fine by the mask, left by the shift right and its half."""
 
@@ -34,12 +37,14 @@ def update(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
     code.label(rounded)
     code(f"ldr r4, [r7, #{4 * _FINE}]", f"ldr r5, [r7, #{4 * _FINE + 4}]")
     # A remainder of v is what the mask leaves.
-    _rows(code, fan_in, (), ("movs r7, r5", "ands r7, r6", "strh r7, {}", "asrs r6, r4"))
+    # Where the inputs are those of the net, hardly one is 0.
+    skips = x != plan.program[_CODES]
+    _rows(code, fan_in, skips, (), ("movs r7, r5", "ands r7, r6", "strh r7, {}", "asrs r6, r4"))
     code(f"b {done}")
     code.label(coarse)
     code(f"ldr r5, [r7, #{4 * _HALF}]")
     # With a coarse shift a remainder has 16 bits.
-    _rows(code, fan_in, ("adds r6, r6, r5", "asrs r6, r4"), ("strh r6, {}", "asrs r6, r6, #16"))
+    _rows(code, fan_in, skips, ("adds r6, r6, r5", "asrs r6, r4"), ("strh r6, {}", "asrs r6, r6, #16"))
     code.label(done)
 
 
@@ -69,7 +74,7 @@ def _biases(code: StepCode, units: int, d: int, bias: int) -> None:
     code.settle()
 
 
-def _rows(code: StepCode, fan_in: int, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+def _rows(code: StepCode, fan_in: int, skips: bool, before: tuple[str, ...], after: tuple[str, ...]) -> None:
     """The weights of all units; r10 walks along the gradients."""
     again, idle, following = (code.new_label() for _ in range(3))
     code(f"b {again}")
@@ -86,12 +91,12 @@ def _rows(code: StepCode, fan_in: int, before: tuple[str, ...], after: tuple[str
         turn = code.new_label()
         code("mov r0, r11")
         code.label(turn)
-        _weights(code, 0, _UNROLL, before, after)
+        _weights(code, 0, _UNROLL, skips, before, after)
         code(f"adds r0, #{4 * _UNROLL}", f"adds r1, #{2 * _UNROLL}", f"adds r2, #{2 * _UNROLL}")
         code("cmp r0, lr", f"bne {turn}")
         code.settle()
     for first in range(0, left, _UNROLL):
-        _weights(code, first, min(left, first + _UNROLL), before, after)
+        _weights(code, first, min(left, first + _UNROLL), skips, before, after)
         if first + _UNROLL < left:
             code.settle()
     if left:
@@ -101,13 +106,18 @@ def _rows(code: StepCode, fan_in: int, before: tuple[str, ...], after: tuple[str
     code.settle()
 
 
-def _weights(code: StepCode, first: int, end: int, before: tuple[str, ...], after: tuple[str, ...]) -> None:
-    """Weights and remainders of inputs: ``before`` and ``after`` are what becomes of the product round the sum."""
+def _weights(
+    code: StepCode, first: int, end: int, skips: bool, before: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    """Weights and remainders of inputs: ``before`` and ``after`` are what becomes of the product round the sum.
+
+    An input of 0 changes nothing; ``skips`` says whether to look for that.
+    """
     for n in range(first, end):
         unchanged, kept = code.new_label(), code.new_label()
         low = code.aside(kept, "movs r7, #1")
         high = code.aside(kept, "movs r7, #0", "mvns r7, r7")
-        code(f"ldr r6, [r0, #{4 * n}]", "muls r6, r3", f"beq {unchanged}", *before)
+        code(f"ldr r6, [r0, #{4 * n}]", "muls r6, r3", *[f"beq {unchanged}"] * skips, *before)
         code(f"ldrh r7, [r2, #{2 * n}]", "adds r6, r6, r7", *(text.format(f"[r2, #{2 * n}]") for text in after))
         code(f"ldrh r7, [r1, #{2 * n}]", "subs r7, r7, r6", f"ble {low}", "lsrs r6, r7, #16", f"bne {high}")
         code.label(kept)

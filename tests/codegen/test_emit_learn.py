@@ -85,7 +85,7 @@ def rows_of(name, layers, steps):
     ("source", "name", "layers", "mean", "most", "steps"),
     [
         (VIPER, "iris", (8,), 7_800, 9_000, 40),
-        (THUMB, "iris", (8,), 2_800, 3_100, 40),
+        (THUMB, "iris", (8,), 2_800, 3_000, 40),
         (VIPER, "digits", (32,), 160_000, 180_000, 2),
         (THUMB, "digits", (32,), 55_000, 60_000, 2),
     ],
