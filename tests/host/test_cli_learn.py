@@ -109,12 +109,29 @@ def test_training_code_passes_the_self_test_under_the_firmware_of_a_pico(
     assert found == f"{learnable.STEPS} steps: weights identical\nTrue\n"
 
 
-def test_a_wrong_weight_fails_the_exported_self_test(folder: Path) -> None:
+@pytest.mark.parametrize("target", ["wasm", "unix", "microbit"])
+@pytest.mark.parametrize("options", [("4,8,3",), ("2,3,2", "--values")], ids=["classes", "values"])
+def test_compact_code_trains_without_nnrun(folder: Path, target: str, options: tuple[str, ...]) -> None:
+    usable = usable_target(target)
+    nnhw("new", "-o", "new.json", "--step", "0.1", "--layers", *options)
+    nnhw("export", "new.json", "--precision", "w8a16", "--learn", "--board", "microbit")
+    made = {path.name: path.read_bytes() for path in (folder / "build/new").iterdir()}
+    names = ("new.nnt", "learn_vectors.txt", *(name for name in made if name.startswith("new_learn")))
+    with usable.session({name: made[name] for name in names}) as session:
+        found = session.run(made["learn_selftest.py"].decode())
+        assert found == f"{learnable.STEPS} steps: weights identical\n"
+        example = session.run(made["learn_example.py"].decode())
+        assert example in ("0\n", "1\n", "2\n") if len(options) == 1 else example.startswith("(")
+
+
+@pytest.mark.parametrize("code", ["portable", "compact"])
+def test_a_wrong_weight_fails_the_exported_self_test(folder: Path, code: str) -> None:
     target = usable_target("unix")
     nnhw("new", "--layers", "2,1", "--values", "-o", "m.json")
-    nnhw("export", "m.json", "--precision", "w8a16", "--learn")
+    nnhw("export", "m.json", "--precision", "w8a16", "--learn", "--code", code)
     content = {**MODULES, **{path.name: path.read_bytes() for path in (folder / "build/m").iterdir()}}
-    content["learn_vectors.txt"] = content["learn_vectors.txt"].replace(b"\n", b"1\n", 1)
+    first, rest = content["learn_vectors.txt"].split(b"\n", 1)
+    content["learn_vectors.txt"] = first.rpartition(b" ")[0] + b" 7\n" + rest
     assert target.run(content, "import learn_selftest") == f"{learnable.STEPS} steps: weights differ from the PC's\n"
 
 

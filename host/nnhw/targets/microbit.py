@@ -72,10 +72,10 @@ class MicrobitSession(Session):
         """See Session.run. The script is imported as a module, so its ``__name__`` is not ``__main__``;
         an exit code given to ``sys.exit`` is not seen.
         """
+        self._soft_reset(time.monotonic() + BOOT_SECONDS)  # the run before may have left no memory to write with
         self._write_file(SCRIPT_NAME, script.encode())
         deadline = time.monotonic() + timeout
-        self._send(EXECUTE)
-        self._read_until(RAW_PROMPT, deadline)
+        self._soft_reset(deadline)
         output, errors = self._execute(f"import {SCRIPT_NAME[:-3]}".encode(), deadline)
         if errors:
             raise TargetError(f"microbit: {errors.strip()}", output)
@@ -85,6 +85,10 @@ class MicrobitSession(Session):
         self._end_process()
         self._line.close()
         self._temporary.cleanup()
+
+    def _soft_reset(self, deadline: float) -> None:
+        self._send(EXECUTE)
+        self._read_until(RAW_PROMPT, deadline)
 
     def _write_file(self, name: str, content: bytes) -> None:
         deadline = time.monotonic() + BOOT_SECONDS + len(content) / 1000
