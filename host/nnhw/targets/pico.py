@@ -26,9 +26,12 @@ FS_START, BLOCK_SIZE, BLOCK_COUNT = 0xA0000, 4096, 352
 
 _MISSING = "the RP2040 emulator is not installed; install it with: pip install 'nnhw[emulators]'"
 _NO_FIRMWARE = (
-    "no firmware: name a MicroPython .uf2 file for the Pico as pico:FILE or in NNHW_PICO_UF2, or let the emulator fetch "
-    "one once: rp2040py micropython --fetch-fw-only"
+    "no firmware yet: name a MicroPython .uf2 file for the Pico by --firmware FILE, as pico:FILE or in NNHW_PICO_UF2; "
+    "without one, run, verify and bench download it once where there is a network"
 )
+DOWNLOADED = "1.28.0"
+"""The version of MicroPython to download; that of target unix."""
+
 _ANSWER_NANOSECONDS = 2_000
 
 
@@ -81,14 +84,13 @@ def keep_armed(cdc: Any, clock: Any) -> None:
 
 
 class PicoSession(Session):
-    """A flash image; every run boots the board anew. ``cycles`` is what the last run took, from prompt to prompt."""
+    """A flash image; every run boots the board anew."""
 
     def __init__(self, firmware: Path, files: Mapping[str, bytes]) -> None:
         self._firmware = firmware
         self._directory = tempfile.TemporaryDirectory(prefix="nnhw-")
         self._image = Path(self._directory.name) / "flash.img"
         self._image.write_bytes(filesystem_image(files))
-        self.cycles = 0
 
     def run(self, script: str, timeout: float = 60.0) -> str:
         """See Session.run; ``timeout`` is in seconds of this computer, which emulates 2 to 5 million cycles in one."""
@@ -115,9 +117,7 @@ class PicoSession(Session):
         keep_armed(device.cdc, device.simulator.clock)
         try:
             await device.astart(timeout=min(timeout, BOOT_SECONDS))
-            start = device.mcu.core.cycles
             output, errors = await device.aexec(script, timeout=timeout)
-            self.cycles = device.mcu.core.cycles - start
             device.dump_flash_image(self._image)
         finally:
             device.stop()
@@ -147,6 +147,20 @@ class PicoTarget(ScriptTarget):
             return Path(named)
         cached = sorted((Path.home() / ".cache" / "rp2040py").glob("RPI_PICO-*.uf2"))
         return cached[-1] if cached else None
+
+    def require(self) -> None:
+        """See Target.require; a firmware that is needed and was never named is downloaded once by rp2040py."""
+        if importlib.util.find_spec("rp2040py") and self.firmware() is None:
+            self._download()
+        super().require()
+
+    def _download(self) -> None:
+        from rp2040py.utils.firmware_retrieve import MICROPYTHON, retrieve
+
+        try:
+            retrieve(MICROPYTHON, DOWNLOADED)
+        except OSError as error:
+            raise TargetError(f"{self.name}: {_NO_FIRMWARE}: {error}") from error
 
     def why_unavailable(self) -> str | None:
         if not all(importlib.util.find_spec(package) for package in ("rp2040py", "littlefs")):
