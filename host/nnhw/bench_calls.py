@@ -9,7 +9,7 @@ from typing import Any
 
 from nnhw import vectors
 from nnhw.bench import CLOCK
-from nnhw.targets import ScriptTarget, TargetError, mpy
+from nnhw.targets import ScriptTarget, TargetError
 from nnhw_codegen import emitters, program
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.text import Origin
@@ -81,8 +81,7 @@ def measure(model: QModel, code: str, target: ScriptTarget, inputs: int = 9) -> 
     source = emitters.get(code).emit(whole, _ORIGIN)["m.py"]
     ticks = vectors.random_ticks(model, inputs)
     rows = list(zip(ticks.tolist(), vectors.values_of(model, ticks).tolist(), strict=True))
-    files = {"m.mpy": mpy.compile_mpy(source, "m.py", "armv6m")}
-    output = target.run(files, TIMER.format(arguments="x") + _SCRIPT.format(rows=rows), timeout=600.0)
+    output = target.run({"m.py": source}, TIMER.format(arguments="x") + _SCRIPT.format(rows=rows), timeout=600.0)
     try:
         counts = [tuple(map(int, line.split())) for line in output.splitlines()]
         from_ticks, from_values = (round(statistics.median(column)) for column in zip(*counts, strict=True))

@@ -24,9 +24,9 @@ _CORE, _PICO = "rp2040-core", "pico"
 
 def _place(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
     """The name of a target that counts cycles here; UserError, exit code 2, for any other."""
+    (name,) = with_firmware(ctx, (name,))
     if name.partition(":")[0] not in (_CORE, _PICO):
         raise UserError(f"--on {name}: expected {_CORE} or {_PICO}")
-    (name,) = with_firmware(ctx, (name,))
     try:
         get(name).require()
     except TargetError as error:

@@ -5,6 +5,7 @@ Files lie on a real littlefs image in its flash; scripts go to its raw prompt ov
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import dataclasses
 import importlib.util
@@ -14,8 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import uf2
+from . import board_files, uf2
 from .base import ScriptTarget, Session, TargetError, check_names
+from .firmware import PROBE, Firmware
 
 PREFIX = "pico:"
 FIRMWARE_VARIABLE = "NNHW_PICO_UF2"
@@ -33,6 +35,8 @@ DOWNLOADED = "1.28.0"
 """The version of MicroPython to download; that of target unix."""
 
 _ANSWER_NANOSECONDS = 2_000
+_KNOWN: dict[tuple[Path, int], Firmware] = {}
+"""What firmware files told of themselves, by path and time of change."""
 
 
 def filesystem_image(files: Mapping[str, bytes]) -> bytes:
@@ -84,18 +88,37 @@ def keep_armed(cdc: Any, clock: Any) -> None:
 
 
 class PicoSession(Session):
-    """A flash image; every run boots the board anew."""
+    """A flash image with modules as .mpy where the firmware can load that; every run boots the board anew."""
 
     def __init__(self, firmware: Path, files: Mapping[str, bytes]) -> None:
         self._firmware = firmware
+        self._files = files
         self._directory = tempfile.TemporaryDirectory(prefix="nnhw-")
         self._image = Path(self._directory.name) / "flash.img"
-        self._image.write_bytes(filesystem_image(files))
+        self._open, self._filled = True, False
 
     def run(self, script: str, timeout: float = 60.0) -> str:
-        """See Session.run; ``timeout`` is in seconds of this computer, which emulates 2 to 5 million cycles in one."""
-        if not self._image.exists():
+        """See Session.run; ``timeout`` is in seconds of this computer, which emulates 2 to 5 million cycles in one.
+
+        Raises TargetError also where the files do not fit into the file system.
+        """
+        if not self._open:
             raise TargetError("pico: the session is closed")
+        if not self._filled:
+            files, _ = board_files.loadable(self._files, self._asked(timeout))
+            self._image.write_bytes(filesystem_image(files))
+            self._filled = True
+        return self._execute(script, timeout)
+
+    def _asked(self, timeout: float) -> Firmware:
+        """What the firmware tells of itself; each file is asked once."""
+        key = self._firmware, self._firmware.stat().st_mtime_ns
+        if key not in _KNOWN:
+            self._image.write_bytes(filesystem_image({}))
+            _KNOWN[key] = Firmware(*ast.literal_eval(self._execute(PROBE, timeout)))
+        return _KNOWN[key]
+
+    def _execute(self, script: str, timeout: float) -> str:
         try:
             output, errors = asyncio.run(self._run(script, timeout))
         except (TimeoutError, asyncio.TimeoutError):
@@ -124,6 +147,7 @@ class PicoSession(Session):
         return output, errors
 
     def close(self) -> None:
+        self._open = False
         self._directory.cleanup()
 
 
