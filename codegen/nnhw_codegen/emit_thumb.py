@@ -136,8 +136,9 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text. Buffers of ticks, codes and outputs are array('i') objects of the right length."""
     blob = machine_code(program, form)
     w = Writer()
-    micropython_api.head(w, origin, "import micropython", "from array import array", "from math import floor")
-    micropython_api.constants(w, program, origin, "array('i', bytes(4 * {}))")
+    micropython_api.head(w, origin, "import micropython", "from array import array")
+    micropython_api.constants(w, program, origin)
+    micropython_api.buffers(w, program)
     w.line(f"_work = array('i', bytes({4 * blob.work_words}))")
     # A copy on the heap, whose blocks are aligned; a literal may lie at any address.
     w.line(f"_code = bytearray({bytes_literal(blob.code)})")
