@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from conftest import usable_target
 from random_models import network, quantized
 
-from nnhw import boards, cli, export, fit
-from nnhw.heap_need import heap_with, runs
+from nnhw import boards, cli, export, fit, model_file
+from nnhw.heap_need import heap_with, loadable, runs
 from nnhw.network import Input
 from nnhw.targets import TargetError, mpy
 from nnhw_codegen import emitters, precision, program
@@ -58,6 +58,18 @@ def test_a_model_that_does_not_fit_has_too_little_memory_and_one_that_fits_runs(
     wasm.run(files(small, "compact", "py"), "import model\nmodel.predict((1, 2, 3, 4))", heap)
 
 
+def test_source_of_machine_code_that_a_board_cannot_compile_has_too_little_memory(wasm) -> None:
+    """This emulator knows no machine code: it compiles the same text as bytecode."""
+    model, board = quantized((4, 8, 3), "relu", "w8a8"), replace(boards.get("esp32"), heap=11_000)
+    told = {f.form: f.verdict for f in fit.fit([model], [board], ["viper"])}
+    assert told == {"mpy": "fits", "py": "no"}
+    source = emitters.get("viper").emit(program.build(model), Origin("model", "a model", "0" * 16))["model.py"]
+    for form, verdict in told.items():
+        module, itself = loadable("model", source, as_mpy=form == "mpy")
+        assert not itself
+        assert runs(module, "import gc\ngc.disable()\nimport model", heap_with(board.heap)) == (verdict == "fits")
+
+
 def test_a_microbit_imports_what_fits_it() -> None:
     microbit = usable_target("microbit")
     model = quantized((4, 8, 3), "relu", "w8a8")
@@ -98,6 +110,20 @@ def test_the_command_tells_what_to_do_and_fails_where_nothing_fits(tmp_path: Pat
     assert small["advice"]["rp2040"] == "every form fits, fastest: --code compact --precision w8a8 as .mpy"
     assert large["advice"]["microbit"].startswith("does not fit: ")
     assert {f["code"] for f in small["forms"]} == {"compact"}
+
+
+def test_several_boards_stand_beside_one_another(tmp_path: Path) -> None:
+    usable_target("microbit")
+    path = tmp_path / "m.json"
+    model_file.save(network((4, 8, 3), "relu"), path)
+    done = CliRunner().invoke(
+        cli.main, ["fit", str(path), "--board", "esp32,microbit", "--precision", "w8a8", "--code", "thumb"]
+    )
+    assert done.exit_code == 1, "nothing fits the ESP32"
+    (row,) = (line for line in done.output.splitlines() if "thumb .py" in line)
+    assert [cell.strip() for cell in row.split("│")][1:3] == ["w8a8", "thumb .py"]
+    assert "microbit: the verdict was found by trying" in done.output
+    assert "esp32     does not run this code" in done.output
 
 
 def test_an_unknown_board_is_named() -> None:
