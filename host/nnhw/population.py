@@ -8,8 +8,8 @@ Every array has the networks along its last axis, so that one NumPy call serves 
 Networks are the product of arms (activation, derivative at zero, rate) and seeds (initial weights, rows, order of
 the rows), arms first: network = arm * seeds + seed. The arms of a seed start from the same weights and see the same
 rows in the same order, so that they can be compared in pairs. No network depends on another: a network gets the same
-bits in any company. (Not quite so alone: a single column NumPy sums in another order.) Arithmetic is that of the
-weights' type throughout, every sum is taken term by term.
+bits in any company. (Not quite so alone: a single column NumPy sums in another order.) Every product and every sum is
+rounded to the weights' type, sums term by term; in float16 an activation is rounded once.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nnhw import activations
 from nnhw.activations import Activation
+from nnhw.arithmetic import Native, arithmetic
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -56,11 +57,10 @@ class Population:
         if output == "softmax" and weights[-1].shape[1] == 1:
             raise ValueError("softmax over a single unit is always 1; use logsig, or one unit per class")
         self.arms, self.seeds = tuple(arms), len(weights[0])
-        count = len(arms) * self.seeds
-        self.weights = [
-            np.ascontiguousarray(np.tile(np.moveaxis(layer, 0, -1), len(arms)), dtype=dtype) for layer in weights
-        ]
-        self._rates = np.repeat(np.array([arm.rate for arm in arms], dtype=dtype), self.seeds)
+        self._arithmetic = arithmetic(dtype)
+        hold, dtype, count = self._arithmetic.hold, self._arithmetic.dtype, len(arms) * self.seeds
+        self.weights = [hold(np.tile(np.moveaxis(layer, 0, -1), len(arms))) for layer in weights]
+        self._rates = hold(np.repeat([arm.rate for arm in arms], self.seeds))
         self._softmax = output == "softmax"
         self._inputs = [np.ones((layer.shape[1], count), dtype) for layer in self.weights]
         self.z = [np.empty((len(layer), count), dtype) for layer in self.weights]
@@ -71,7 +71,7 @@ class Population:
         self._targets = np.empty_like(self.z[-1])
         self._zeros = [np.zeros(z.shape, np.int64) for z in self.z[:-1]]
         self._hidden = [
-            _activate(arms, self.seeds, z, out[:-1], slope)
+            _activate(arms, self.seeds, self._arithmetic, z, out[:-1], slope)
             for z, out, slope in zip(self.z[:-1], self._inputs[1:], self._slopes, strict=True)
         ]
 
@@ -84,33 +84,49 @@ class Population:
         return total.reshape(len(self.arms), self.seeds)
 
     def forward(self, x: Array) -> Array:
-        """One row per seed, x (inputs, seeds) -> the last layer's z (units, networks), valid until the next call."""
+        """One row per seed, x (inputs, seeds) -> the last layer's z (units, networks), valid until the next call.
+
+        ``x`` must hold numbers of the weights' type.
+        """
+        settle, total = self._arithmetic.settle, self._arithmetic.total
         self._inputs[0][:-1].reshape(len(x), len(self.arms), self.seeds)[...] = x[:, None, :]
         for index, (layer, product, seen, z) in enumerate(
             zip(self.weights, self._products, self._inputs, self.z, strict=True)
         ):
             np.multiply(layer, seen, product)
-            np.add.reduce(product, 1, out=z)
+            settle(product)
+            total(product, 1, z)
             if index < len(self._hidden):
                 for activate in self._hidden[index]:
                     activate()
         return self.z[-1]
 
     def _delta(self, targets: Array) -> None:
-        z, delta = self.z[-1], self._deltas[-1]
+        z, delta, settle = self.z[-1], self._deltas[-1], self._arithmetic.settle
         self._targets.reshape(len(z), len(self.arms), self.seeds)[...] = targets[:, None, :]
         if self._softmax:
             np.subtract(z, z.max(axis=0), delta)
+            settle(delta)
             np.exp(delta, delta)
-            np.divide(delta, np.add.reduce(delta, 0), delta)
-            np.subtract(delta, self._targets, delta)
+            settle(delta)
+            whole = np.empty_like(delta[0])
+            self._arithmetic.total(delta, 0, whole)
+            np.divide(delta, whole, delta)
         else:
-            np.subtract(_LOGSIG(z), self._targets, delta)
+            delta[...] = _LOGSIG(z)
+        settle(delta)
+        np.subtract(delta, self._targets, delta)
+        settle(delta)
 
     def step(self, rows: Array | Sequence[Array], targets: Array | Sequence[Array]) -> None:
-        """One SGD step on a batch: per row x (inputs, seeds) and target (units, seeds); the mean gradient counts."""
+        """One SGD step on a batch: per row x (inputs, seeds) and target (units, seeds); the mean gradient counts.
+
+        Rows and targets must hold numbers of the weights' type.
+        """
+        settle, total = self._arithmetic.settle, self._arithmetic.total
         sums = self._batch_sums() if len(rows) > 1 else self.weights
         rates = self._rates / self._rates.dtype.type(len(rows))
+        settle(rates)
         for x, target in zip(rows, targets, strict=True):
             self.forward(x)
             for zeros, z in zip(self._zeros, self.z, strict=False):
@@ -121,14 +137,21 @@ class Population:
                 if index:
                     back = product[:, :-1]
                     np.multiply(self.weights[index][:, :-1], delta[:, None, :], back)
-                    np.add.reduce(back, 0, out=self._deltas[index - 1])
-                    np.multiply(self._deltas[index - 1], self._slopes[index - 1], self._deltas[index - 1])
+                    settle(back)
+                    below = self._deltas[index - 1]
+                    total(back, 0, below)
+                    np.multiply(below, self._slopes[index - 1], below)
+                    settle(below)
                 np.multiply(delta, rates, delta)
+                settle(delta)
                 np.multiply(delta[:, None, :], self._inputs[index], product)
+                settle(product)
                 np.subtract(sums[index], product, sums[index])
+                settle(sums[index])
         if sums is not self.weights:
             for layer, change in zip(self.weights, sums, strict=True):
                 np.add(layer, change, layer)
+                settle(layer)
 
     def _batch_sums(self) -> list[Array]:
         if self._sums is None:
@@ -144,14 +167,11 @@ class Population:
 
         ``orders`` draws each seed's order of the rows, anew in every epoch.
         """
-        dtype = self.weights[0].dtype
+        hold = self._arithmetic.hold
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             for _ in range(epochs):
                 order = np.stack([generator.permutation(rows.shape[1]) for generator in orders])[:, :, None]
-                x, t = (
-                    np.ascontiguousarray(np.take_along_axis(part, order, 1).transpose(1, 2, 0), dtype=dtype)
-                    for part in (rows, targets)
-                )
+                x, t = (hold(np.take_along_axis(part, order, 1).transpose(1, 2, 0)) for part in (rows, targets))
                 for start in range(0, len(x), batch):
                     self.step(x[start : start + batch], t[start : start + batch])
 
@@ -161,9 +181,8 @@ class Population:
         shape = (len(self.arms), self.seeds)
         answers = np.empty((rows.shape[1], *shape), np.int64)
         asleep = [np.ones(z.shape, np.bool_) for z in self.z[:-1]]
-        dtype = self.weights[0].dtype
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            for number, x in enumerate(rows.transpose(1, 2, 0).astype(dtype)):
+            for number, x in enumerate(self._arithmetic.hold(rows.transpose(1, 2, 0))):
                 z = self.forward(x)
                 told = (z[0] > 0) if len(z) == 1 else z.argmax(axis=0)
                 answers[number] = told.reshape(shape)
@@ -186,7 +205,9 @@ class Population:
         return [layer[:, :, arm * self.seeds + seed].copy() for layer in self.weights]
 
 
-def _activate(arms: Sequence[Arm], seeds: int, z: Array, out: Array, slope: Array) -> list[Callable[[], None]]:
+def _activate(
+    arms: Sequence[Arm], seeds: int, numbers: Native, z: Array, out: Array, slope: Array
+) -> list[Callable[[], None]]:
     """Functions that together read z and write the activation into ``out`` and its derivative into ``slope``."""
     result, start = [], 0
     for straight, run in groupby(arms, lambda arm: arm.activation.curve is None and arm.activation.ramp is not None):
@@ -195,12 +216,14 @@ def _activate(arms: Sequence[Arm], seeds: int, z: Array, out: Array, slope: Arra
         for group in [members] if straight else [[arm] for arm in members]:
             part = slice(start, start + len(group) * seeds)
             views = z[:, part], out[:, part], slope[:, part]
-            result.append(_ramps(group, seeds, *views) if straight else _curve(group[0], *views))
+            result.append(_ramps(group, seeds, numbers, *views) if straight else _curve(group[0], numbers, *views))
             start = part.stop
     return result
 
 
-def _ramps(arms: Sequence[Arm], seeds: int, z: Array, out: Array, slope: Array) -> Callable[[], None]:
+def _ramps(
+    arms: Sequence[Arm], seeds: int, numbers: Native, z: Array, out: Array, slope: Array
+) -> Callable[[], None]:
     left = np.repeat(np.array([float(arm.activation.ramp or 0) for arm in arms], dtype=z.dtype), seeds)
     corner = np.repeat(np.array([arm.at_zero for arm in arms], dtype=z.dtype), seeds)
     rise = 1 - left
@@ -212,15 +235,18 @@ def _ramps(arms: Sequence[Arm], seeds: int, z: Array, out: Array, slope: Array) 
             np.multiply(slope, rise, slope)
             np.add(slope, left, slope)
         np.multiply(z, slope, out)
+        numbers.settle(out)
 
     return ramps
 
 
-def _curve(arm: Arm, z: Array, out: Array, slope: Array) -> Callable[[], None]:
+def _curve(arm: Arm, numbers: Native, z: Array, out: Array, slope: Array) -> Callable[[], None]:
     activation, at_zero = arm.activation, arm.at_zero
 
     def curve() -> None:
         out[...] = activation.value(z)
         slope[...] = activation.derivative(z, at_zero)
+        numbers.settle(out)
+        numbers.settle(slope)
 
     return curve

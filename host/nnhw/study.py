@@ -24,7 +24,6 @@ ARITHMETICS = ("float64", "float32", "float16", "fx16", "fx12", "fx8")
 QUICK_SEEDS = 100
 _QUICK = {"iris": (0.0,), "iris-deep": (0.0,), "xor-01-4": (0.0, 0.1)}
 _QUICK_ARITHMETICS = ("float32", "fx8")
-_FLOAT16_SHARE = 3  # digits in float16 take a third of the seeds: NumPy computes float16 in software
 
 
 def plan(quick: bool = False, seeds: int | None = None) -> list[Cell]:
@@ -36,8 +35,6 @@ def plan(quick: bool = False, seeds: int | None = None) -> list[Cell]:
         for bias in _QUICK[task.name] if quick else task.biases:
             for arithmetic in _QUICK_ARITHMETICS if quick else ARITHMETICS:
                 count = seeds or (QUICK_SEEDS if quick else task.seeds)
-                if task.data == "digits" and arithmetic == "float16":
-                    count = -(-count // _FLOAT16_SHARE)
                 cells.append(Cell(task, arithmetic, bias, count))
     return cells
 

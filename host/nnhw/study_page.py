@@ -20,7 +20,8 @@ METHOD = [
     f"training rows (XOR's are left as they are); {100 * HELD_OUT:.0f} % of the rows held out for the "
     "accuracy. XOR counts "
     "as solved where all four rows are right.",
-    "float64, float32 and float16 are used throughout: every product and every sum is rounded to that type. "
+    "float64, float32 and float16 are used throughout: every product and every sum is rounded to that type "
+    "(an activation in float16 once, from float32). "
     "fx16, fx12 and fx8 are the integers that a board computes, with activations, weights and deltas of "
     "16, 12 or 8 bits "
     "in the passes, over kept weights of 16 bits whose rounding remainder is carried on.",
