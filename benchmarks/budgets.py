@@ -3,8 +3,8 @@
     python benchmarks/budgets.py [--inputs 1000]     writes benchmarks/results/budgets.{json,md}
 
 Three trained relu networks. Cycles are those from input codes to the class index, the call included; for Thumb also the
-trampoline, 16 cycles. The spread of the cycles is taken over the given number of extreme and random inputs (a tenth of
-them for digits). Exit code 1 where cycles depend on the input or a budget is missed.
+trampoline, 16 cycles (25 from ticks). The spread of the cycles is taken over the given number of extreme and random
+inputs (a tenth of them for digits). Exit code 1 where cycles depend on the input or a budget is missed.
 
 The figures of the C libraries were measured on the same emulated core with gcc 12 at -O3, each library bit-exact against
 a model of its own arithmetic: NNoM 4d1d8fc, CMSIS-NN 99f736a, TFLM 90b983c with CMSIS-NN, emlearn 0.23.2 (which computes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -10,37 +11,46 @@ from rich.console import Console
 from rich.table import Table
 
 from nnhw import bench as benchmark
-from nnhw import build_folder, model_file
+from nnhw import bench_calls, build_folder, model_file
 from nnhw.cli import UserError, print_json, user_input
-from nnhw.targets import TargetError, arm_c, get, mpy
+from nnhw.cli_run import firmware_option, with_firmware
+from nnhw.targets import TargetError, arm_c, get, get_script_target, mpy
 from nnhw_codegen import precision
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import quantize
 
+_CORE, _PICO = "rp2040-core", "pico"
 
-def _codes(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
-    """'viper,c' -> names of codes that can be measured here; UserError, exit code 2, for any other."""
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    for name in names:
-        if name in ("portable", "compact"):
-            raise UserError(f"--code {name}: {benchmark.LEFT_OUT}")
-        if name not in benchmark.CODES:
-            raise UserError(f"--code {name}: expected some of {','.join(benchmark.CODES)}")
-    if not names:
-        raise click.BadParameter("name at least one code")
-    return names
+
+def _place(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
+    """The name of a target that counts cycles here; UserError, exit code 2, for any other."""
+    (name,) = with_firmware(ctx, (name,))
+    if name.partition(":")[0] not in (_CORE, _PICO):
+        raise UserError(f"--on {name}: expected {_CORE} or {_PICO}")
+    try:
+        get(name).require()
+    except TargetError as error:
+        raise UserError(str(error)) from error
+    return name
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--on", type=click.Choice(["rp2040-core"]), default="rp2040-core", show_default=True)
+@click.option(
+    "--on",
+    default=_CORE,
+    show_default=True,
+    callback=_place,
+    metavar="TARGET",
+    help="rp2040-core: machine code alone, by layer, with its bytes. pico: whole calls, with MicroPython's share.",
+)
+@firmware_option
 @click.option(
     "--code",
-    "codes",
-    callback=_codes,
-    default=",".join(benchmark.CODES),
-    show_default=True,
-    help="Codes to measure, whatever the folder was exported with.",
+    "chosen",
+    metavar="CODE,...",
+    help="Codes to measure, whatever the folder was exported with; by default "
+    f"{','.join(benchmark.CODES)}, on pico {','.join(bench_calls.CODES)}.",
 )
 @click.option(
     "--precision",
@@ -51,45 +61,74 @@ def _codes(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[s
     help="Of a model.json; a build folder has its own.",
 )
 @click.option("--forms", is_flag=True, help="Measure every form of a code, not just the one that export picks.")
-@click.option(
-    "--inputs", type=click.IntRange(1), default=50, show_default=True, help="Inputs whose cycles are compared."
-)
+@click.option("--inputs", type=click.IntRange(1), help="Inputs to try; by default 50, on pico 5.")
 @click.option("--clock", type=click.FloatRange(1, 1000), default=125.0, show_default=True, help="MHz.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def bench(
     model: Path,
     on: str,
-    codes: tuple[str, ...],
+    chosen: str | None,
     precision_name: str,
     forms: bool,
-    inputs: int,
+    inputs: int | None,
     clock: float,
     as_json: bool,
 ) -> None:
-    """Count the cycles and bytes that MODEL, a build folder or a model.json, takes as machine code.
+    """Count the cycles and bytes that MODEL, a build folder or a model.json, takes.
 
-    Exit code 1 where the cycles depend on the input.
+    Exit code 1 where the cycles of machine code depend on the input.
     """
-    _require(on, codes)
+    whole_calls = on != _CORE
+    if forms and whole_calls:
+        raise click.UsageError(f"--forms is for --on {_CORE}")
+    codes = _codes(chosen, bench_calls.CODES if whole_calls else benchmark.CODES, on)
+    _require(codes)
     models = _models(model, precision_name)
-    costs = benchmark.measure_all(models, codes, every_form=forms, inputs=inputs)
-    if as_json:
-        print_json([cost.plain(int(clock * 1e6)) for cost in costs])
-    else:
-        sizes = "-".join(map(str, models[0].sizes))
-        title = f"{model}: {sizes}, {costs[0].macs:,} MACs, on {on} at {clock:g} MHz"
-        Console(width=None if sys.stdout.isatty() else 160).print(table(costs, title, int(clock * 1e6)))
+    sizes = "-".join(map(str, models[0].sizes))
+    title = f"{model}: {sizes}, {{:,}} MACs, on {on} at {clock:g} MHz"
+    hertz = int(clock * 1e6)
+    if whole_calls:
+        try:
+            calls = bench_calls.measure_all(models, get_script_target(on), codes, inputs or 5)
+        except TargetError as error:
+            raise UserError(str(error)) from error
+        _show(calls, as_json, lambda: _calls_table(calls, title.format(calls[0].macs), hertz), hertz)
+        return
+    costs = benchmark.measure_all(models, codes, every_form=forms, inputs=inputs or 50)
+    _show(costs, as_json, lambda: _table(costs, title.format(costs[0].macs), hertz), hertz)
+    if not as_json:
         click.echo(f"left out: {benchmark.LEFT_OUT}")
     if any(cost.spread for cost in costs):
         sys.exit(1)
 
 
-def _require(target: str, codes: tuple[str, ...]) -> None:
+def _show(
+    costs: Sequence[benchmark.Cost | bench_calls.CallCost], as_json: bool, table: Callable[[], Table], clock: int
+) -> None:
+    """The costs as JSON or as a table."""
+    if as_json:
+        print_json([cost.plain(clock) for cost in costs])
+    else:
+        Console(width=None if sys.stdout.isatty() else 160).print(table())
+
+
+def _codes(text: str | None, able: tuple[str, ...], on: str) -> tuple[str, ...]:
+    """'viper,c' -> names of codes that can be measured there, all without a text; UserError, exit code 2, for others."""
+    if text is None:
+        return able
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in names:
+        if name in bench_calls.CODES and name not in able:
+            raise UserError(f"--code {name}: {benchmark.LEFT_OUT}; --on pico measures it")
+        if name not in able:
+            raise UserError(f"--code {name}: expected some of {','.join(able)} on {on}")
+    if not names:
+        raise click.BadParameter("name at least one code")
+    return names
+
+
+def _require(codes: tuple[str, ...]) -> None:
     """Raise UserError where a tool that the codes need is missing."""
-    try:
-        get(target).require()
-    except TargetError as error:
-        raise UserError(str(error)) from error
     missing = {code: arm_c.why_unavailable() if code == "c" else mpy.why_unavailable() for code in codes}
     for code, reason in missing.items():
         if reason is not None:
@@ -109,7 +148,7 @@ def _models(path: Path, precision_name: str) -> list[QModel]:
         return [quantize(network, precision.get(name), network.calibration) for name in names]
 
 
-def table(costs: list[benchmark.Cost], title: str, clock: int) -> Table:
+def _table(costs: list[benchmark.Cost], title: str, clock: int) -> Table:
     """The costs as a table for a terminal."""
     made = Table(title=title, title_justify="left")
     made.add_column("code")
@@ -130,4 +169,18 @@ def table(costs: list[benchmark.Cost], title: str, clock: int) -> Table:
             f"{cost.microseconds(clock):.1f}",
             *(f"{n:,}" for n in sizes),
         )
+    return made
+
+
+def _calls_table(costs: list[bench_calls.CallCost], title: str, clock: int) -> Table:
+    """The costs of whole calls as a table for a terminal."""
+    made = Table(title=title, title_justify="left")
+    made.add_column("code")
+    made.add_column("precision")
+    for head in ("predict_ticks\nticks to class", "µs", "predict\nvalues to class", "µs"):
+        made.add_column(head, justify="right")
+    for cost in costs:
+        ticks, values = cost.microseconds(clock)
+        numbers = (f"{cost.ticks_cycles:,}", f"{ticks:,.1f}", f"{cost.values_cycles:,}", f"{values:,.1f}")
+        made.add_row(cost.code, cost.precision, *numbers)
     return made

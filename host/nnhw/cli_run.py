@@ -22,21 +22,39 @@ from nnhw_codegen import reference
 from nnhw_codegen.fixed import to_real
 
 _DIRECTORY = click.Path(path_type=Path)
+FIRMWARE = "nnhw.firmware"
+"""Where the context of a command keeps the file of --firmware."""
 
 
 def usable(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
     """'wasm,unix' -> names of targets that can run here; UserError, exit code 2, for any other. None -> none."""
     if text is None:
-        return ()
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not names:
-        raise click.BadParameter("name at least one target")
+        names: tuple[str, ...] = ()
+    else:
+        names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        if not names:
+            raise click.BadParameter("name at least one target")
+    names = with_firmware(ctx, names)
     try:
         for name in names:
             targets.get(name).require()
     except TargetError as error:
         raise UserError(str(error)) from error
     return names
+
+
+def _keep_firmware(ctx: click.Context, parameter: click.Parameter, path: str | None) -> None:
+    ctx.meta[FIRMWARE] = path
+
+
+def with_firmware(ctx: click.Context, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of targets with the file of --firmware, where one was given, in that of the Pico."""
+    path = ctx.meta[FIRMWARE]
+    if path is None:
+        return names
+    if "pico" not in names:
+        raise click.UsageError("--firmware is for the emulated Pico: add --on pico")
+    return tuple(f"pico:{path}" if name == "pico" else name for name in names)
 
 
 def fitting(build: Build, names: tuple[str, ...], runtime: str = "module") -> tuple[Exported, tuple[str, ...]]:
@@ -72,6 +90,14 @@ _ON = click.option(
     + "; ".join(f"{code} on {', '.join(names)}" for code, names in driver.RUNS_ON.items())
     + ". By default the first of these.",
 )
+firmware_option = click.option(
+    "--firmware",
+    metavar="FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=_keep_firmware,
+    help="MicroPython for --on pico, a .uf2 file; by default that of NNHW_PICO_UF2, else one is downloaded once.",
+)
 _RUNTIME = click.option(
     "--runtime",
     type=click.Choice(["module", "nnrun"]),
@@ -85,6 +111,7 @@ _RUNTIME = click.option(
 @click.argument("build", type=_DIRECTORY)
 @click.argument("values", nargs=-1, type=float)
 @_ON
+@firmware_option
 @_RUNTIME
 @click.option("--data", help="Run all rows of a data set or CSV file instead of VALUES.")
 @click.option("--target", metavar="COLUMN", help="Column of the CSV file that holds the answers.")
@@ -178,9 +205,10 @@ def quality_lines(build: Build, dataset: Dataset, logits: NDArray[np.int64]) -> 
 @click.command()
 @click.argument("builds", nargs=-1, required=True, type=_DIRECTORY, metavar="BUILD...")
 @_ON
+@firmware_option
 @_RUNTIME
 @click.option(
-    "--rows", type=click.IntRange(0), help="Random rows; by default 10,000, on microbit and rp2040-core 300."
+    "--rows", type=click.IntRange(0), help="Random rows; by default 10,000, on microbit, rp2040-core and pico 300."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

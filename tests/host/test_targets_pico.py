@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import struct
+import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import usable_target
 from random_models import network
 
-from nnhw import export
+from nnhw import cli, export
 from nnhw.build_folder import read
 from nnhw.targets import TargetError, get, pico
 from nnhw.verify import exported, verify
@@ -94,6 +98,68 @@ def test_a_firmware_that_is_garbage_is_refused(tmp_path: Path, content: bytes, c
 def test_a_firmware_for_another_chip_is_refused(tmp_path: Path) -> None:
     path = firmware(tmp_path / "pico2.uf2", b"\0", RP2350)
     assert "is for RP2350; give the one for the Raspberry Pi Pico" in str(get(f"pico:{path}").why_unavailable())
+
+
+def test_a_firmware_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    path = firmware(tmp_path / "half.uf2", bytes(1024))
+    path.write_bytes(path.read_bytes()[:1024])
+    assert "is cut short, 2 of 4 blocks" in str(get(f"pico:{path}").why_unavailable())
+
+
+@pytest.fixture
+def no_firmware(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A home folder without a downloaded firmware; none is named."""
+    monkeypatch.delenv(pico.FIRMWARE_VARIABLE, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    return tmp_path
+
+
+def test_a_firmware_that_was_never_named_is_downloaded_once(
+    no_firmware: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rp2040py.utils.firmware_retrieve as firmwares
+
+    served = no_firmware / "served"
+    served.mkdir()
+    content = firmware(served / "RPI_PICO-1.uf2", b"\xfe\xe7").read_bytes()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/RPI_PICO-1.uf2"
+        boards = {"pico": firmwares.BoardFirmwareSpec("1", {pico.DOWNLOADED: url})}
+        monkeypatch.setattr(firmwares, "MICROPYTHON", firmwares.FirmwareSpec(boards))
+        assert "no firmware yet" in str(get("pico").why_unavailable())
+        get("pico").require()
+        server.shutdown()
+    get("pico").require()
+    found = get("pico").firmware()
+    assert found is not None
+    assert found.is_relative_to(no_firmware / "home")
+    assert found.read_bytes() == content
+
+
+def test_a_download_that_fails_tells_what_to_do(no_firmware: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import rp2040py.utils.firmware_retrieve as firmwares
+
+    boards = {"pico": firmwares.BoardFirmwareSpec("1", {pico.DOWNLOADED: "http://127.0.0.1:9/RPI_PICO-1.uf2"})}
+    monkeypatch.setattr(firmwares, "MICROPYTHON", firmwares.FirmwareSpec(boards))
+    with pytest.raises(TargetError, match=r"--firmware FILE, as pico:FILE or in NNHW_PICO_UF2.*refused"):
+        get("pico").require()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--on", "pico", "--firmware", "none.uf2"], "firmware none.uf2: No such file"),
+        (["--on", "wasm", "--firmware", "none.uf2"], "--firmware is for the emulated Pico: add --on pico"),
+        (["--firmware", "none.uf2"], "--firmware is for the emulated Pico: add --on pico"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "verify", "bench"])
+def test_a_firmware_option_out_of_place_is_bad_usage(command: str, options: list[str], complaint: str) -> None:
+    result = CliRunner().invoke(cli.main, [command, "m", *options])
+    assert result.exit_code == 2
+    assert complaint in result.output
 
 
 def test_a_firmware_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,19 +20,24 @@ class ModuleBoard:
     """An emitted module, imported: ``module`` is its namespace.
 
     ``cycles``, ``calls`` and ``stack`` (bytes at the deepest point) add up what machine code costs; set them to 0 to
-    start again. The Python round it costs nothing here. ``code_bytes`` is the size of the module's compiled functions.
+    start again. The Python round it costs nothing here.
     Buffers reach the core at their first use: a bytearray or bytes as code and data to read, an array to write too.
     """
 
     def __init__(self, source: bytes, name: str = "module.py") -> None:
         self._core = Core()
-        self._functions = ViperModule(self._core, compile_mpy(source, name, "armv6m"))
+        self._loaded = [ViperModule(self._core, compile_mpy(source, name, "armv6m"))]
         self._placed: dict[int, tuple[Buffer, int]] = {}
         self.cycles = self.calls = self.stack = 0
-        self.code_bytes = sum(len(function.code) for function in self._functions.functions.values())
         self.module = ModuleType(name)
+        self.module.__dict__["exec"] = self._execute
         with self._stand_ins():
             exec(compile(source, name, "exec"), self.module.__dict__)
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of the compiled functions."""
+        return sum(len(function.code) for loaded in self._loaded for function in loaded.functions.values())
 
     @property
     def read_only_bytes(self) -> int:
@@ -58,6 +63,11 @@ class ModuleBoard:
                 else:
                     sys.modules[name] = module
 
+    def _execute(self, source: str) -> None:
+        """The module's ``exec``: functions of machine code that it makes at import."""
+        self._loaded.append(ViperModule(self._core, compile_mpy(source.encode(), "exec", "armv6m")))
+        exec(source, self.module.__dict__)
+
     def _address(self, buffer: Buffer) -> int:
         """Where the core sees ``buffer``; its first use places it."""
         if id(buffer) not in self._placed:
@@ -66,12 +76,14 @@ class ModuleBoard:
         return self._placed[id(buffer)][1]
 
     def _on_core(self, function: FunctionType) -> Callable[..., int]:
+        loaded = next(loaded for loaded in reversed(self._loaded) if function.__name__ in loaded.functions)
+
         def call(*arguments: Any) -> int:
             words = [a if isinstance(a, int) else self._address(a) for a in arguments]
             buffers = [(b, address) for b, address in self._placed.values() if isinstance(b, array)]
             for buffer, address in buffers:
                 self._core.write(address, buffer.tobytes())
-            result = self._functions.call(function.__name__, *words)
+            result = loaded.call(function.__name__, *words)
             for buffer, address in buffers:
                 buffer[:] = array(buffer.typecode, self._core.read(address, len(buffer) * buffer.itemsize))
             self.cycles += result.cycles

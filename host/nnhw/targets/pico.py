@@ -5,6 +5,7 @@ Files lie on a real littlefs image in its flash; scripts go to its raw prompt ov
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import dataclasses
 import importlib.util
@@ -14,8 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import uf2
+from . import board_files, uf2
 from .base import ScriptTarget, Session, TargetError, check_names
+from .firmware import PROBE, Firmware
 
 PREFIX = "pico:"
 FIRMWARE_VARIABLE = "NNHW_PICO_UF2"
@@ -26,10 +28,15 @@ FS_START, BLOCK_SIZE, BLOCK_COUNT = 0xA0000, 4096, 352
 
 _MISSING = "the RP2040 emulator is not installed; install it with: pip install 'nnhw[emulators]'"
 _NO_FIRMWARE = (
-    "no firmware: name a MicroPython .uf2 file for the Pico as pico:FILE or in NNHW_PICO_UF2, or let the emulator fetch "
-    "one once: rp2040py micropython --fetch-fw-only"
+    "no firmware yet: name a MicroPython .uf2 file for the Pico by --firmware FILE, as pico:FILE or in NNHW_PICO_UF2; "
+    "without one, run, verify and bench download it once where there is a network"
 )
+DOWNLOADED = "1.28.0"
+"""The version of MicroPython to download; that of target unix."""
+
 _ANSWER_NANOSECONDS = 2_000
+_KNOWN: dict[tuple[Path, int], Firmware] = {}
+"""What firmware files told of themselves, by path and time of change."""
 
 
 def filesystem_image(files: Mapping[str, bytes]) -> bytes:
@@ -81,19 +88,37 @@ def keep_armed(cdc: Any, clock: Any) -> None:
 
 
 class PicoSession(Session):
-    """A flash image; every run boots the board anew. ``cycles`` is what the last run took, from prompt to prompt."""
+    """A flash image with modules as .mpy where the firmware can load that; every run boots the board anew."""
 
     def __init__(self, firmware: Path, files: Mapping[str, bytes]) -> None:
         self._firmware = firmware
+        self._files = files
         self._directory = tempfile.TemporaryDirectory(prefix="nnhw-")
         self._image = Path(self._directory.name) / "flash.img"
-        self._image.write_bytes(filesystem_image(files))
-        self.cycles = 0
+        self._open, self._filled = True, False
 
     def run(self, script: str, timeout: float = 60.0) -> str:
-        """See Session.run; ``timeout`` is in seconds of this computer, which emulates 2 to 5 million cycles in one."""
-        if not self._image.exists():
+        """See Session.run; ``timeout`` is in seconds of this computer, which emulates 2 to 5 million cycles in one.
+
+        Raises TargetError also where the files do not fit into the file system.
+        """
+        if not self._open:
             raise TargetError("pico: the session is closed")
+        if not self._filled:
+            files, _ = board_files.loadable(self._files, self._asked(timeout))
+            self._image.write_bytes(filesystem_image(files))
+            self._filled = True
+        return self._execute(script, timeout)
+
+    def _asked(self, timeout: float) -> Firmware:
+        """What the firmware tells of itself; each file is asked once."""
+        key = self._firmware, self._firmware.stat().st_mtime_ns
+        if key not in _KNOWN:
+            self._image.write_bytes(filesystem_image({}))
+            _KNOWN[key] = Firmware(*ast.literal_eval(self._execute(PROBE, timeout)))
+        return _KNOWN[key]
+
+    def _execute(self, script: str, timeout: float) -> str:
         try:
             output, errors = asyncio.run(self._run(script, timeout))
         except (TimeoutError, asyncio.TimeoutError):
@@ -115,22 +140,21 @@ class PicoSession(Session):
         keep_armed(device.cdc, device.simulator.clock)
         try:
             await device.astart(timeout=min(timeout, BOOT_SECONDS))
-            start = device.mcu.core.cycles
             output, errors = await device.aexec(script, timeout=timeout)
-            self.cycles = device.mcu.core.cycles - start
             device.dump_flash_image(self._image)
         finally:
             device.stop()
         return output, errors
 
     def close(self) -> None:
+        self._open = False
         self._directory.cleanup()
 
 
 class PicoTarget(ScriptTarget):
     """The emulated Pico; the firmware is given by its path, by NNHW_PICO_UF2, or lies in rp2040py's cache."""
 
-    summary = "a whole emulated Raspberry Pi Pico under a MicroPython firmware of yours: NNHW_PICO_UF2 or pico:FILE"
+    summary = "a whole emulated Raspberry Pi Pico under MicroPython: --firmware FILE, pico:FILE or NNHW_PICO_UF2"
     word_bits = 32
     opt_in = True
 
@@ -147,6 +171,20 @@ class PicoTarget(ScriptTarget):
             return Path(named)
         cached = sorted((Path.home() / ".cache" / "rp2040py").glob("RPI_PICO-*.uf2"))
         return cached[-1] if cached else None
+
+    def require(self) -> None:
+        """See Target.require; a firmware that is needed and was never named is downloaded once by rp2040py."""
+        if importlib.util.find_spec("rp2040py") and self.firmware() is None:
+            self._download()
+        super().require()
+
+    def _download(self) -> None:
+        from rp2040py.utils.firmware_retrieve import MICROPYTHON, retrieve
+
+        try:
+            retrieve(MICROPYTHON, DOWNLOADED)
+        except OSError as error:
+            raise TargetError(f"{self.name}: {_NO_FIRMWARE}: {error}") from error
 
     def why_unavailable(self) -> str | None:
         if not all(importlib.util.find_spec(package) for package in ("rp2040py", "littlefs")):

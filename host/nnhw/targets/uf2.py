@@ -23,7 +23,8 @@ def check(path: Path, wanted: str = "RP2040") -> None:
         raise TargetError(
             f"pico: firmware {path}: not a UF2 file, {len(content):,} bytes are no whole blocks of {BLOCK}"
         )
-    for number in range(len(content) // BLOCK):
+    blocks = len(content) // BLOCK
+    for number in range(blocks):
         block = content[number * BLOCK : (number + 1) * BLOCK]
         first, second, flags = struct.unpack_from("<3I", block)
         (family,) = struct.unpack_from("<I", block, 28)
@@ -35,3 +36,8 @@ def check(path: Path, wanted: str = "RP2040") -> None:
             raise TargetError(
                 f"pico: firmware {path}: is for {chip}; give the one for the Raspberry Pi Pico ({wanted})"
             )
+    (announced,) = struct.unpack_from("<I", content, 24)
+    if blocks < announced:
+        raise TargetError(
+            f"pico: firmware {path}: is cut short, {blocks} of {announced} blocks; delete it or get it anew"
+        )

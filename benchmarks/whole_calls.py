@@ -1,0 +1,100 @@
+"""Whole calls on an emulated Pico under real MicroPython: what a program pays, its own bytecode included.
+
+    python benchmarks/whole_calls.py --firmware FILE.uf2     writes benchmarks/results/whole_calls.{json,md}
+
+Two trained relu networks, medians over inputs; beside machine code itself, as benchmarks/budgets.py counts it, that is
+the interpreter's share. Then a step of training with nnrun.learn: its own kernels, and the module that export --learn
+makes for the model. The emulator counts no waiting for the flash memory, from which the interpreter runs.
+Exit code 1 where a budget is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from budgets import NETS
+from results import write
+
+from nnhw import bench_calls, datasets, learnable
+from nnhw.bench import CLOCK
+from nnhw.flat_package import nnrun
+from nnhw.targets import ScriptTarget, get_script_target
+from nnhw.train import Options, create, train
+from nnhw_codegen import emitters, precision
+from nnhw_codegen.quantize import quantize
+from nnhw_codegen.trainable import default_profile
+
+SHOWN = ("Iris 4-8-3", "digits 64-32-10")
+FORMS = (("portable", "w8a8"), ("compact", "w8a8"), ("viper", "w8a8"), ("thumb", "w8a8"), ("thumb", "acc16"))
+BUDGETS = {
+    ("Iris 4-8-3", "predict_ticks", "thumb", "acc16"): 1_200,
+    ("digits 64-32-10", "predict_ticks", "thumb", "acc16"): 6_500,
+    ("Iris 4-8-3", "predict", "portable", "w8a8"): 30_000,
+}
+LEARN = """\
+import nnrun.learn
+{kernel}
+net = nnrun.learn.load("m.nnt", fast)
+gc.collect()
+for values, target in {rows!r}:
+    print(cycles(net.learn, values, target))
+"""
+
+
+def row(net: str, call: str, code: str, precision_name: str, cycles: int) -> dict[str, Any]:
+    """One line of the table."""
+    budget = BUDGETS.get((net, call, code, precision_name))
+    return {
+        "net": net,
+        "call": call,
+        "code": code,
+        "precision": precision_name,
+        "cycles": cycles,
+        "us at 125 MHz": round(1e6 * cycles / CLOCK, 1),
+        "budget": budget or "",
+        "verdict": "" if budget is None else "met" if cycles <= budget else "MISSED",
+    }
+
+
+def predictions(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
+    """Every form, from ticks and from values."""
+    name, hidden, options = NETS[net]
+    network, _ = train(datasets.load(name), hidden, options=Options(seed=0, **options))
+    for code, precision_name in FORMS:
+        model = quantize(network, precision.get(precision_name), network.calibration)
+        cost = bench_calls.measure(model, code, target, 5)
+        yield row(net, "predict_ticks", code, precision_name, cost.ticks_cycles)
+        yield row(net, "predict", code, precision_name, cost.values_cycles)
+
+
+def steps(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
+    """Steps at the start of training."""
+    name, hidden, _ = NETS[net]
+    dataset = datasets.load(name)
+    start = create(datasets.inputs_from(dataset), hidden, hidden="relu", classes=dataset.classes, seed=1)
+    files = learnable.files(start, default_profile(start), "m", "a benchmark", emitters.get("viper"))
+    chosen = [n * len(dataset.rows) // 9 for n in range(9)]
+    rows = [(dataset.rows[n].tolist(), int(dataset.targets[n])) for n in chosen]
+    content = {**nnrun(), **{name: files[name] for name in ("m.nnt", "m_learn.py")}}
+    for code, kernel in (("nnrun", "fast = None"), ("generated", "import m_learn as fast")):
+        script = bench_calls.TIMER.format(arguments="x, y") + LEARN.format(rows=rows, kernel=kernel)
+        output = target.run(content, script, timeout=600.0)
+        yield row(net, "learn", code, "16 bits", round(statistics.median(map(int, output.split()))))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--firmware", help="MicroPython for the Pico, a .uf2 file; by default as nnhw bench finds it")
+    firmware = parser.parse_args().firmware
+    target = get_script_target(f"pico:{firmware}" if firmware else "pico")
+    rows = [line for net in SHOWN for part in (predictions, steps) for line in part(net, target)]
+    write("whole_calls", "Whole calls on an emulated Pico, in cycles", rows)
+    return int(any(line["verdict"] == "MISSED" for line in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

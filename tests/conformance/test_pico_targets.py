@@ -1,0 +1,94 @@
+"""A whole emulated Pico under real MicroPython: the reference's integers, and what whole calls cost there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conformance.networks import emitted, network, quantized
+from conftest import usable_target
+from learning_boards import SCRIPT, files, learner, lesson, states
+
+from nnhw import activations, bench_calls, cli, model_file
+from nnhw.driver import Exported
+from nnhw.flat_package import nnrun
+from nnhw.targets import TargetError
+from nnhw.verify import verify
+from nnhw_codegen import emit_learn_viper, nnb, precision
+
+IRIS = (4, 8, 3)
+
+
+@pytest.fixture
+def pico():
+    return usable_target("pico")
+
+
+@pytest.mark.usefixtures("pico")
+@pytest.mark.parametrize("code", bench_calls.CODES)
+def test_every_code_gives_the_reference_s_integers_in_every_precision(code):
+    for name in precision.names():
+        model = quantized(IRIS, activations.get("tanh"), name)
+        outcome = verify(model, emitted(model, code), "pico", 0, entries=("ticks",))
+        assert outcome.passed, str(outcome)
+
+
+@pytest.mark.usefixtures("pico")
+def test_nnrun_gives_the_reference_s_integers():
+    model = quantized(IRIS, activations.get("tanh"), "w8a16")
+    module = Exported("m", {**nnrun(), "m.nnb": nnb.to_bytes(model)}, model.sizes, True, "nnrun")
+    outcome = verify(model, module, "pico", 0, entries=("ticks",))
+    assert outcome.passed, str(outcome)
+
+
+@pytest.mark.parametrize("kernel", ["None", "m0_learn.run"])
+def test_training_is_the_reference_s(pico, kernel):
+    task = lesson(learner((IRIS, "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")), 24)
+    content = {**nnrun(), **files("m0", task), "m0_learn.py": emit_learn_viper.source(task.before, "a test")}
+    script = f"""
+import m0_learn
+from nnrun.learn_core import Core
+from nnrun.learn_store import read
+{SCRIPT}
+teach(lambda data: Core(data, {kernel}), read, "m0", 4, 12)
+"""
+    ((found, wanted),) = states(pico.run(content, script, timeout=300.0), [task])
+    assert found == wanted
+
+
+def test_a_call_of_thumb_code_stays_within_its_budget(pico):
+    cost = bench_calls.measure(quantized(IRIS, activations.get("relu"), "acc16"), "thumb", pico, 3)
+    assert cost.ticks_cycles <= 1_200
+    assert cost.ticks_cycles < cost.values_cycles
+
+
+def test_files_outlive_a_run_and_variables_do_not(pico):
+    with pico.session({"module.py": b"x = 5\n", "data/text.txt": b"here"}) as session:
+        script = "import os, module\nwith open('new.txt', 'w') as f:\n    n = f.write('kept')\n"
+        found = session.run(script + "print(module.x, sorted(os.listdir()))")
+        assert found == "5 ['data', 'module.mpy', 'new.txt']\n"
+        assert session.run("print(open('new.txt').read(), open('data/text.txt').read())") == "kept here\n"
+        with pytest.raises(TargetError, match=r"(?s)Traceback.*NameError: name 'module' isn't defined") as caught:
+            session.run("print(1)\nmodule.x")
+        assert caught.value.output == "1\n"
+        with pytest.raises(TargetError, match="no answer within 2 s"):
+            session.run("while True: pass", timeout=2.0)
+        assert session.run("print(2)") == "2\n"
+    with pytest.raises(TargetError, match="session is closed"):
+        session.run("print(3)")
+
+
+def test_bench_counts_whole_calls_with_the_firmware_given(pico, tmp_path: Path, monkeypatch):
+    path = tmp_path / "m.json"
+    model_file.save(network((2, 3, 2), activations.get("relu")), path)
+    firmware = str(pico.firmware())
+    monkeypatch.setenv("NNHW_PICO_UF2", str(tmp_path / "none.uf2"))
+    options = ["bench", str(path), "--on", "pico", "--firmware", firmware, "--code", "thumb", "--inputs", "2"]
+    result = CliRunner().invoke(cli.main, [*options, "--precision", "acc16", "--json"])
+    (cost,) = json.loads(result.output)
+    assert (cost["code"], cost["precision"], cost["macs"], cost["tried"]) == ("thumb", "acc16", 12, 2)
+    assert cost["ticks_microseconds"] == round(cost["ticks_cycles"] / 125, 2)
+    table = CliRunner().invoke(cli.main, [*options, "--precision", "acc16"])
+    assert f"{cost['ticks_cycles']:,}" in table.output
