@@ -2,13 +2,14 @@
 
     python benchmarks/learning_cost.py            writes benchmarks/results/learning_cost.{json,md}
 
-"generic" are nnrun's own native kernels, "generated" the module that export --learn makes for the model. The Python round
-them costs nothing here.
+"generic" are nnrun's own native kernels, "viper" and "thumb" the modules that export --learn makes for the model. The
+Python round them costs nothing here.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from nnhw.targets import get
 from nnhw.targets.mpy import compile_mpy
 from nnhw.targets.viper import ViperModule
 from nnhw.train import create
-from nnhw_codegen import emit_learn_viper, nnt
+from nnhw_codegen import emit_learn_thumb, emit_learn_viper, nnt
 from nnhw_codegen.learning_profile import T16
 from nnhw_codegen.trainable import trainable
 from nnrun import learn_kernels
@@ -30,6 +31,11 @@ from nnrun.learn import Net
 
 CLOCK = 125e6
 GENERIC = (Path(nnrun.__file__).parent / "learn_kernels_viper.py").read_bytes()
+SOURCES: dict[str, Callable[[bytes, str], bytes]] = {
+    "generic": lambda data, banner: GENERIC,
+    "viper": emit_learn_viper.source,
+    "thumb": emit_learn_thumb.source,
+}
 CASES = (("iris", (8,), "relu", "softmax"), ("iris", (8,), "relu", "logsig"), ("iris", (8,), "tanh", "softmax"),
          ("wine", (16,), "relu", "softmax"), ("digits", (32,), "relu", "softmax"))  # fmt: skip
 
@@ -61,7 +67,7 @@ def measure(name: str, layers: tuple[int, ...], hidden: str, output: str, form: 
         datasets.inputs_from(dataset), layers, hidden=hidden, output=output, classes=dataset.classes, seed=1
     )
     data = nnt.to_bytes(trainable(start, replace(T16, rate_shift=6)))
-    kernel = Kernel(GENERIC if form == "generic" else emit_learn_viper.source(data, "benchmark"))
+    kernel = Kernel(SOURCES[form](data, "benchmark"))
     net = Net(bytearray(data), learn_kernels.run)
     rows, targets = dataset.rows.tolist(), dataset.targets.tolist()
     count = 4 if name == "digits" else 40
@@ -85,5 +91,5 @@ def measure(name: str, layers: tuple[int, ...], hidden: str, output: str, form: 
 
 
 if __name__ == "__main__":
-    rows = [measure(*case, form) for case in CASES for form in ("generic", "generated")]
+    rows = [measure(*case, form) for case in CASES for form in SOURCES]
     write("learning_cost", "A step of training on the Cortex-M0+ core, in cycles", rows)

@@ -64,6 +64,29 @@ def lesson(model: Trainable, steps: int, seed: int = 1, change: bool = True) -> 
         targets = model.target_codes(generator.integers(0, max(2, units), steps))
     else:
         targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)
+    return taught(model, ticks, targets, change)
+
+
+def extremes(model: Trainable, steps: int, seed: int = 1) -> Lesson:
+    """Weights and biases at or next to their limits, inputs at the ends of their ranges, targets as large as they can be."""
+    generator = np.random.default_rng(seed)
+    learner = model.learner
+    for layer, weights, biases, remainders in zip(
+        learner.plan.layers, learner.weights, learner.biases, learner.remainders, strict=True
+    ):
+        weights[...] = layer.weight_limit - generator.integers(0, 2, weights.shape)
+        weights[...] *= generator.choice([-1, 1], weights.shape)
+        biases[...] = (2**29 - 1) * generator.choice([-1, 0, 1], biases.shape)
+        remainders[...] = generator.integers(0, 2 * remainders.max(), remainders.shape)
+    low, span = (np.array([getattr(entry, name) for entry in model.doorway]) for name in ("low", "span"))
+    ticks = low + span * generator.integers(0, 2, (steps, len(low)))
+    targets = (2**29 - 1) * generator.choice([-1, 1], (steps, learner.plan.layers[-1].units))
+    return taught(model, ticks, targets.astype(np.int32))
+
+
+def taught(model: Trainable, ticks: np.ndarray, targets: np.ndarray, change: bool = True) -> Lesson:
+    """Steps with these ticks and target codes; with change as in ``lesson``."""
+    steps = len(ticks)
     before = nnt.to_bytes(model)
     codes = model.codes(ticks)
     for number, (x, wanted) in enumerate(zip(codes, targets, strict=True)):

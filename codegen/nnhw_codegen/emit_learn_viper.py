@@ -8,21 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nnhw_codegen import learn_step
 from nnhw_codegen.text import Writer
 from nnrun.learn_reader import Plan
 
 _UNROLL = 8
 
 
-class UnsuitableError(ValueError):
-    """A model that this emitter does not make code for."""
-
-
 def source(data: bytes, banner: str) -> bytes:
-    """The module for a .nnt file; its ``run`` is the kernel that nnrun.learn takes. Raises UnsuitableError."""
-    if data[20] != 16 or data[30] != 0:
-        raise UnsuitableError("training as generated code needs weights of 16 bits that keep a remainder each")
-    plan = Plan(bytearray(data))  # type: ignore[no-untyped-call]
+    """The module for a .nnt file; its ``run`` is the kernel that nnrun.learn takes. Raises learn_step.UnsuitableError."""
+    plan = learn_step.plan(data)
     w = Writer()
     w.lines(f'"""{banner}"""', "", "import sys", "", "import micropython", "")
     w.lines("if sys.maxsize >> 31:", '    raise ImportError("this code is for machines of 32 bits")', "", "")
@@ -45,9 +40,10 @@ def _pointer(w: Writer, name: str, place: int) -> None:
     w.line(f"{name} = ptr32(room + {4 * place})")
 
 
-def _clip(w: Writer) -> None:
-    with w.block("if (r + m | m - r) >> 31:"):
-        w.line("r = (m ^ r >> 31) - (r >> 31)")
+def _clip(w: Writer, limit: str = "m", bits: int = 15) -> None:
+    # Most values lie in the middle half of the range, and that is told faster.
+    with w.block(f"if (r >> {bits - 1}) + 1 >> 1:"), w.block(f"if (r + {limit} | {limit} - r) >> 31:"):
+        w.line(f"r = ({limit} ^ r >> 31) - (r >> 31)")
 
 
 def _advance(w: Writer, name: str, size: int, kind: str = "ptr32") -> None:
@@ -189,11 +185,12 @@ def _share(w: Writer, plan: Plan, b: list[int], k: int) -> None:
     for n in range(1, units):
         w.line(f"r = x[{n}] + r")
     # One division for all: c becomes 2^29 over the sum, which is above 2^14.
-    w.lines("e = r", "c = 0", "r = 16384", "i = 15")
+    w.lines("e = r", "c = 0", "r = 16384", "i = 3")
     with w.block("while i:"):
-        w.lines("r = r + r - e", "c = c + c + 1")
-        with w.block("if r >> 31:"):
-            w.lines("r = r + e", "c -= 1")
+        for _ in range(5):
+            w.lines("r = (r << 1) - e", "c = (c << 1) + 1")
+            with w.block("if r >> 31:"):
+                w.lines("r = r + e", "c -= 1")
         w.line("i -= 1")
     w.line("h = e >> 1")
     for n in range(units):
@@ -264,17 +261,15 @@ def _update(w: Writer, plan: Plan, b: list[int], k: int) -> None:
         # A delta of 0 changes nothing.
         with w.block("if r:"):
             w.line("r = multiplier * r")
-            with w.block("if (r + 32766 | 32766 - r) >> 31:"):
-                w.line("r = (32766 ^ r >> 31) - (r >> 31)")
+            _clip(w, "32766")
             w.lines("g = r", "r = b[0] - ((r << left) + bias_half >> right)")
-            with w.block("if (r + 536870911 | 536870911 - r) >> 31:"):
-                w.line("r = (536870911 ^ r >> 31) - (r >> 31)")
+            _clip(w, "536870911", 29)
             w.line("b[0] = r")
             _pointer(w, "x", x)
             with w.block("if coarse:"):
                 w.line(f"i = {fan_in}")
                 with w.block("while i:"):
-                    _weight(w, 0, "(g * x[0] + half >> coarse)")
+                    _weight(w, 0, "g * r + half >> coarse")
                     for name, kind, size in (("x", "ptr32", 4), ("w", "ptr16", 2), ("t", "ptr16", 2)):
                         _advance(w, name, size, kind)
                     w.line("i -= 1")
@@ -286,12 +281,12 @@ def _update(w: Writer, plan: Plan, b: list[int], k: int) -> None:
                     w.line(f"i = {turns}")
                     with w.block("while i:"):
                         for n in range(_UNROLL):
-                            _weight(w, n, f"g * x[{n}]")
+                            _weight(w, n, "g * r")
                         for name, kind, size in (("x", "ptr32", 4), ("w", "ptr16", 2), ("t", "ptr16", 2)):
                             _advance(w, name, size * _UNROLL, kind)
                         w.line("i -= 1")
                 for n in range(left):
-                    _weight(w, n, f"g * x[{n}]")
+                    _weight(w, n, "g * r")
                 for name in "wt" if turns else "":
                     _advance(w, name, -2 * _UNROLL * turns, "ptr16")
         for name in "wt":
@@ -302,12 +297,11 @@ def _update(w: Writer, plan: Plan, b: list[int], k: int) -> None:
 
 
 def _weight(w: Writer, n: int, product: str) -> None:
-    with w.block(f"if x[{n}]:"):
-        w.lines(f"r = t[{n}]", f"r = {product} + r", f"t[{n}] = mask & r", "r = r >> fine", f"r = w[{n}] - r")
-        with w.block("if r >> 16:"):
-            w.line("r = ~(r >> 31) & 65535")
-        with w.block("if not r:"):
-            w.line("r = 1")
+    w.line(f"r = x[{n}]")
+    with w.block("if r:"):
+        w.lines(f"r = {product}", f"r = t[{n}] + r", f"t[{n}] = mask & r", "r = r >> fine", f"r = w[{n}] - r")
+        with w.block("if (r - 1 | r) >> 16:"):
+            w.line("r = 1 + (~(r - 1 >> 31) & 65534)")
         w.line(f"w[{n}] = r")
 
 

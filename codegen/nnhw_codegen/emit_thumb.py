@@ -136,11 +136,11 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text. Buffers of ticks, codes and outputs are array('i') objects of the right length."""
     blob = machine_code(program, form)
     w = Writer()
-    micropython_api.head(w, origin, "import micropython", "from array import array", "from math import floor")
-    micropython_api.constants(w, program, origin, "array('i', bytes(4 * {}))")
+    micropython_api.head(w, origin, "import micropython", "from array import array")
+    micropython_api.constants(w, program, origin)
+    micropython_api.buffers(w, program)
     w.line(f"_work = array('i', bytes({4 * blob.work_words}))")
-    # A copy on the heap, whose blocks are aligned; a literal may lie at any address.
-    w.line(f"_code = bytearray({bytes_literal(blob.code)})")
+    w.line(f"_code = {bytes_literal(blob.code)}")
     w.lines("", "", "@micropython.asm_thumb")
     with w.block("def _run(r0, r1, r2, r3):"):
         w.line("data(2, 0x4798)  # blx r3")
@@ -148,8 +148,11 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     with w.block("def _address(r0):"):
         w.line("mov(r0, r0)")
     w.lines("", "", "_at = _address(_code)")
-    with w.block("if _at & 3:"):
-        w.line('raise MemoryError("machine code must lie at a multiple of 4")')
+    w.line(
+        "# An old MicroPython passes bytes as an object; and frozen bytes may lie at any address, blocks of the heap not."
+    )
+    with w.block("if _at == id(_code) or _at & 3:"):
+        w.lines("_code = bytearray(_code)", "_at = _address(_code)")
     w.line(f"_TICKS = _at + {blob.ticks + 1}")
     w.line(f"_CODES = _at + {blob.codes + 1}")
     w.line("_work_at = _address(_work)")

@@ -15,9 +15,7 @@ from nnhw_codegen.text import Origin, Writer
 BAKED_WEIGHTS = 3072
 """Nets with more non-zero weights become loops. A Pico compiles 2,000 baked weights itself; more need the .mpy."""
 
-IMPORTS = ("import micropython", "from array import array", "from math import floor", "from uctypes import addressof")
-
-BUFFER = "array('i', bytes(4 * {}))"
+IMPORTS = ("import micropython", "from array import array", "from uctypes import addressof")
 
 Form = Literal["auto", "baked", "loops"]
 
@@ -57,8 +55,10 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
 
 def _memory(w: Writer, program: Program, origin: Origin) -> None:
     """Buffers and tables, and their addresses."""
-    micropython_api.constants(w, program, origin, BUFFER)
-    micropython_api.codes_and_tables(w, program, BUFFER)
+    micropython_api.constants(w, program, origin)
+    micropython_api.buffers(w, program)
+    w.line(f"_x = {micropython_api.BUFFER.format(len(program.inputs))}")
+    micropython_api.tables(w, program)
     w.line(f"_h = array('i', bytes({4 * max(1, viper_baked.start(program, len(program.layers) - 1))}))")
     w.line("# Turning a buffer into a pointer at every call costs more than passing its address; buffers never move.")
     w.line("_X, _Y, _H = addressof(_x), addressof(_y), addressof(_h)")

@@ -15,6 +15,9 @@ from nnhw_codegen.text import Origin, Writer, bytes_literal
 
 ANSWER = {"argmax": "class index", "threshold": "class index", "values": "value (a tuple of several)"}
 
+BUFFER = "array('i', bytes(4 * {}))"
+"""The expression for a buffer of so many words."""
+
 _DECISION = {
     "argmax": "The index of the largest output, the first of equals.",
     "threshold": "1 where the only output is above 0, else 0.",
@@ -28,28 +31,26 @@ def head(w: Writer, origin: Origin, *imports: str) -> None:
     w.lines("", *imports, "")
 
 
-def constants(w: Writer, program: Program, origin: Origin, buffer: str = "[0] * {}") -> None:
-    """Names, and the buffers of ticks and outputs (``buffer`` is their expression for a length).
+def constants(w: Writer, program: Program, origin: Origin) -> None:
+    """What stands at the top level under a name, which is little: a name takes a board up to 40 bytes of heap.
 
-    Names of inputs stand in a comment, as each would take heap.
+    So the names of inputs stand in a comment, and those of classes in ``label``.
     """
-    w.line(f"FORMAT = {FORMAT}")
-    w.line(f'MODEL = "{origin.model_hash}"')
+    w.line(f'MODEL = "format {FORMAT}, {origin.model_hash}"')
     w.line(f"# Inputs: {', '.join(repr(i.name) for i in program.inputs)}")
-    w.line(f"CLASSES = {program.classes!r}")
     w.line(f"OUTPUT_FRAC = {program.output_frac}")
     if len(_steps(program)) > 1:
-        w.line(f"_STEP = {tuple(float(i.step) for i in program.inputs)!r}")
-    w.line(f"_t = {buffer.format(len(program.inputs))}")
-    w.line(f"_y = {buffer.format(program.layers[-1].units)}")
+        w.line(f"_HALF = {tuple(i.step / 2 for i in program.inputs)!r}")
 
 
-def codes_and_tables(w: Writer, program: Program, buffer: str = "_t") -> None:
-    """The buffer of input codes and the tables, where the machine code does not bring its own.
+def buffers(w: Writer, program: Program) -> None:
+    """The buffers of ticks and outputs for machine code, which takes the addresses of array('i') objects."""
+    for name, length in (("_t", len(program.inputs)), ("_y", program.layers[-1].units)):
+        w.line(f"{name} = {BUFFER.format(length)}")
 
-    By default codes take the place of the ticks that they come from, one by one.
-    """
-    w.line(f"_x = {buffer.format(len(program.inputs))}")
+
+def tables(w: Writer, program: Program) -> None:
+    """The tables, where the machine code does not bring its own."""
     for number, table in enumerate(program.tables):
         w.line(f"_T{number} = {bytes_literal(table.to_bytes())}")
 
@@ -67,8 +68,10 @@ def doorway(w: Writer, program: Program) -> None:
             w.line(f'raise ValueError("expected {count} values, found %d" % len(values))')
         with w.block(f"for i in range({count}):"):
             steps = _steps(program)
-            step = "_STEP[i]" if len(steps) > 1 else repr(steps.pop())
-            w.line(f"t[i] = floor(values[i] / {step} + 0.5)")
+            half = "_HALF[i]" if len(steps) > 1 else repr(steps.pop() / 2)
+            halves = "2 * values[i]" if half == "0.5" else f"values[i] / {half}"
+            # floor(value / step + 0.5) of SPEC 3.1, exactly, as halving and doubling do not round; in less heap.
+            w.line(f"t[i] = int(({halves} + 1) // 2)")
 
 
 def decide(w: Writer, program: Program) -> None:
@@ -93,5 +96,7 @@ def answers(w: Writer, program: Program, *from_ticks: str) -> None:
     with w.function("predict(values)", f"Raw values to the {ANSWER[program.decision]}."):
         w.lines("ticks_from_values(values, _t)", *(from_ticks or ("return predict_ticks(_t)",)))
     if program.classes:
+        # Strings one by one would take 32 bytes of heap each from the import on; so do they only while label runs.
+        mark = next(mark for mark in ("\n", *map(chr, range(32, 1 << 16))) if mark not in "".join(program.classes))
         with w.function("label(values)", "Raw values to the name of the class."):
-            w.line("return CLASSES[predict(values)]")
+            w.line(f"return {mark.join(program.classes)!r}.split({mark!r})[predict(values)]")

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from nnhw_codegen.thumb import REGISTERS, AssemblyError, encode
 
 # Mnemonic -> opcode and the bits of its signed offset in halfwords.
-_BRANCHES = {"beq": (0xD000, 8), "bne": (0xD100, 8), "blt": (0xDB00, 8), "b": (0xE000, 11)}
+_CONDITIONS = {"beq": 0, "bne": 1, "bcc": 3, "bge": 10, "blt": 11, "bgt": 12, "ble": 13}
+_BRANCHES = {name: (0xD000 | code << 8, 8) for name, code in _CONDITIONS.items()} | {"b": (0xE000, 11)}
 _LITERAL_REACH = 1020
 
 
 @dataclass(frozen=True)
 class _Item:
-    """An instruction (``text``), ``data`` that no code runs into, or neither; a label (``name``) may stand on each."""
+    """An instruction (``text``), ``data`` that no code runs into, a ``pool``, or none; ``name`` is a label on it."""
 
     text: str = ""
     name: str = ""
     data: bytes = b""
+    pool: bool = False
 
 
 class Assembler:
@@ -52,6 +54,10 @@ class Assembler:
     def data(self, name: str, content: bytes) -> None:
         """Word-aligned bytes under a label; place it only behind a branch that never falls through."""
         self._items.append(_Item(name=name, data=content))
+
+    def pool(self) -> None:
+        """Place the literals so far here, so that none stands in the loop that follows."""
+        self._items.append(_Item(pool=True))
 
     def constant(self, register: str, value: int) -> None:
         """Set a low register: one cycle for 0..255, else two, with the fewest bytes."""
@@ -112,6 +118,8 @@ class _Layout:
             elif item.data:
                 self._flush()
                 self._align()
+            elif item.pool:
+                self._flush()
             if item.name in self.labels:
                 raise AssemblyError(f"label {item.name!r} stands twice")
             if item.name:
@@ -119,7 +127,7 @@ class _Layout:
             if item.text:
                 self._instruction(item.text)
             self.code += item.data + bytes(-len(item.data) % 4)
-            self.falls_through = self.falls_through or not (item.text or item.data)
+            self.falls_through = self.falls_through or not (item.text or item.data or item.pool)
         self._flush()
         self._align()
         for fix in self.branches:

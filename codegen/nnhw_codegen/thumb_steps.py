@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from nnhw_codegen.expr import Operand, Register, Step, Table
-from nnhw_codegen.program import Dense
 from nnhw_codegen.thumb_assembler import Assembler
+
+
+class Form(Protocol):
+    """What is printed: of Dense, its limit and its activation."""
+
+    @property
+    def limit(self) -> int: ...
+    @property
+    def steps(self) -> tuple[Step, ...]: ...
+    @property
+    def result(self) -> Register: ...
+    @property
+    def registers(self) -> int: ...
 
 
 class Steps:
@@ -17,7 +30,7 @@ class Steps:
     activation and then constants, ``high`` (r8 to r12, lr) carry table addresses and constants.
     """
 
-    def __init__(self, code: Assembler, layer: Dense, low: Sequence[str], high: Sequence[str] = ()) -> None:
+    def __init__(self, code: Assembler, layer: Form, low: Sequence[str], high: Sequence[str] = ()) -> None:
         self._code = code
         self._layer = layer
         self._scratch, *free = low
@@ -37,7 +50,7 @@ class Steps:
         for table in dict.fromkeys(step.table for step in self._layer.steps if step.table is not None):
             if self._high:
                 self._addresses[table] = self._high.pop(0)
-                self._code.address(self._scratch, labels[table])
+                self._address(table)
                 self._code(f"mov {self._addresses[table]}, {self._scratch}")
         code, self._code = self._code, Assembler()  # a rehearsal, to count the constants
         for clip in clips:
@@ -55,6 +68,10 @@ class Steps:
                 self._constants[value] = self._high.pop(0)
                 code.constant(self._scratch, value)
                 code(f"mov {self._constants[value]}, {self._scratch}")
+
+    def _address(self, table: Table) -> None:
+        """Put where ``table`` lies into the scratch register."""
+        self._code.address(self._scratch, self._labels[table])
 
     def apply(self, value: str, clips: tuple[bool, bool]) -> None:
         """Saturate below and above where ``clips`` says so, then the activation."""
@@ -153,7 +170,7 @@ class Steps:
         if address is not None:
             self._code(f"add {target}, {address}", f"{load} {target}, [{target}, #0]")
         else:
-            self._code.address(self._scratch, self._labels[table])
+            self._address(table)
             self._code(f"{load} {target}, [{target}, {self._scratch}]")
 
 

@@ -4,7 +4,7 @@ from array import array
 
 try:
     from nnrun.kernels_viper import activate, dense, doorway
-except (ImportError, SyntaxError, ValueError):
+except (ImportError, NotImplementedError, SyntaxError, ValueError):
     from nnrun.kernels import activate, dense, doorway
 
 

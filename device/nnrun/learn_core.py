@@ -4,8 +4,12 @@ from nnrun.learn_reader import Plan
 
 try:
     from nnrun.learn_kernels_viper import handle, run
-except (ImportError, SyntaxError, ValueError):
+except (ImportError, NotImplementedError, SyntaxError, ValueError):
     from nnrun.learn_kernels import handle, run
+try:
+    from uctypes import addressof
+except ImportError:
+    from nnrun.learn_kernels import handle as addressof
 
 
 class Core:
@@ -20,7 +24,7 @@ class Core:
         self.plan = Plan(data)
         self._kernel = kernel or run
         self.flip()
-        self._handle = handle(data)
+        self._handle = addressof(data) if kernel else handle(data)
 
     def flip(self):
         """Between weights as the file has them and weights as the kernels want them: plus 2^(bits - 1)."""

@@ -20,7 +20,7 @@ def answer(line):
 
 
 def run(read_line, light):
-    """Answers every line until there is none; the light is on for the first class."""
+    """Answers every line until there is none; the light is on for setosa."""
     while True:
         line = read_line()
         if not line:
@@ -29,7 +29,7 @@ def run(read_line, light):
         if microseconds is None:
             print(flower)
         else:
-            light(flower == iris.CLASSES[0])
+            light(flower == "setosa")
             print(flower, microseconds, "us")
 
 

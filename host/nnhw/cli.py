@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,3 +116,33 @@ def print_json(value: Any) -> None:
     """A result for a script."""
     json.dump(value, sys.stdout, indent=2)
     click.echo()
+
+
+@contextmanager
+def progress_bar(total: float) -> Iterator[Callable[[float, str], None]]:
+    """A function that counts up by an amount and names what was done; it draws a bar where stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    if not sys.stderr.isatty():
+        yield lambda amount, text: None
+        return
+    columns = (
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    # One step may take minutes: the speed must be averaged over more than Progress's half minute.
+    with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=1800.0) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda amount, text: bar.update(task, advance=amount, description=text)

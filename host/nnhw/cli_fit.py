@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nnhw import boards as board_list
 from nnhw import build_folder, model_file
 from nnhw import fit as fitting
 from nnhw.boards import Board
-from nnhw.cli import UserError, print_json, user_input
+from nnhw.cli import UserError, print_json, progress_bar, user_input
 from nnhw.targets import TargetError, get_script_target, mpy
 from nnhw_codegen import precision
 from nnhw_codegen.qmodel import QModel
@@ -49,15 +50,20 @@ def fit(model: Path, boards: list[Board], code: str | None, precision_name: str,
     chosen = code or default_code
     codes = fitting.CODES if chosen == "all" else (chosen,)
     try:
-        found = fitting.fit(models, boards, codes)
+        with progress_bar(1.0) as advance:
+            found = fitting.fit(models, boards, codes, advance)
     except TargetError as error:
         raise UserError(str(error)) from error
     told = {board.name: fitting.advice(found, board) for board in boards}
     if as_json:
         print_json({"forms": [asdict(f) for f in found], "advice": told})
     else:
-        Console(width=None if sys.stdout.isatty() else 140).print(table(found, models[0].sizes))
+        title = "-".join(map(str, models[0].sizes))
+        made = table(found, title) if len(boards) == 1 else table_of_boards(found, title, boards)
+        Console(width=None if sys.stdout.isatty() else 140).print(made)
         click.echo("~ is an estimate; without it, heap is measured on wasm and time on rp2040-core")
+        for name in sorted({board.name for board in boards} & fitting.EMULATED.keys()):
+            click.echo(f"{name}: the verdict was found by trying, on the whole emulated board")
         for name, words in told.items():
             click.echo(f"{name:<9} {words}")
     if any(all(f.verdict == "no" for f in found if f.board == board.name) for board in boards):
@@ -77,18 +83,47 @@ def _models(path: Path, precision_name: str) -> tuple[list[QModel], str]:
         return [quantize(network, precision.get(name), network.calibration) for name in names], "all"
 
 
-def table(found: list[fitting.Fit], sizes: tuple[int, ...]) -> Table:
-    """The forms as a table for a terminal."""
-    made = Table(title=f"{'-'.join(map(str, sizes))}", title_justify="left")
-    for head in ("board", "precision", "code"):
-        made.add_column(head)
-    for head in ("flash bytes", "heap to import", "heap to run", "µs"):
-        made.add_column(head, justify="right")
-    made.add_column("verdict")
+def table(found: Sequence[fitting.Fit], title: str) -> Table:
+    """The forms on one board, as a table for a terminal."""
+    made = _table(title, ("precision", "code"), ("flash bytes", "heap to import", "heap to run", "µs"), ("verdict",))
     for f in found:
-        about, around = ("" if f.heap_measured else "~"), ("" if f.time_measured else "~")
-        made.add_row(
-            f.board, f.precision, f"{f.code} .{f.form}", f"{f.flash:,}", f"{about}{f.to_import:,}",
-            f"{about}{f.to_run:,}", f"{around}{f.microseconds:,.0f}", f.verdict,
-        )  # fmt: skip
+        made.add_row(*_form(f), f"{f.flash:,}", *_heap(f), _time(f), f.verdict)
     return made
+
+
+def table_of_boards(found: Sequence[fitting.Fit], title: str, boards: Sequence[Board]) -> Table:
+    """A row per form and a column per board, of which the heap does not depend; "-" where a board runs no such code."""
+    names = [board.name for board in boards]
+    made = _table(f"{title}, µs per prediction where it fits", ("precision", "code"), ("heap to import", *names))
+    rows: dict[tuple[str, str], dict[str, fitting.Fit]] = {}
+    for f in found:
+        rows.setdefault(_form(f), {})[f.board] = f
+    for form, row in rows.items():
+        cells = [_cell(row[name]) if name in row else "-" for name in names]
+        made.add_row(*form, _heap(next(iter(row.values())))[0], *cells)
+    return made
+
+
+def _table(title: str, *heads: tuple[str, ...]) -> Table:
+    made = Table(title=title, title_justify="left")
+    for justify, names in zip(("left", "right", "left"), heads, strict=False):
+        for name in names:
+            made.add_column(name, justify="right" if justify == "right" else "left")
+    return made
+
+
+def _form(f: fitting.Fit) -> tuple[str, str]:
+    return f.precision, f"{f.code} .{f.form}"
+
+
+def _heap(f: fitting.Fit) -> tuple[str, str]:
+    about = "" if f.heap_measured else "~"
+    return f"{about}{f.to_import:,}", f"{about}{f.to_run:,}"
+
+
+def _time(f: fitting.Fit) -> str:
+    return f"{'' if f.time_measured else '~'}{f.microseconds:,.0f}"
+
+
+def _cell(f: fitting.Fit) -> str:
+    return {"no": "no", "tight": f"tight {_time(f)}"}.get(f.verdict, _time(f))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from nnhw.cli_train import describe
 from nnhw.network import Input, Network
 from nnhw.train import create
 from nnhw_codegen import nnt
+from nnhw_codegen.emitters import Emitter
 
 _PATH = click.Path(path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
@@ -49,7 +51,12 @@ def learning_options(function: Function) -> Function:
             "--learn-rate", type=float, default=_DEFAULTS["learn_rate"], show_default=True,
             help="Learning rate on the board; becomes the nearest 2^-k or 3 * 2^-k.",
         ),
-        click.option("--learn", is_flag=True, help="Add what a board needs to go on training the model (nnrun.learn)."),
+        click.option(
+            "--learn",
+            is_flag=True,
+            help="Add what a board needs to go on training the model (nnrun.learn), and faster code for a step: "
+            "Thumb with --code thumb, else viper.",
+        ),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -57,8 +64,8 @@ def learning_options(function: Function) -> Function:
 
 def learning_files(
     network: Network, options: Mapping[str, Any]
-) -> tuple[Callable[[str, str], Mapping[str, bytes]] | None, list[str]]:
-    """What export adds, a maker of files out of name and banner, and the words of the command that ask for it."""
+) -> tuple[Callable[[str, str, Emitter], Mapping[str, bytes]] | None, list[str]]:
+    """What export adds, a maker of files out of name, banner and emitter, and the words of the command that ask for it."""
     given = {name: value for name, value in options.items() if name != "learn" and value != _DEFAULTS[name]}
     if not options["learn"]:
         if given:
@@ -75,7 +82,7 @@ def learning_files(
     words = ["--learn"]
     for name, value in given.items():
         words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else value]
-    return lambda name, banner: learnable.files(network, wanted, name, banner), words
+    return partial(learnable.files, network, wanted), words
 
 
 def _sizes(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 from nnhw import datasets
-from nnhw.cli import UserError, print_json, user_input
+from nnhw.cli import UserError, print_json, progress_bar, user_input
 from nnhw.cli_train import parse_layers
 
 
@@ -91,36 +90,6 @@ def _print_tables(
             style = {"better": "green", "worse": "red"}.get(row.verdict)
             table.add_row(*cells_of(row), style=style)
         console.print(table)
-
-
-@contextmanager
-def progress_bar(total: float) -> Iterator[Callable[[float, str], None]]:
-    """A function that counts up by an amount and names what was done; it draws a bar where stderr is a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    if not sys.stderr.isatty():
-        yield lambda amount, text: None
-        return
-    columns = (
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    # Cells take minutes: the speed must be averaged over more than Progress's half minute.
-    with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=1800.0) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda amount, text: bar.update(task, advance=amount, description=text)
 
 
 def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:

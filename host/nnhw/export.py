@@ -92,15 +92,15 @@ def write(
     source: str = "model.json",
     rows: NDArray[np.floating[Any]] | None = None,
     options: Sequence[str] = (),
-    extra: Callable[[str, str], Mapping[str, bytes]] | None = None,
+    extra: Callable[[str, str, Emitter], Mapping[str, bytes]] | None = None,
 ) -> Build:
     """Write the build folder of a quantized model; see ``build_folder.write`` for what is replaced.
 
     ``board`` names the one to compile for; ``code`` "auto" is the fastest that it runs and has room for, without a board
     portable. ``source`` is the name of the model file, which names the module; ``rows`` (n, inputs), raw, become test
     vectors; ``options`` are further words of the command that made the model; ``extra`` makes further files out of the
-    model's name and the banner. Raises ValueError for an unknown code or board and code that the board does not run,
-    BuildError where ``directory`` may not be replaced.
+    model's name, the banner and the emitter. Raises ValueError for an unknown code or board and code that the board does
+    not run, BuildError where ``directory`` may not be replaced.
     """
     build_folder.check_replaceable(directory)
     place = None if board is None else boards.get(board)
@@ -120,7 +120,7 @@ def write(
     files: dict[str, bytes] = {**emitted, f"{name}.nnb": binary}
     files |= compiled
     if extra is not None:
-        files |= extra(name, origin.banner)
+        files |= extra(name, origin.banner, candidate)
     golden = vectors.golden(model, rows)
     files["vectors.jsonl"] = "".join(json.dumps(vector) + "\n" for vector in golden).encode()
     if modules:

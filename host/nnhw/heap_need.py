@@ -18,7 +18,7 @@ _NATIVE_DECORATORS = ("viper", "asm_thumb", "native")
 _FREE = "import gc\nprint(gc.mem_free())"
 
 # At the top level: this port's collector does not see what only a WebAssembly local holds, as in a function.
-_IMPORT = "import {name}"
+IMPORT = "import {name}"
 # In a large heap that is never collected, as a small one would be: what stays of the import, and what a prediction takes.
 _PREDICT = """\
 import gc
@@ -33,8 +33,9 @@ print(gc.mem_alloc() - start)"""
 
 @dataclass(frozen=True)
 class HeapNeed:
-    """Bytes that must be free after boot to import a module, and to predict with it.
+    """Bytes that must be free after boot to import a module, and to predict once without a collection.
 
+    All is counted: what the import takes for itself, the buffers and names of the module, the floats of the doorway.
     ``measured`` tells whether the module itself was loaded, without a stand-in for native code.
     """
 
@@ -48,16 +49,22 @@ def heap_need(name: str, source: bytes, row: tuple[float, ...], *, as_mpy: bool)
 
     Raises TargetError where a tool is missing or the module fails for another reason than memory.
     """
+    files, measured = loadable(name, source, as_mpy=as_mpy)
+    to_import = smallest_heap(files, IMPORT.format(name=name))
+    if not measured:
+        return HeapNeed(to_import, to_import, measured)
+    while_running = int(get_script_target(TARGET).run(files, _PREDICT.format(name=name, row=row)))
+    return HeapNeed(to_import, max(to_import, while_running), measured)
+
+
+def loadable(name: str, source: bytes, *, as_mpy: bool) -> tuple[dict[str, bytes], bool]:
+    """The module's file as the emulator loads it, and whether it is the module itself, not one without native code."""
     native = _native_functions(source)
     if native:
-        text = _stand_in(source, native) if as_mpy else _undecorated(source, native)
-        files = _form(name, text.encode(), as_mpy)
-        needed = smallest_heap(files, _IMPORT.format(name=name))
-        return HeapNeed(needed, needed, measured=False)
-    files = _form(name, source, as_mpy)
-    to_import = smallest_heap(files, _IMPORT.format(name=name))
-    while_running = int(get_script_target(TARGET).run(files, _PREDICT.format(name=name, row=row)))
-    return HeapNeed(to_import, max(to_import, while_running), measured=True)
+        source = (_stand_in(source, native) if as_mpy else _undecorated(source, native)).encode()
+    if as_mpy:
+        return {f"{name}.mpy": mpy.compile_mpy(source, f"{name}.py")}, not native
+    return {f"{name}.py": source}, not native
 
 
 def smallest_heap(files: Mapping[str, bytes], script: str) -> int:
@@ -73,7 +80,7 @@ def smallest_heap(files: Mapping[str, bytes], script: str) -> int:
             high = middle
         else:
             low = middle
-    return _free(high)
+    return free_in(high)
 
 
 def runs(files: Mapping[str, bytes], script: str, heap: int) -> bool:
@@ -90,19 +97,16 @@ def heap_with(free: int) -> int:
     low, high = _SMALLEST, 2 * free + 4 * _SMALLEST
     while high - low > 16:
         middle = (low + high) // 2
-        if middle > 2 * _SMALLEST and _free(middle) >= free:
+        if middle > 2 * _SMALLEST and free_in(middle) >= free:
             high = middle
         else:
             low = middle
     return high
 
 
-def _free(heap: int) -> int:
+def free_in(heap: int) -> int:
+    """Bytes free to programs in a heap of the emulator of ``heap`` bytes."""
     return int(get_script_target(TARGET).run({}, _FREE, heap))
-
-
-def _form(name: str, source: bytes, as_mpy: bool) -> dict[str, bytes]:
-    return {f"{name}.mpy": mpy.compile_mpy(source, f"{name}.py")} if as_mpy else {f"{name}.py": source}
 
 
 def _native_functions(source: bytes) -> dict[str, ast.FunctionDef]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from nnhw.model_file import ModelFileError
 from nnhw.network import Network
-from nnhw_codegen import emit_learn_viper, nnt
+from nnhw_codegen import learn_step, nnt
+from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.learning_profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
 from nnhw_codegen.trainable import Trainable, default_profile, trainable
 
@@ -44,15 +45,18 @@ def profile(network: Network, learning_rate: float, bits: int, layers: str, sche
     )
 
 
-def files(network: Network, wanted: Profile, name: str, banner: str) -> dict[str, bytes]:
-    """The files of a trainable model called ``name``. Raises ValueError where the board cannot train the network."""
+def files(network: Network, wanted: Profile, name: str, banner: str, emitter: Emitter) -> dict[str, bytes]:
+    """The files of a trainable model called ``name``, with the faster step that ``emitter`` makes.
+
+    Raises ValueError where the board cannot train the network.
+    """
     model = trainable(network, wanted)
     before = nnt.to_bytes(model)
     rows, state = _lesson(model)
     values = tuple(float(f"{entry.mean:.4g}") for entry in network.inputs)
     fast = {}
-    with contextlib.suppress(emit_learn_viper.UnsuitableError):
-        fast[f"{name}_learn.py"] = emit_learn_viper.source(before, banner)
+    with contextlib.suppress(learn_step.UnsuitableError):
+        fast[f"{name}_learn.py"] = emitter.learn(before, banner)
     wide = len(network.outputs) > 1 and not network.classes
     return {
         f"{name}.nnt": before,

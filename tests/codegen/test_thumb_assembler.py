@@ -55,7 +55,7 @@ def normal(text: str) -> tuple[str, ...]:
     operands = [{"sb": "r9", "sl": "r10", "fp": "r11", "ip": "r12"}.get(t, t) for t in operands]
     if mnemonic == "muls" and len(operands) == 3:
         operands = operands[:2]
-    if mnemonic in ("ldr", "str", "ldrb", "ldrh") and operands[-1] == "0":
+    if mnemonic in ("ldr", "str", "ldrb", "ldrh", "strh") and operands[-1] == "0":
         operands = operands[:-1]
     return ({"ldm": "ldmia", "stm": "stmia"}.get(mnemonic, mnemonic), *operands)
 
@@ -93,8 +93,8 @@ def test_the_gnu_assembler_writes_the_same_instructions(tmp_path):
 
 
 def test_the_gnu_assembler_places_the_same_branches(tmp_path):
-    lines = ["start:", *["movs r0, #1"] * 90, "beq start", "bne end", "blt start", "b start", "b end"]
-    lines += [*["movs r1, #2"] * 120, "end:", "bx lr"]
+    lines = ["start:", *["movs r0, #1"] * 90, "beq start", "bne end", "blt start", "bgt start", "b start", "b end"]
+    lines += [*["movs r1, #2"] * 100, "bcc end", "bge end", "ble end", *["movs r1, #3"] * 20, "end:", "bx lr"]
     code = Assembler()
     for line in lines:
         if line.endswith(":"):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
 from pathlib import Path
 
 import pytest
 from covering import covering
 from learning_boards import FACTORS, SCHEMES, SCRIPT, files, learner, lesson, states
+from learning_core import steps_on_core
 
 import nnrun
-from nnhw.targets.mpy import compile_mpy, why_unavailable
-from nnhw.targets.viper import ViperModule
-from nnrun import learn_core
 
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
 HEAP = 64 << 20
@@ -124,46 +121,7 @@ print(good == 3 * len(new), bytes(read("m.nnt")) == new, "m.nnt.new" in os.listd
     assert target.run(content, script) == "True True False\n"
 
 
-class CoreRun:
-    """``run`` of the native kernels on the bare core; cycles of each call."""
-
-    def __init__(self, target):
-        self.core = target.core()
-        self.module = ViperModule(self.core, compile_mpy(MODULES["nnrun/learn_kernels_viper.py"], "k.py", "armv6m"))
-        self.places = None
-        self.cycles = []
-
-    def __call__(self, room, data, program):
-        buffers = (room, data, program)
-        if self.places is None:
-            self.places = [self.core.data(bytes(b), align=16) for b in buffers]
-        for place, buffer in zip(self.places, buffers, strict=True):
-            self.core.write(place, bytes(buffer))
-        self.cycles.append(self.module.call("run", *self.places).cycles)
-        room[:] = array("i", self.core.read(self.places[0], 4 * len(room)))
-        data[:] = self.core.read(self.places[1], len(data))
-
-
-def steps_on_core(task, target, monkeypatch):
-    """The file after a lesson on the bare core, but for its checksum, and the cycles of each step."""
-    run = CoreRun(target)
-    monkeypatch.setattr(learn_core, "handle", lambda data: data)
-    monkeypatch.setattr(learn_core, "run", run)
-    core = learn_core.Core(bytearray(task.before))
-    for number, (ticks, targets) in enumerate(zip(task.ticks.tolist(), task.targets.tolist(), strict=True)):
-        if number == len(task.ticks) // 2:
-            core.plan.change_rate(3, core.plan.shift + 1)
-        core.enter(ticks)
-        core.plan.room[core.plan.targets : core.plan.targets + len(targets)] = array("i", targets)
-        core.step()
-    core.flip()
-    return bytes(core.data[:-4]), run.cycles
-
-
-@pytest.mark.parametrize("target", ["rp2040-core"], indirect=True)
 @pytest.mark.parametrize("case", CASES[::3], ids=str)
-def test_native_training_is_the_reference_s_on_a_32_bit_core(target, case, monkeypatch):
-    if why_unavailable():
-        pytest.skip(why_unavailable())
+def test_native_training_is_the_reference_s_on_a_32_bit_core(case):
     task = lesson(learner(case), 6)
-    assert steps_on_core(task, target, monkeypatch)[0] == task.after[:-4]
+    assert steps_on_core(task, MODULES["nnrun/learn_kernels_viper.py"])[0] == task.after[:-4]

@@ -218,7 +218,10 @@ def test_every_command_is_there_and_helps() -> None:
 
 
 def test_a_process_ends_with_the_promised_exit_code(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen"))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen", "device")),
+    }
     command = [sys.executable, "-m", "nnhw"]
     good = subprocess.run([*command, "schema"], env=environment, capture_output=True, text=True)
     assert (good.returncode, good.stderr) == (0, "")

@@ -13,6 +13,7 @@ from conftest import usable_target
 
 import nnrun
 from nnhw import cli, datasets, learnable, model_file
+from nnhw.targets.mpy import compile_mpy
 from nnhw_codegen import nnt
 
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
@@ -79,6 +80,31 @@ def test_the_exported_self_test_passes_on_the_board(folder: Path, target: str, o
     *reports, answer = usable.run(content, "import learn_example", heap=64 << 20).splitlines()
     assert len(reports) == 10
     assert answer in datasets.load("iris").classes
+
+
+@pytest.mark.parametrize(
+    ("options", "decorator"),
+    [((), "viper"), (("--code", "thumb"), "asm_thumb"), (("--board", "rp2040"), "asm_thumb")],
+)
+def test_the_training_code_goes_with_the_code(folder: Path, options: tuple[str, ...], decorator: str) -> None:
+    nnhw("new", "--layers", "2,1", "-o", "m.json")
+    nnhw("export", "m.json", "--precision", "w8a16", "--learn", *options)
+    assert f"\n@micropython.{decorator}\ndef run(" in (folder / "build/m/m_learn.py").read_text()
+
+
+@pytest.mark.parametrize(("code", "layers"), [("thumb", "4,8,3"), ("viper", "2,1")])
+def test_training_code_passes_the_self_test_under_the_firmware_of_a_pico(
+    folder: Path, code: str, layers: str
+) -> None:
+    target = usable_target("pico")
+    nnhw("new", "--layers", layers, "-o", "m.json")
+    nnhw("export", "m.json", "--precision", "w8a16", "--learn", "--code", code)
+    names = ("m.nnt", "m_learn.py", "learn_vectors.txt", "learn_selftest.py")
+    # The firmware compiles the generated module alone; older ones do not compile nnrun's own native kernels.
+    compiled = {f"{n[:-3]}.mpy": compile_mpy(content, n) for n, content in MODULES.items() if "viper" not in n}
+    content = {**compiled, **{name: (folder / "build/m" / name).read_bytes() for name in names}}
+    found = target.run(content, "import learn_selftest\nprint(learn_selftest.core._kernel is learn_selftest.run)")
+    assert found == f"{learnable.STEPS} steps: weights identical\nTrue\n"
 
 
 def test_a_wrong_weight_fails_the_exported_self_test(folder: Path) -> None:

@@ -28,7 +28,7 @@ BOOT_SECONDS = 20.0
 # so a command never exceeds it, and the next one waits for the answer.
 COMMAND_BYTES = 60
 
-NO_SPACE = "OSError: 28"
+NO_SPACE = ("OSError: 28", "no more storage space")
 ENTER_RAW = b"\x01"
 EXECUTE = b"\x04"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
@@ -91,7 +91,7 @@ class MicrobitSession(Session):
         for command in upload_commands(name, content):
             _, errors = self._execute(command, deadline)
             if errors:
-                reason = "the board's flash is full" if NO_SPACE in errors else errors.strip()
+                reason = "the board's flash is full" if any(words in errors for words in NO_SPACE) else errors.strip()
                 raise TargetError(f"microbit: writing {name} ({len(content)} bytes): {reason}")
 
     def _execute(self, command: bytes, deadline: float) -> tuple[str, str]:

