@@ -30,7 +30,8 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     if form == "auto":
         form = "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
     w = Writer()
-    micropython_api.head(w, origin)
+    least_heap = form == "table"
+    micropython_api.head(w, origin, *(() if least_heap else (micropython_api.FLOOR,)))
     micropython_api.constants(w, program, origin)
     micropython_api.tables(w, program)
     y = _buffers(w, program, form)
@@ -38,7 +39,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
         _baked(w, program)
     else:
         micropython_table.emit(w, program)
-    micropython_api.doorway(w, program)
+    micropython_api.doorway(w, program, least_heap)
     micropython_api.decide(w, program)
     # The stack of a small board holds few frames, so ``predict`` does not go through ``predict_ticks``.
     answer = [f"logits_from_ticks({{}}, {y})", f"return decide({y})"]
@@ -77,12 +78,14 @@ def _baked(w: Writer, program: Program) -> None:
                 finish(w, program, layer, names, clips, f"y[{j}]" if last else f"{target}{j}")
             source = target
     with w.function(*TICKS):
+        w.line("x = _t")
         for n, entry in enumerate(program.inputs):
             w.line(f"r0 = t[{n}] - {entry.low}" if entry.low else f"r0 = t[{n}]")
             select(w, "max", "r0", "r0", "0")
             select(w, "min", "r0", "r0", str(entry.span))
-            w.line(f"_t[{n}] = r0 * {entry.gain} {entry.offset:+d} >> {entry.shift}")
-        w.line("logits_from_codes(_t, y)")
+            shift = f" >> {entry.shift}" if entry.shift else ""
+            w.line(f"x[{n}] = r0 * {entry.gain} {'-' if entry.offset < 0 else '+'} {abs(entry.offset)}{shift}")
+        w.line("logits_from_codes(x, y)")
 
 
 def _sum(layer: Dense, unit: int, source: str) -> str:

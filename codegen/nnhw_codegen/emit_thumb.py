@@ -136,7 +136,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text. Buffers of ticks, codes and outputs are array('i') objects of the right length."""
     blob = machine_code(program, form)
     w = Writer()
-    micropython_api.head(w, origin, "import micropython", "from array import array")
+    micropython_api.head(w, origin, micropython_api.FLOOR, "import micropython", "from array import array")
     micropython_api.constants(w, program, origin)
     micropython_api.buffers(w, program)
     w.line(f"_work = array('i', bytes({4 * blob.work_words}))")

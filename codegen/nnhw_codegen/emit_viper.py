@@ -15,7 +15,7 @@ from nnhw_codegen.text import Origin, Writer
 BAKED_WEIGHTS = 3072
 """Nets with more non-zero weights become loops. A Pico compiles 2,000 baked weights itself; more need the .mpy."""
 
-IMPORTS = ("import micropython", "from array import array", "from uctypes import addressof")
+IMPORTS = (micropython_api.FLOOR, "import micropython", "from array import array", "from uctypes import addressof")
 
 Form = Literal["auto", "baked", "loops"]
 

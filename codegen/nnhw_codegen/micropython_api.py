@@ -15,6 +15,12 @@ from nnhw_codegen.text import Origin, Writer, bytes_literal
 
 ANSWER = {"argmax": "class index", "threshold": "class index", "values": "value (a tuple of several)"}
 
+MOST_UNROLLED = 8
+"""Up to so many inputs become ticks in a line each: a quarter fewer cycles than a loop, for more bytes."""
+
+FLOOR = "from math import floor"
+"""What ``doorway`` needs, but for the least heap."""
+
 BUFFER = "array('i', bytes(4 * {}))"
 """The expression for a buffer of so many words."""
 
@@ -39,8 +45,6 @@ def constants(w: Writer, program: Program, origin: Origin) -> None:
     w.line(f'MODEL = "format {FORMAT}, {origin.model_hash}"')
     w.line(f"# Inputs: {', '.join(repr(i.name) for i in program.inputs)}")
     w.line(f"OUTPUT_FRAC = {program.output_frac}")
-    if len(_steps(program)) > 1:
-        w.line(f"_HALF = {tuple(i.step / 2 for i in program.inputs)!r}")
 
 
 def buffers(w: Writer, program: Program) -> None:
@@ -55,23 +59,33 @@ def tables(w: Writer, program: Program) -> None:
         w.line(f"_T{number} = {bytes_literal(table.to_bytes())}")
 
 
-def _steps(program: Program) -> set[float]:
-    """The different steps of the inputs; a float each would cost a board 24 bytes of heap."""
-    return {float(i.step) for i in program.inputs}
+def doorway(w: Writer, program: Program, least_heap: bool = False) -> None:
+    """``ticks_from_values``: the only floats of the module.
 
-
-def doorway(w: Writer, program: Program) -> None:
-    """``ticks_from_values``: the only floats of the module."""
+    ``least_heap`` does without floor, whose name and constant a board keeps on its heap, at twice the cycles.
+    """
     count = len(program.inputs)
+    steps = [float(i.step) for i in program.inputs]
+    unrolled = count <= MOST_UNROLLED and not least_heap
+    shared = repr(steps[0]) if len(set(steps)) == 1 else "_STEP[i]"
+    if not unrolled and shared == "_STEP[i]":
+        w.line(f"_STEP = {tuple(steps)!r}")
     with w.function("ticks_from_values(values, t)", "Raw values to ticks t; the only floats of this module."):
         with w.block(f"if len(values) != {count}:"):
             w.line(f'raise ValueError("expected {count} values, found %d" % len(values))')
-        with w.block(f"for i in range({count}):"):
-            steps = _steps(program)
-            half = "_HALF[i]" if len(steps) > 1 else repr(steps.pop() / 2)
-            halves = "2 * values[i]" if half == "0.5" else f"values[i] / {half}"
-            # floor(value / step + 0.5) of SPEC 3.1, exactly, as halving and doubling do not round; in less heap.
-            w.line(f"t[i] = int(({halves} + 1) // 2)")
+        if not unrolled:
+            with w.block(f"for i in range({count}):"):
+                w.line(f"t[i] = {_tick('values[i]', shared, least_heap)}")
+            return
+        w.line(f"{', '.join(f'v{n}' for n in range(count))}{',' * (count == 1)} = values")
+        for n, step in enumerate(steps):
+            w.line(f"t[{n}] = {_tick(f'v{n}', repr(step))}")
+
+
+def _tick(value: str, step: str, least_heap: bool = False) -> str:
+    """floor(value / step + 0.5) of SPEC 3.1; or the floor of half its double, which is the same exactly."""
+    ratio = value if step == "1.0" else f"{value} / {step}"
+    return f"int((2 * {ratio} + 1) // 2)" if least_heap else f"floor({ratio} + 0.5)"
 
 
 def decide(w: Writer, program: Program) -> None:

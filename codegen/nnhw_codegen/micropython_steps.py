@@ -20,12 +20,16 @@ def select(w: Writer, op: str, target: str, a: str, b: str) -> None:
     w.line(f"{target} = {b} + (d & (d >> 31))" if op == "min" else f"{target} = {a} - (d & (d >> 31))")
 
 
+MOST_INLINE = 3
+"""An activation of up to so many steps stands where it is used: a call takes as long as some ten of them."""
+
+
 def functions(w: Writer, program: Program, least_calls: int) -> dict[Steps, str]:
-    """Emit a function for each activation of several steps that ``least_calls`` layers or more share; their names."""
+    """Emit a function for each activation of many steps that ``least_calls`` layers or more share; their names."""
     names: dict[Steps, str] = {}
     for layer in program.layers:
         shared = sum(other.steps == layer.steps for other in program.layers) >= least_calls
-        if shared and len(layer.steps) > 1 and layer.steps not in names:
+        if shared and len(layer.steps) > MOST_INLINE and layer.steps not in names:
             names[layer.steps] = f"_f{len(names)}"
             with w.function(f"{names[layer.steps]}(r0)"):
                 for step in layer.steps:
