@@ -4,7 +4,7 @@
 
 Two trained relu networks, medians over inputs; beside machine code itself, as benchmarks/budgets.py counts it, that is
 the interpreter's share. Then a step of training with nnrun.learn: its own kernels, and the module that export --learn
-makes for the model. The emulator counts no waiting for the flash memory, from which the interpreter runs.
+makes for the model in each code. The emulator counts no waiting for the flash memory, from which the interpreter runs.
 Exit code 1 where a budget is missed.
 """
 
@@ -76,11 +76,13 @@ def steps(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
     name, hidden, _ = NETS[net]
     dataset = datasets.load(name)
     start = create(datasets.inputs_from(dataset), hidden, hidden="relu", classes=dataset.classes, seed=1)
-    files = learnable.files(start, default_profile(start), "m", "a benchmark", emitters.get("viper"))
     chosen = [n * len(dataset.rows) // 9 for n in range(9)]
     rows = [(dataset.rows[n].tolist(), int(dataset.targets[n])) for n in chosen]
-    content = {**nnrun(), **{name: files[name] for name in ("m.nnt", "m_learn.py")}}
-    for code, kernel in (("nnrun", "fast = None"), ("generated", "import m_learn as fast")):
+    for code in ("nnrun", "viper", "thumb"):
+        emitter = emitters.get("viper" if code == "nnrun" else code)
+        files = learnable.files(start, default_profile(start), "m", "a benchmark", emitter)
+        content = {**nnrun(), **{name: files[name] for name in ("m.nnt", "m_learn.py")}}
+        kernel = "fast = None" if code == "nnrun" else "import m_learn as fast"
         script = bench_calls.TIMER.format(arguments="x, y") + LEARN.format(rows=rows, kernel=kernel)
         output = target.run(content, script, timeout=600.0)
         yield row(net, "learn", code, "16 bits", round(statistics.median(map(int, output.split()))))

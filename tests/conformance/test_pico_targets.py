@@ -16,7 +16,7 @@ from nnhw.driver import Exported
 from nnhw.flat_package import nnrun
 from nnhw.targets import TargetError
 from nnhw.verify import verify
-from nnhw_codegen import emit_learn_viper, nnb, precision
+from nnhw_codegen import emit_learn_thumb, emit_learn_viper, nnb, precision
 
 IRIS = (4, 8, 3)
 
@@ -29,8 +29,9 @@ def pico():
 @pytest.mark.usefixtures("pico")
 @pytest.mark.parametrize("code", bench_calls.CODES)
 def test_every_code_gives_the_reference_s_integers_in_every_precision(code):
+    hidden = activations.get("tanh" if code in ("viper", "thumb") else "relu")  # bytecode takes its time
     for name in precision.names():
-        model = quantized(IRIS, activations.get("tanh"), name)
+        model = quantized(IRIS, hidden, name)
         outcome = verify(model, emitted(model, code), "pico", 0, entries=("ticks",))
         assert outcome.passed, str(outcome)
 
@@ -43,16 +44,17 @@ def test_nnrun_gives_the_reference_s_integers():
     assert outcome.passed, str(outcome)
 
 
-@pytest.mark.parametrize("kernel", ["None", "m0_learn.run"])
-def test_training_is_the_reference_s(pico, kernel):
+@pytest.mark.parametrize("emitter", [None, emit_learn_viper, emit_learn_thumb])
+def test_training_is_the_reference_s(pico, emitter):
     task = lesson(learner((IRIS, "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")), 24)
-    content = {**nnrun(), **files("m0", task), "m0_learn.py": emit_learn_viper.source(task.before, "a test")}
+    generated = b"run = None" if emitter is None else emitter.source(task.before, "a test")
+    content = {**nnrun(), **files("m0", task), "m0_learn.py": generated}
     script = f"""
-import m0_learn
+from m0_learn import run
 from nnrun.learn_core import Core
 from nnrun.learn_store import read
 {SCRIPT}
-teach(lambda data: Core(data, {kernel}), read, "m0", 4, 12)
+teach(lambda data: Core(data, run), read, "m0", 4, 12)
 """
     ((found, wanted),) = states(pico.run(content, script, timeout=300.0), [task])
     assert found == wanted

@@ -201,4 +201,4 @@ def test_a_model_runs_on_the_real_firmware(tmp_path: Path) -> None:
     usable_target("pico")
     export.export(network((4, 8, 3), "relu"), tmp_path / "m", "w8a8", "viper", source="m.json")
     build = read(tmp_path / "m")
-    assert verify(build.model, exported(build), "pico", 20).passed
+    assert verify(build.model, exported(build), "pico", 4).passed
