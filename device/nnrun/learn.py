@@ -40,19 +40,25 @@ class Net(Core):
         self._steps = [float(texts[labels + 2 * i + 1]) for i in range(count)]
         self._unit = 2.0 ** ((u16(data, 24) ^ 32768) - 32768)
         self._offsets = unpack_from("<%dd" % self.plan.units, data, self.plan.state - 8 * self.plan.units)
-        self._ticks = array("i", [0] * count)
         self._clear()
 
     def _clear(self):
         self._count = self._right = self._error = 0
 
     def _enter(self, values):
-        if len(values) != len(self._steps):
-            raise ValueError("expected %d values, found %d" % (len(self._steps), len(values)))
-        for i in range(len(values)):
-            # The limit of a float is one that every board holds exactly, beyond any input's range and below 2^29.
-            self._ticks[i] = floor(min(max(values[i] / self._steps[i] + 0.5, -5e8), 5e8))
-        self.enter(self._ticks)
+        steps, plan = self._steps, self.plan
+        if len(values) != len(steps):
+            raise ValueError("expected %d values, found %d" % (len(steps), len(values)))
+        room, at, down = plan.room, plan.t, floor
+        # Limits that every board's floats hold exactly, beyond any input's range and below 2^29.
+        high = 5e8
+        low = -high
+        for value, step in zip(values, steps):
+            tick = value / step + 0.5
+            if not low < tick < high:
+                tick = high if tick > 0 else low
+            room[at] = down(tick)
+            at += 1
 
     def predict(self, values):
         """Raw values -> class index; for a regression the value, or a tuple of several."""
@@ -80,9 +86,12 @@ class Net(Core):
             self._aim_at(target if isinstance(target, (tuple, list)) else (target,))
         self.step()
         plan = self.plan
+        room, y, error = plan.room, plan.y, self._error
+        for j in range(plan.targets, plan.targets + plan.units):
+            error += abs(room[y] - room[j])
+            y += 1
+        self._error = error
         self._count += 1
-        for j in range(plan.units):
-            self._error += abs(plan.room[plan.y + j] - plan.room[plan.targets + j])
         if self.classes:
             self._right += self.decide() == target
 

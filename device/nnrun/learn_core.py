@@ -30,6 +30,8 @@ class Core:
         self.data = data
         self.plan = Plan(data)
         self._kernel = kernel or run
+        self._one = 1 << data[26]
+        self._aimed = self.plan.targets
         self.flip()
         self._handle = addressof(data) if kernel else handle(data)
 
@@ -45,20 +47,22 @@ class Core:
         count = self.data[16] | self.data[17] << 8
         if len(ticks) != count:
             raise ValueError("expected %d values, found %d" % (count, len(ticks)))
+        room, t = self.plan.room, self.plan.t
         for i in range(count):
-            self.plan.room[self.plan.t + i] = ticks[i]
+            room[t + i] = ticks[i]
 
     def aim(self, index):
         """Make class ``index`` the target of the next step."""
-        units = self.plan.units
-        if not 0 <= index < max(units, 2):
+        plan = self.plan
+        units, room, targets = plan.units, plan.room, plan.targets
+        if not 0 <= index < (units if units > 1 else 2):
             raise ValueError("class %s: there are %d" % (index, max(units, 2)))
-        one = 1 << self.data[26]
-        room = self.plan.room
-        for j in range(units):
-            room[self.plan.targets + j] = one * (index == j)
-        if units == 1:
-            room[self.plan.targets] = one * index
+        room[self._aimed] = 0
+        if units > 1:
+            targets += index
+        if units > 1 or index:
+            room[targets] = self._one
+        self._aimed = targets
 
     def forward(self, answer=False):
         """From the ticks to the last pre-activations, or to the outputs."""
@@ -69,18 +73,20 @@ class Core:
         self._run(len(self.plan.program))
 
     def _run(self, stop):
-        program = self.plan.program
+        plan = self.plan
+        program = plan.program
         program[0] = 2
         program[1] = stop
-        self._kernel(self.plan.room, self._handle, program)  # pyright: ignore[reportArgumentType] - viper takes buffers
+        self._kernel(plan.room, self._handle, program)  # pyright: ignore[reportArgumentType] - viper takes buffers
 
     def decide(self):
         """The class of the last pre-activations, the first of equals (SPEC 6)."""
-        room = self.plan.room
-        best = self.plan.z
-        if self.plan.units == 1:
-            return int(room[best] > 0)
-        for j in range(best, best + self.plan.units):
-            if room[j] > room[best]:
-                best = j
-        return best - self.plan.z
+        plan = self.plan
+        room, z, units = plan.room, plan.z, plan.units
+        if units == 1:
+            return int(room[z] > 0)
+        best, most = z, room[z]
+        for j in range(z + 1, z + units):
+            if room[j] > most:
+                best, most = j, room[j]
+        return best - z
