@@ -20,11 +20,14 @@ li { margin: .35rem 0; max-width: 52rem; } p { max-width: 52rem; }
 figure { margin: 0; padding: 1rem 1rem .6rem; border: 1px solid var(--line); border-radius: 8px; }
 figcaption { font-weight: 600; margin-bottom: .4rem; font-size: .95rem; }
 figcaption span { font-weight: 400; color: var(--soft); }
+figure.full { grid-column: 1 / -1; }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: .6rem 0 1rem; font-size: .92rem; max-width: none; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .86rem; width: 100%; }
 th, td { text-align: right; padding: .28rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 th { color: var(--soft); font-weight: 600; } th.text, td.text { text-align: left; }
+tr:has(td.chosen) { background: var(--card); } td.chosen { font-weight: 600; }
+pre { background: var(--card); border-radius: 6px; padding: .8rem 1rem; overflow-x: auto; font-size: .86rem; }
 td.better { color: var(--c4); font-weight: 600; } td.worse { color: var(--c2); font-weight: 600; }
 details { margin: .5rem 0; } summary { cursor: pointer; }
 """
