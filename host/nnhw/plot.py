@@ -19,7 +19,6 @@ svg.plot .band { fill: var(--line); opacity: .35; }
 svg.plot .line { fill: none; stroke-linejoin: round; } svg.plot .point { stroke: none; fill-opacity: .6; }
 svg.plot .cell, svg.plot rect[rx] { stroke: none; } svg.plot .frame { fill: none; stroke: var(--line); }
 svg.plot .limit { stroke: var(--c2); stroke-width: 1.6; stroke-dasharray: 5 3; }
-svg.plot .halo { paint-order: stroke; stroke: var(--page); stroke-width: 3px; }
 """ + "".join(
     f".s{n} {{ stroke: var(--c{n}); fill: var(--c{n}); }} .hollow.s{n} {{ fill: var(--page); }}\n" for n in range(6)
 )

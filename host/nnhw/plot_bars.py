@@ -28,7 +28,8 @@ def bars(
     limit: tuple[float, str] | None = None,
     width: int = 460,
 ) -> str:
-    """Groups of bars, (name, bars), one below the other; ``limit`` draws a line at a value, with its name.
+    """Groups of bars, (name, bars), one below the other; ``limit`` draws a line at a value, with its name, and
+    the bars' texts stand behind it.
 
     Raises ValueError without any bar.
     """
@@ -63,10 +64,11 @@ def bars(
         )
         for bar in group:
             end = left + bar.value * scale
+            behind = max(end, left + limit[0] * scale) if limit else end
             parts.append(
                 f'<g><title>{escape(bar.title)}</title><rect class="s{bar.series}" x="{left:.1f}" y="{y + 1.5:.1f}" '
                 f'width="{max(end - left, 0.5):.1f}" height="{_BAR - 3}" rx="2"/>'
-                f'<text class="name halo" x="{end + 6:.1f}" y="{y + _BAR / 2:.1f}" dy=".35em">{escape(bar.text)}</text></g>'
+                f'<text class="name" x="{behind + 6:.1f}" y="{y + _BAR / 2:.1f}" dy=".35em">{escape(bar.text)}</text></g>'
             )
             y += _BAR
         y += _GAP

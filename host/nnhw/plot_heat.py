@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from html import escape
 
 _LETTER, _LONGEST, _PAD = 6.2, 18, 6
-_LEAST_LABEL = 11
-"""Height of a label: rows and columns that are narrower carry one only now and then."""
+_STEPS = (1, 2, 4, 5, 8, 10, 16, 20, 50, 100, 1000, 10000)
+_ROW, _SLANT, _UPRIGHT = 11.0, 17.0, 4
+"""A label needs this much: the height of a row, the width of a slanted column, and so many letters are never slanted."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,16 @@ def heat(
     """``cells`` by row, then by column, with the names of both; cells are up to ``size`` wide and high."""
     rows, columns = [_short(name) for name in rows], [_short(name) for name in columns]
     left = 8 + _LETTER * max(map(len, rows)) + _PAD
-    longest = _LETTER * max(map(len, columns))
+    letters = max(map(len, columns))
     side = min(size, (width - left - 4) / len(columns))
-    slanted = longest > side * _every(side) - 2
-    reach = 0.71 * longest if slanted else 0.0
+    slanted = letters > _UPRIGHT and _LETTER * letters > side - 2
+    reach = 0.71 * _LETTER * letters if slanted else 0.0
     # What slants to the right of the last column needs room there.
     side = min(size, (width - left - 4 - reach) / len(columns))
-    top = (reach if slanted else 0) + 16
+    top = reach + 16
     height = top + side * len(rows) + 4
     parts = [f'<svg class="plot heat" role="img" aria-label="{escape(label)}" viewBox="0 0 {width} {height:.0f}">']
-    step = _every(side)
+    step = _every(side, _SLANT if slanted else _LETTER * letters + 4)
     for number, name in enumerate(columns):
         if number % step == 0:
             x = left + side * (number + 0.5)
@@ -53,6 +54,7 @@ def heat(
             )
             anchor = "start" if slanted else "middle"
             parts.append(f'<text {place} text-anchor="{anchor}">{escape(name)}</text>')
+    step = _every(side, _ROW)
     for number, name in enumerate(rows):
         if number % step == 0:
             y = top + side * (number + 0.5)
@@ -83,6 +85,6 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
-def _every(side: float) -> int:
-    """Each how manyth row or column gets its name."""
-    return next(step for step in (1, 2, 4, 5, 8, 10, 16, 20, 50, 100, 1000, 10000) if side * step >= _LEAST_LABEL)
+def _every(side: float, room: float) -> int:
+    """Each how manyth row or column gets its name, where a name needs ``room``."""
+    return next(step for step in _STEPS if side * step >= room)

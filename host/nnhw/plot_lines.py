@@ -9,6 +9,9 @@ from html import escape
 
 from nnhw.plot import ticks
 
+NARROW, WIDE = 460, 940
+"""Widths of a plot in half the page, and in all of it."""
+
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 24, 40
 
 
@@ -39,7 +42,7 @@ def plot(
     points: Sequence[Point] = (),
     *,
     logarithmic: bool = False,
-    width: int = 460,
+    width: int = NARROW,
     height: int = 240,
 ) -> str:
     """Lines below points; with ``logarithmic`` the y axis is, and only positive y are drawn.
@@ -51,7 +54,7 @@ def plot(
     ys = [y for one in lines for _, y in one.points] + [p.y for p in points]
     if not xs:
         raise ValueError("nothing to plot")
-    x_low, x_high = _room(min(xs), max(xs), 0.0)
+    x_low, x_high = _room(min(xs), max(xs), 0.03 if points else 0.0)
     y_low, y_high = (math.log10(min(ys)), math.log10(max(ys))) if logarithmic else (min(ys), max(ys))
     y_low, y_high = _room(y_low, y_high, 0.05)
 

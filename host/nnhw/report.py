@@ -48,6 +48,13 @@ class Part:
     scores: Sequence[Score]
     answers: NDArray[Any]
 
+    @property
+    def told(self) -> str:
+        """The rows in words, as "30 held-out rows"."""
+        count = len(self.dataset.rows)
+        special = {"held out": f"{count:,} held-out rows", "all": f"all {count:,} rows"}
+        return special.get(self.name, f"{count:,} {'rows of ' * self.known}{self.name}")
+
     def score(self, precision: str) -> Score:
         """The score of one precision, or of evaluate.FLOAT."""
         return next(score for score in self.scores if score.precision == precision)
@@ -108,9 +115,10 @@ class Report:
 
     @property
     def cost(self) -> Cost | None:
-        """The fastest cost of the folder's own code, or of any code where that is bytecode."""
+        """The fastest cost of the folder's own code; where that is bytecode, of one for MicroPython rather than of C."""
         own = [cost for cost in self.costs if cost.code == self.build.manifest["code"]]
-        return min(own or self.costs, key=lambda cost: cost.ticks_cycles, default=None)
+        modules = [cost for cost in self.costs if cost.code != "c"]
+        return min(own or modules or self.costs, key=lambda cost: cost.ticks_cycles, default=None)
 
 
 def find_network(build: Build, model: Path | None = None) -> tuple[Path, Network]:

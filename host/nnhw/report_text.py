@@ -13,6 +13,7 @@ from nnhw.report import Part, Report
 from nnhw_codegen.qmodel import QInput
 
 CODE_NAMES = {"viper": "viper code", "thumb": "Thumb code", "c": "C"}
+_UNKNOWN = "No answers are known to judge by."
 _MOST_INPUTS = 8
 _FLAGS = {"rate": "lr", "relu_at_zero": "relu-at-zero"}
 
@@ -25,39 +26,36 @@ def outcome(report: Report) -> list[str]:
 
 
 def _classes(report: Report, first: Part, last: Part) -> list[str]:
-    count = len(last.dataset.rows)
-    same = round(count * (last.score(report.precision).agreement or 0))
-    like = f"{_of(same, count)} get the float network's class."
+    like = f"{_some(last.score(report.precision).agreement, last)} get the float network's class."
     if not first.known:
-        return [f"{like} They are the {last.name}: no answers are known."]
-    right = [round(len(p.dataset.rows) * (p.score(report.precision).accuracy or 0)) for p in (first, last)]
-    rows = len(first.dataset.rows)
-    told = f"{right[0]:,} of {rows:,} {_rows_of(first)} get the right class"
+        return [f"{_start(like)} {_UNKNOWN}"]
+    told = f"{_some(first.score(report.precision).accuracy, first)} get the right class"
     if first is not last:
-        told += f", and {right[1]:,} of all {count:,}"
-    return [f"{told}.", like]
+        told += f", and {_some(last.score(report.precision).accuracy, last)}"
+    return [f"{_start(told)}.", _start(like)]
 
 
-def _of(some: int, count: int) -> str:
-    return f"All {count:,} rows" if some == count else f"{some:,} of {count:,} rows"
+def _some(share: float | None, part: Part) -> str:
+    """The share in rows."""
+    count = len(part.dataset.rows)
+    some = round(count * (share or 0))
+    return f"all {part.told.removeprefix('all ')}" if some == count else f"{some:,} of {part.told}"
 
 
-def _rows_of(part: Part) -> str:
-    return "held-out rows" if part.name == "held out" else f"rows of {part.name}"
+def _start(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
 
 
 def _values(report: Report, first: Part, last: Part) -> list[str]:
     ours, floats = first.score(report.precision), first.score(evaluate.FLOAT)
-    deviation = last.score(report.precision).deviation or 0
-    count = len(last.dataset.rows)
-    like = f"On {count:,} rows the integers are off the float network by at most {deviation:.3g}."
+    deviation = last.score(report.precision).deviation
+    like = f"On {last.told} the integers are off the float network by at most {deviation:.3g}."
+    if deviation == 0:
+        like = f"On {last.told} the integers give the very values of the float network."
     if not first.known:
-        return [f"{like} They are the {last.name}: no answers are known."]
-    return [
-        f"The root of the mean squared error on {len(first.dataset.rows):,} {_rows_of(first)} is {ours.error:.4g}, "
-        f"in floats {floats.error:.4g}.",
-        like,
-    ]
+        return [f"{like} {_UNKNOWN}"]
+    error = f"The root of the mean squared error on {first.told} is {ours.error:.4g}, in floats {floats.error:.4g}."
+    return [error, like]
 
 
 def _size(report: Report) -> str:
