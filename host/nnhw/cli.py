@@ -101,6 +101,7 @@ def main() -> None:
       nnhw train iris -o iris.json
       nnhw export iris.json
       nnhw verify build/iris --on wasm,unix
+      nnhw report build/iris
     """
 
 

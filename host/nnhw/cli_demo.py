@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from nnhw import cli_run, cli_train, datasets, model_file
+from nnhw import build_folder, cli_report, cli_run, cli_train, datasets, model_file, report
 from nnhw import export as exporting
 from nnhw import train as training
 from nnhw.cli import UserError
@@ -51,6 +51,10 @@ def demo(seed: int) -> None:
     flash = build.size(f"{build.name}.mpy") if f"{build.name}.mpy" in build.manifest["files"] else None
     compiled = f", {flash:,} bytes as .mpy" if flash else ""
     click.echo(f"flash     {build.size(f'{build.name}.py'):,} bytes as .py{compiled}")
+    page = build.directory / build_folder.REPORT
+    parts = {"held out": held, "all": dataset}
+    cli_report.write(report.collect(build, path, network, parts, codes=()), page)
+    click.echo(f"report    {page}")
     click.echo("next      " + f"nnhw verify {build.directory} --on {','.join(names)}")
     click.echo(f"          mpremote cp {build.directory / build.name}.py :     (with a board on USB)")
     if failed:

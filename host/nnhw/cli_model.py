@@ -235,5 +235,5 @@ def export_lines(network: Network, build: Build) -> list[str]:
         same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)
         lines.append(f"agreement {int(same.sum())}/{len(same)} training rows get the float network's class")
     lines += [f"note      {note}" for note in facts["notes"]]
-    lines.append(f"next      nnhw verify {build.directory}")
+    lines.append(f"next      nnhw verify {build.directory}; nnhw report {build.directory}")
     return lines

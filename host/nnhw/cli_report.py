@@ -38,7 +38,7 @@ def report(
     source, network = reporting.find_network(build, model)
     known = data is not None or isinstance(network.training.get("data"), str)
     rows = rows_to_judge(network, source, data, target) if known else None
-    out = out or reporting.default_page(build)
+    out = out or build.directory / build_folder.REPORT
     if not out.resolve().parent.is_dir():
         raise UserError(f"--out {out}: there is no directory {out.parent}")
     with progress_text() as progress, user_input(str(source)):

@@ -43,7 +43,6 @@ def proof(report: Report) -> str:
                     name,
                     f"{bound.reached:,}",
                     f"{bound.proved:,}",
-                    f"{bound.limit:,}",
                     f"{_bits(bound.limit) - _bits(bound.proved):.1f}",
                     "" if bound.inside is None else f"{bound.inside:,}",
                 )
@@ -58,7 +57,7 @@ def proof(report: Report) -> str:
         f"2^{_bits(INSIDE_LIMIT):.0f}. The proof holds in any order of summation; the data are {report.parts[-1].told}, "
         "summed in the order of the inputs."
     )
-    header = ("layer", "data reached", "proved", "limit", "bits to spare", "largest in the activation")
+    header = ("layer", "data reached", "proved", "bits to spare", "largest in the activation")
     names = plot.legend([(_BLUE, "what the data reached"), (_GREEN, "what is proved for any input")])
     cards = page.cards([page.figure("", drawn), page.table(header, lines)])
     return f"<h2>Proved, not hoped</h2>{page.soft(told)}{names}{cards}"
@@ -136,7 +135,7 @@ def activations(report: Report) -> str:
     names = plot.legend([(_GRAY, "real function"), (_BLUE, "integers"), (_RED, "integers less real function")])
     told = "Every code that can enter the activation."
     if report.network.classes:
-        told += " The last layer needs none: its largest sum is the answer."
+        told += " The last layer needs none: its sums decide."
     return f"<h2>Activation</h2>{page.soft(told)}{names}{''.join(made)}"
 
 

@@ -50,6 +50,10 @@ def _training(report: Report) -> str:
     if losses is None or max(losses.loss) <= 0:
         return ""
     told = f"{record.get('epochs_run')} epochs on {record.get('rows')} rows; weights of epoch {record.get('best_epoch')}."
+    if record.get("precision"):
+        told += f" Fine-tuned for {record['precision']} afterwards."
+    if record.get("pulled"):
+        told += " A board went on training from there."
     if losses.every > 1:
         told += f" One epoch in {losses.every} is drawn."
     lines, names = [], []

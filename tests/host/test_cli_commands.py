@@ -59,6 +59,8 @@ def test_the_demo_runs_every_row(folder: Path) -> None:
     assert "wasm      150/150 rows: logits identical" in text
     assert "accuracy 1" in text
     assert (folder / "build/demo/iris/iris.py").is_file()
+    assert "build/demo/iris/report.html" in text
+    assert (folder / "build/demo/iris/report.html").is_file()
 
 
 def test_a_changed_module_is_found_and_shown(iris: Path) -> None:
@@ -207,7 +209,10 @@ def test_training_with_the_same_seed_gives_the_same_file(folder: Path) -> None:
 def test_help_imports_no_numpy_and_no_command() -> None:
     script = "import sys; from nnhw.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     script += "print(sorted(m for m in sys.modules if m in ('numpy', 'rich') or m.startswith('nnhw')))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen"))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen", "device")),
+    }
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "['nnhw', 'nnhw.cli']"
 
@@ -218,7 +223,10 @@ def test_every_command_is_there_and_helps() -> None:
 
 
 def test_a_process_ends_with_the_promised_exit_code(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen"))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen", "device")),
+    }
     command = [sys.executable, "-m", "nnhw"]
     good = subprocess.run([*command, "schema"], env=environment, capture_output=True, text=True)
     assert (good.returncode, good.stderr) == (0, "")
