@@ -35,7 +35,8 @@ def report(
     plots, and needs nothing from elsewhere.
     """
     build = build_folder.read(directory)
-    source, network = reporting.find_network(build, model)
+    with user_input():
+        source, network = reporting.find_network(build, model)
     known = data is not None or isinstance(network.training.get("data"), str)
     rows = rows_to_judge(network, source, data, target) if known else None
     out = out or build.directory / build_folder.REPORT

@@ -63,7 +63,7 @@ def _confusion(report: Report, part: Part, matrix: NDArray[Any], whose: str) -> 
         ]
         for row in range(len(classes))
     ]
-    drawn = heat(f"Confusion matrix, {part.name}, {whose}", cells, classes, classes, size=48)
+    drawn = heat(f"Confusion matrix, {part.name}, {whose}", cells, classes, classes, height=36)
     caption = part.told[0].upper() + part.told[1:]
     return page.figure(caption, drawn, whose)
 

@@ -51,9 +51,9 @@ def proof(report: Report) -> str:
     drawn = plot_bars.bars(
         "Largest partial sum by layer", groups, "bits: log2 of the magnitude", (bits, f"limit 2^{bits:.0f}")
     )
-    sums = f"no sum of bias and products reaches 2^{bits:.0f}, and" if bits < _bits(INSIDE_LIMIT) else ""
+    sums = f"no sum of bias and products reaches 2^{bits:.0f}, and " if bits < _bits(INSIDE_LIMIT) else ""
     told = (
-        f"Export proved, and reading this folder proved again, that for any input {sums} no integer at all reaches "
+        f"Export proved, and reading this folder proved again, that for any input {sums}no integer at all reaches "
         f"2^{_bits(INSIDE_LIMIT):.0f}. The proof holds in any order of summation; the data are {report.parts[-1].told}, "
         "summed in the order of the inputs."
     )
@@ -102,7 +102,7 @@ def _layer(number: int, matrix: NDArray[np.int64], units: Sequence[str], inputs:
         for unit, line in zip(units, matrix.tolist(), strict=True)
     ]
     wide = len(inputs) > 40
-    drawn = heat(f"Weights of layer {number + 1}", cells, units, inputs, size=26, width=WIDE if wide else NARROW)
+    drawn = heat(f"Weights of layer {number + 1}", cells, units, inputs, height=22, width=WIDE if wide else NARROW)
     zeros = int((matrix == 0).sum())
     told = f"{matrix.shape[0]} x {matrix.shape[1]}, from {matrix.min()} to {matrix.max()}, {zeros} are 0"
     return page.figure(f"layer {number + 1}", drawn, told, full=wide)
@@ -136,7 +136,7 @@ def activations(report: Report) -> str:
     told = "Every code that can enter the activation."
     if report.network.classes:
         told += " The last layer needs none: its sums decide."
-    return f"<h2>Activation</h2>{page.soft(told)}{names}{''.join(made)}"
+    return f"<h2>Activation</h2>{page.soft(told)}{names}{page.cards(made)}"
 
 
 def _envelope(curve: Curve, values: list[float]) -> list[tuple[float, float]]:

@@ -47,9 +47,9 @@ def _files(report: Report) -> str:
 
 def _training(report: Report) -> str:
     losses, record = report.losses, report.network.training
-    if losses is None or max(losses.loss) <= 0:
+    if losses is None or max(losses.loss) <= 0 or not {"epochs_run", "rows", "best_epoch"} <= record.keys():
         return ""
-    told = f"{record.get('epochs_run')} epochs on {record.get('rows')} rows; weights of epoch {record.get('best_epoch')}."
+    told = f"{record['epochs_run']} epochs on {record['rows']} rows; weights of epoch {record['best_epoch']}."
     if record.get("precision"):
         told += f" Fine-tuned for {record['precision']} afterwards."
     if record.get("pulled"):

@@ -138,4 +138,4 @@ def training_command(network: Network, source: str) -> str | None:
 def _option(name: str, value: object, default: object) -> list[str]:
     if value == default:
         return []
-    return [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+    return [f"--{name}", str(value).removesuffix(".0")]
