@@ -17,6 +17,8 @@ from nnhw_codegen.qmodel import FORMAT, QModel
 
 MANIFEST = "manifest.json"
 KIND = "nnhw-build"
+REPORT = "report.html"
+"""What nnhw report writes by default: no file of the build, but about it, so it vanishes with it."""
 
 
 class BuildError(ValueError):
@@ -84,8 +86,8 @@ def _read_manifest(directory: Path) -> dict[str, Any] | None:
 def write(directory: Path, files: Mapping[str, bytes]) -> None:
     """Put ``files`` into ``directory``, all or none of them.
 
-    The files of an earlier build vanish, whatever else its folder holds is kept. Raises BuildError where ``directory``
-    is something else than a build folder or an empty one, OSError where it cannot be written.
+    The files of an earlier build vanish with its report, whatever else its folder holds is kept. Raises BuildError where
+    ``directory`` is something else than a build folder or an empty one, OSError where it cannot be written.
     """
     directory = directory.resolve()
     check_replaceable(directory)
@@ -108,7 +110,7 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
     if stale.exists():
         for entry in stale.iterdir():
-            if entry.name not in {*earlier["files"], *files, MANIFEST, "__pycache__"}:
+            if entry.name not in {*earlier["files"], *files, MANIFEST, REPORT, "__pycache__"}:
                 entry.rename(directory / entry.name)
         shutil.rmtree(stale)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnhw.network import Network
 from nnhw_codegen import precision, program, reference
 from nnhw_codegen.precision import Precision
+from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import QuantizeReport, quantize_report, spread_rows
 
 LEAST_AGREEMENT = 0.995
@@ -87,7 +88,6 @@ def candidate(
 ) -> Candidate:
     """What ``report``, made for ``entry``, is worth on rows (n, inputs)."""
     model = report.model
-    built = program.build(model)
     found = reference.predict(model, rows)
     largest = max(int(np.maximum(layer.high, -layer.low).max()) for layer in model.layers)
     return Candidate(
@@ -95,11 +95,17 @@ def candidate(
         report,
         agreement(network, network.predict(rows), found),
         None if targets is None or not network.classes else float((found == targets).mean()),
-        built.weight_bits // 8 * sum(layer.weights.size for layer in built.layers)
-        + sum(len(table.to_bytes()) for table in built.tables),
+        data_bytes(model),
         log2(max(largest, 1) / entry.accumulator_limit),
         tuple(float(bits.mean()) for bits in report.bits_given_up),
     )
+
+
+def data_bytes(model: QModel) -> int:
+    """Bytes of weights and tables."""
+    built = program.build(model)
+    weights = sum(layer.weights.size for layer in built.layers)
+    return built.weight_bits // 8 * weights + sum(len(table.to_bytes()) for table in built.tables)
 
 
 def agreement(network: Network, wanted: NDArray[Any], found: NDArray[Any]) -> float:

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("nnhw.cli_model:export", "Write the folder to copy to a board."),
     "run": ("nnhw.cli_run:run", "Run an exported model on a target."),
     "verify": ("nnhw.cli_run:verify", "Compare an exported model on targets with the reference."),
+    "report": ("nnhw.cli_report:report", "One page about an exported model, with plots."),
     "bench": ("nnhw.cli_bench:bench", "Cycles and bytes of an exported model as machine code."),
     "fit": ("nnhw.cli_fit:fit", "Whether a model fits a board: flash, heap, time."),
     "flash": ("nnhw.cli_flash:flash", "Copy an exported model to a board and test it there."),
@@ -100,6 +101,7 @@ def main() -> None:
       nnhw train iris -o iris.json
       nnhw export iris.json
       nnhw verify build/iris --on wasm,unix
+      nnhw report build/iris
     """
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from nnhw import cli_run, cli_train, datasets, model_file
+from nnhw import build_folder, cli_report, cli_run, cli_train, datasets, model_file, report
 from nnhw import export as exporting
 from nnhw import train as training
 from nnhw.cli import UserError
 from nnhw.cli_model import export_lines
-from nnhw.options import Options
+from nnhw.options import HELD_OUT, Options
 from nnhw.targets import get_script_target
 
 _EMULATORS = ("wasm", "unix")
@@ -29,15 +29,15 @@ def demo(seed: int) -> None:
         raise UserError("\n".join(f"{name}: {get_script_target(name).why_unavailable()}" for name in _EMULATORS))
     folder = _folder()
     dataset = datasets.load("iris")
-    kept, held = datasets.split(dataset, cli_train.HELD_OUT, seed)
+    kept, held = datasets.split(dataset, HELD_OUT, seed)
     with cli_train.progress_bar(Options().epochs, True) as progress:
         network, _ = training.train(kept, options=Options(seed=seed), progress=progress)
-    network.training |= {"data": "iris", "target": None, "task": "auto", "held_out": cli_train.HELD_OUT}
+    network.training |= {"data": "iris", "target": None, "task": "auto", "held_out": HELD_OUT}
     path = folder / "iris.json"
     model_file.save(network, path)
     held_out = cli_train.quality_text(network, cli_train.quality(network, held))
     rows = f"{len(kept.rows)} rows of iris; {len(held.rows)} held out: {held_out}"
-    click.echo(f"train     {cli_train.describe(network)} on {rows}")
+    click.echo(f"train     {network.describe()} on {rows}")
     build = exporting.export(network, folder / "iris", source="iris.json")
     for line in export_lines(network, build)[:-1]:
         click.echo(line)
@@ -51,6 +51,10 @@ def demo(seed: int) -> None:
     flash = build.size(f"{build.name}.mpy") if f"{build.name}.mpy" in build.manifest["files"] else None
     compiled = f", {flash:,} bytes as .mpy" if flash else ""
     click.echo(f"flash     {build.size(f'{build.name}.py'):,} bytes as .py{compiled}")
+    page = build.directory / build_folder.REPORT
+    parts = {"held out": held, "all": dataset}
+    cli_report.write(report.collect(build, path, network, parts, codes=()), page)
+    click.echo(f"report    {page}")
     click.echo("next      " + f"nnhw verify {build.directory} --on {','.join(names)}")
     click.echo(f"          mpremote cp {build.directory / build.name}.py :     (with a board on USB)")
     if failed:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from nnhw import activations, board_pull, datasets, learnable, model_file
 from nnhw.cli import UserError, user_input
-from nnhw.cli_train import describe
 from nnhw.network import Input, Network
 from nnhw.train import create
 from nnhw_codegen import nnt
@@ -162,7 +161,7 @@ def new(
     if data is not None:
         network.calibration = dataset.rows[:: max(1, len(dataset.rows) // 256)]
     model_file.save(network, out)
-    click.echo(f"network   {describe(network)}; untrained")
+    click.echo(f"network   {network.describe()}; untrained")
     click.echo(f"wrote     {out}; next: nnhw export --learn {out}")
 
 
@@ -190,5 +189,5 @@ def pull(source: str | None, port: str | None, out: Path) -> None:
     model_file.save(network, out)
     learner = model.learner
     click.echo(f"from      {origin}")
-    click.echo(f"network   {describe(network)}; learning rate {learner.multiplier} * 2^-{learner.rate_shift}")
+    click.echo(f"network   {network.describe()}; learning rate {learner.multiplier} * 2^-{learner.rate_shift}")
     click.echo(f"wrote     {out}; next: nnhw eval {out}" + ("" if "data" in network.training else " --data DATA"))

@@ -33,9 +33,10 @@ _PATH = click.Path(path_type=Path)
 def evaluate(model: Path, data: str | None, target: str | None, as_json: bool) -> None:
     """Compare MODEL (a model.json) in floats and in each precision with the answers of a data set."""
     network = model_file.load(model)
-    parts = _parts(network, model, data, target)
+    parts = rows_to_judge(network, model, data, target)
     with user_input(str(model)):
-        results = {name: evaluation.scores(network, part) for name, part in parts.items()}
+        models = evaluation.quantized(network)
+        results = {name: evaluation.scores(network, part, models) for name, part in parts.items()}
     if as_json:
         print_json({name: [_plain(score) for score in scores] for name, scores in results.items()})
         return
@@ -50,7 +51,7 @@ def evaluate(model: Path, data: str | None, target: str | None, as_json: bool) -
             click.echo(line)
 
 
-def _parts(network: Network, model: Path, data: str | None, target: str | None) -> dict[str, Dataset]:
+def rows_to_judge(network: Network, model: Path, data: str | None, target: str | None) -> dict[str, Dataset]:
     """The data sets to evaluate on: held-out rows first where the training record tells which these are."""
     record = network.training
     trained_on = record.get("data")
@@ -234,5 +235,5 @@ def export_lines(network: Network, build: Build) -> list[str]:
         same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)
         lines.append(f"agreement {int(same.sum())}/{len(same)} training rows get the float network's class")
     lines += [f"note      {note}" for note in facts["notes"]]
-    lines.append(f"next      nnhw verify {build.directory}")
+    lines.append(f"next      nnhw verify {build.directory}; nnhw report {build.directory}")
     return lines

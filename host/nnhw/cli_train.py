@@ -19,10 +19,9 @@ from nnhw.cli import print_json, user_input
 from nnhw.datasets import Dataset
 from nnhw.fine_tune import fine_tune
 from nnhw.network import Network
-from nnhw.options import Options
+from nnhw.options import HELD_OUT, Options
 from nnhw_codegen import precision
 
-HELD_OUT = 0.2
 _DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(Options)}
 
 
@@ -139,7 +138,7 @@ def train(
     told = f"{len(dataset.classes)} classes" if dataset.classes else f"{len(dataset.outputs)} outputs"
     rows = f"{len(kept.rows)} rows to train" + (f", {len(held.rows)} held out" if held else "")
     click.echo(f"data      {data}: {rows}; {len(dataset.features)} inputs, {told}")
-    click.echo(f"network   {describe(network)}")
+    click.echo(f"network   {network.describe()}")
     click.echo(f"training  {len(history.epochs)} epochs, {seconds:.1f} s; weights of epoch {history.best}")
     if tuned is not None:
         click.echo(
@@ -149,18 +148,6 @@ def train(
     for name, value in parts.items():
         click.echo(f"{name.replace('_', ' '):<9} {quality_text(network, value)}")
     click.echo(f"wrote     {out}; next: nnhw export {out}")
-
-
-def describe(network: Network) -> str:
-    """The network in one line, as '4-8-3, leaky_relu (slope 0.125), softmax'."""
-    sizes = [len(network.inputs), *(len(layer.bias) for layer in network.layers)]
-    names = []
-    for layer in network.layers:
-        name = layer.activation_name
-        if name == "leaky_relu" and layer.activation is not None and layer.activation.ramp is not None:
-            name += f" (slope {float(layer.activation.ramp):g})"
-        names.append(name)
-    return "-".join(map(str, sizes)) + ", " + ", ".join(names)
 
 
 def quality(network: Network, dataset: Dataset) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,13 +44,18 @@ class Score:
     saturating: tuple[float, ...] | None = None
 
 
-def scores(network: Network, dataset: Dataset) -> list[Score]:
-    """Floats first, then every precision. Raises ValueError where the network cannot be quantized."""
+def quantized(network: Network) -> dict[str, QModel]:
+    """The network in every precision, by name. Raises ValueError where it cannot be quantized."""
+    return {name: quantize(network, precision.get(name), network.calibration) for name in precision.names()}
+
+
+def scores(network: Network, dataset: Dataset, models: Mapping[str, QModel] | None = None) -> list[Score]:
+    """Floats first, then each of ``models``, by default those of ``quantized``; raises what that raises."""
+    models = quantized(network) if models is None else models
     logits = network.logits(dataset.rows)
     wanted = network.answers(logits)
     result = [_score(FLOAT, None, dataset, wanted, wanted, network.classes)]
-    for name in precision.names():
-        model = quantize(network, precision.get(name), network.calibration)
+    for name, model in models.items():
         codes = reference.codes(model, reference.ticks(model, dataset.rows))
         outputs = reference.logits(model, codes)
         score = _score(

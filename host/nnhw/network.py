@@ -61,6 +61,17 @@ class Network:
     training: dict[str, Any] = field(default_factory=dict)
     calibration: FloatArray | None = None
 
+    def describe(self) -> str:
+        """The network in one line, as '4-8-3, leaky_relu (slope 0.125), softmax'."""
+        sizes = [len(self.inputs), *(len(layer.bias) for layer in self.layers)]
+        names = []
+        for layer in self.layers:
+            name = layer.activation_name
+            if name == "leaky_relu" and layer.activation is not None and layer.activation.ramp is not None:
+                name += f" (slope {float(layer.activation.ramp):g})"
+            names.append(name)
+        return "-".join(map(str, sizes)) + ", " + ", ".join(names)
+
     def standardize(self, rows: FloatArray) -> FloatArray:
         """Raw rows (n, inputs) -> the first layer's x, ``(rows - mean) / scale``."""
         mean, scale = (np.array([getattr(i, key) for i in self.inputs]) for key in ("mean", "scale"))

@@ -9,6 +9,9 @@ from typing import Literal
 
 from nnhw import losses, optimizers
 
+HELD_OUT = 0.2
+"""The share of the rows that nnhw train keeps for the test."""
+
 
 class TrainingError(ValueError):
     """Training cannot start or cannot go on; the message says what to change."""

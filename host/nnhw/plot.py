@@ -16,6 +16,9 @@ svg.plot { display: block; width: 100%; height: auto; font: 11px system-ui, sans
 svg.plot text { fill: var(--soft); } svg.plot .name { fill: var(--ink); }
 svg.plot .grid { stroke: var(--line); stroke-width: 1; } svg.plot .zero { stroke: var(--soft); stroke-width: 1.2; }
 svg.plot .band { fill: var(--line); opacity: .35; }
+svg.plot .line { fill: none; stroke-linejoin: round; } svg.plot .point { stroke: none; fill-opacity: .6; }
+svg.plot .cell, svg.plot rect[rx] { stroke: none; } svg.plot .frame { fill: none; stroke: var(--line); }
+svg.plot .limit { stroke: var(--c2); stroke-width: 1.6; stroke-dasharray: 5 3; }
 """ + "".join(
     f".s{n} {{ stroke: var(--c{n}); fill: var(--c{n}); }} .hollow.s{n} {{ fill: var(--page); }}\n" for n in range(6)
 )

@@ -8,15 +8,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import cos, isfinite, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations, losses, optimizers
+from nnhw import activations, history, losses, optimizers
 from nnhw.backprop import Backprop, Parameters
 from nnhw.datasets import Dataset, inputs_from, split_rows
+from nnhw.history import Epoch, History
 from nnhw.network import Input, Layer, Network
 from nnhw.options import Options, TrainingError
 
@@ -27,28 +28,6 @@ Array = NDArray[np.float64]
 _HE = {"relu", "leaky_relu", "softplus"}
 _CALIBRATION_ROWS = 256
 _RELU_BIAS = 0.1  # keeps every unit alive on the first rows
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch reached; ``number`` counts from 1.
-
-    ``loss`` is the mean over the batches, each before its own step; ``validation_loss`` is taken after the last step,
-    None without validation rows.
-    """
-
-    number: int
-    epochs: int
-    loss: float
-    validation_loss: float | None
-
-
-@dataclass(frozen=True)
-class History:
-    """Every epoch that ran, and the number of the one whose weights the network now has."""
-
-    epochs: tuple[Epoch, ...]
-    best: int
 
 
 def create(
@@ -135,8 +114,8 @@ def fit(
 ) -> History:
     """Train ``network`` in place on all rows of ``dataset`` (raw units), less those kept back for validation.
 
-    ``progress`` is called after every epoch. ``network.training`` receives the options and the outcome,
-    ``network.calibration`` up to 256 of the rows. Where the
+    ``progress`` is called after every epoch. ``network.training`` receives the options, the outcome and
+    the losses, ``network.calibration`` up to 256 of the rows. Where the
     last layer is identity, its targets are standardized meanwhile, and the scaling ends up in its weights.
     Raises TrainingError where network, data and loss do not fit together, or the loss stops being finite.
     """
@@ -149,7 +128,7 @@ def fit(
         targets = (targets - mean) / scale
         _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
     try:
-        history = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
+        reached = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
     finally:
         if plain:
             _rescale(network.layers[-1], scale, mean)
@@ -157,13 +136,14 @@ def fit(
         **{key: value.item() if isinstance(value, np.generic) else value for key, value in asdict(options).items()},
         "dataset": dataset.name,
         "rows": len(dataset.rows),
-        "epochs_run": len(history.epochs),
-        "best_epoch": history.best,
-        "best_loss": _watched(history.epochs[history.best - 1]),
+        "epochs_run": len(reached.epochs),
+        "best_epoch": reached.best,
+        "best_loss": _watched(reached.epochs[reached.best - 1]),
+        "history": history.record(reached),
     }
     spread = np.linspace(0, len(dataset.rows) - 1, min(len(dataset.rows), _CALIBRATION_ROWS))
     network.calibration = dataset.rows[spread.astype(np.int64)]
-    return history
+    return reached
 
 
 def _fit_standardized(

@@ -59,6 +59,8 @@ def test_the_demo_runs_every_row(folder: Path) -> None:
     assert "wasm      150/150 rows: logits identical" in text
     assert "accuracy 1" in text
     assert (folder / "build/demo/iris/iris.py").is_file()
+    assert "build/demo/iris/report.html" in text
+    assert (folder / "build/demo/iris/report.html").is_file()
 
 
 def test_a_changed_module_is_found_and_shown(iris: Path) -> None:
