@@ -230,7 +230,10 @@ def _pair(w: Writer, layer: Dense, unit: int, x: _Pointer) -> None:
         if expression:
             w.line(f"a = {expression}")
         expression = f"{x.at(i)} * {row[i]}" + (" + a" if expression else "")
-    w.line(f"g = {expression or 0}{viper.plus(bias)}")
+    if not expression:
+        # The compiler would add up constants to one that is no small int, which viper cannot take.
+        w.line("g = 0")
+    w.line(f"g = {expression or 'g'}{viper.plus(bias)}")
 
 
 def _walk(row: list[int], x: _Pointer, negative: bool | None = None) -> list[int]:

@@ -136,6 +136,13 @@ def test_random_networks_are_exact_on_the_core(network, wanted, form):
     check_on_core(quantize.quantize(network, wanted), form, 6)
 
 
+def test_two_neurons_in_a_word_without_any_weight_are_exact():
+    plain = classifier((9, 4))
+    plain.layers[0].weights[1:] = 0.0
+    plain.layers[0].bias[:] = (0.1, -0.5, 0.2, -0.9)
+    check_on_core(quantize.quantize(plain, precision.get("acc16")), "baked", 6)
+
+
 @settings(max_examples=12, deadline=None)
 @given(networks(40), st.sampled_from(precision.PRECISIONS))
 def test_random_networks_are_exact_on_the_64_bit_port(network, wanted):
