@@ -120,7 +120,10 @@ def write(
     files: dict[str, bytes] = {**emitted, f"{name}.nnb": binary}
     files |= compiled
     if extra is not None:
-        files |= extra(name, origin.banner, candidate)
+        further = extra(name, origin.banner, candidate)
+        step, hints = _compile_step(further, name, candidate, place)
+        files |= {**further, **step}
+        notes = [*notes, *hints]
     golden = vectors.golden(model, rows)
     files["vectors.jsonl"] = "".join(json.dumps(vector) + "\n" for vector in golden).encode()
     if modules:
@@ -192,6 +195,16 @@ def _compile(emitted: Mapping[str, bytes], requires: str, board: Board | None) -
         (stem,) = sources
         return compiled, [f"copy the .mpy of the board's architecture as {stem}.mpy; --board NAME makes that one"]
     return compiled, []
+
+
+def _compile_step(
+    files: Mapping[str, bytes], name: str, emitter: Emitter, board: Board | None
+) -> tuple[dict[str, bytes], list[str]]:
+    """The .mpy of a training step for nnrun: compilers on boards find some too big for one function."""
+    file, requires = f"{name}_learn.py", emitter.requires or "viper"
+    if emitter.learn_alone is not None or file not in files or (board is not None and not board.runs(requires)):
+        return {}, []
+    return _compile({file: files[file]}, requires, board)
 
 
 def _json(value: Any) -> bytes:

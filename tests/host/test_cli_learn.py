@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from conftest import usable_target
 
 import nnrun
-from nnhw import cli, datasets, learnable, model_file
+from nnhw import boards, cli, datasets, learnable, model_file
 from nnhw.targets.mpy import compile_mpy
 from nnhw_codegen import nnt
 
@@ -83,26 +83,39 @@ def test_the_exported_self_test_passes_on_the_board(folder: Path, target: str, o
 
 
 @pytest.mark.parametrize(
-    ("options", "decorator"),
-    [((), "viper"), (("--code", "thumb"), "asm_thumb"), (("--board", "rp2040"), "asm_thumb")],
+    ("options", "decorator", "compiled"),
+    [
+        ((), "viper", {f"m_learn-{arch}.mpy" for arch in boards.ARCHITECTURES["viper"]}),
+        (("--code", "thumb"), "asm_thumb", {"m_learn.mpy"}),
+        (("--board", "rp2040"), "asm_thumb", {"m_learn.mpy"}),
+        (("--code", "compact"), None, set()),
+    ],
 )
-def test_the_training_code_goes_with_the_code(folder: Path, options: tuple[str, ...], decorator: str) -> None:
+def test_the_training_code_goes_with_the_code(
+    folder: Path, options: tuple[str, ...], decorator: str | None, compiled: set[str]
+) -> None:
     nnhw("new", "--layers", "2,1", "-o", "m.json")
     nnhw("export", "m.json", "--precision", "w8a16", "--learn", *options)
-    assert f"\n@micropython.{decorator}\ndef run(" in (folder / "build/m/m_learn.py").read_text()
+    text = (folder / "build/m/m_learn.py").read_text()
+    assert f"\n@micropython.{decorator}\ndef run(" in text if decorator else "@micropython" not in text
+    assert {path.name for path in (folder / "build/m").glob("m_learn*.mpy")} == compiled
 
 
-@pytest.mark.parametrize(("code", "layers"), [("thumb", "4,8,3"), ("viper", "2,1")])
+@pytest.mark.parametrize(
+    ("code", "layers", "module"),
+    [("thumb", "4,8,3", "m_learn.py"), ("viper", "2,1", "m_learn.py"), ("viper", "4,8,3", "m_learn-armv6m.mpy")],
+)
 def test_training_code_passes_the_self_test_under_the_firmware_of_a_pico(
-    folder: Path, code: str, layers: str
+    folder: Path, code: str, layers: str, module: str
 ) -> None:
     target = usable_target("pico")
     nnhw("new", "--layers", layers, "-o", "m.json")
     nnhw("export", "m.json", "--precision", "w8a16", "--learn", "--code", code)
-    names = ("m.nnt", "m_learn.py", "learn_vectors.txt", "learn_selftest.py")
-    # The firmware compiles the generated module alone; older ones do not compile nnrun's own native kernels.
+    names = ("m.nnt", "learn_vectors.txt", "learn_selftest.py")
+    # The firmware's compiler finds nnrun's own native kernels and a long generated step too big for one function.
     compiled = {f"{n[:-3]}.mpy": compile_mpy(content, n) for n, content in MODULES.items() if "viper" not in n}
     content = {**compiled, **{name: (folder / "build/m" / name).read_bytes() for name in names}}
+    content[f"m_learn.{module[-3:].lstrip('.')}"] = (folder / "build/m" / module).read_bytes()
     found = target.run(
         content, "import learn_selftest\nprint(learn_selftest.core._kernel is learn_selftest.fast.run)"
     )
