@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, partial
 
 from second_engine.codes import code_of, half, sat
-from second_engine.functions import Function, Real
+from second_engine.functions import Function, Real, decay
 
 REACH_BITS = 3
 VALUE_GOAL, SLOPE_GOAL = 0.9, 4.0
@@ -26,7 +27,7 @@ class Nodes:
 
     def read(self, size: int, z_frac: int, output_frac: int) -> int:
         """SPEC 4.4: the curve at ``size`` = |z|, interpolated."""
-        k = 15 - REACH_BITS - z_frac
+        k = min(15 - REACH_BITS - z_frac, 15)
         a = min(min(size, 1 << (15 - k)) << k, M16)
         i = a >> self.n
         f = a - (i << self.n)
@@ -47,27 +48,28 @@ def shifted_nodes(curve: Real, n: int) -> list[float]:
 
 def nodes(curve: Real, n: int, output_frac: int) -> Nodes:
     """SPEC 4.4, 4.7: the table with cells of 2^n."""
-    reals = shifted_nodes(curve, n)
-    minimum = min(0, (code_of(min(reals), 30)) >> (30 - output_frac))
-    reals = [real - minimum / 2**output_frac for real in reals]
+    reals = [Fraction(real) for real in shifted_nodes(curve, n)]
+    unit = Fraction(2) ** output_frac
+    minimum = min(0, math.floor(min(reals) * unit))
+    reals = [real - minimum / unit for real in reals]
     frac = 15
-    while max(code_of(real, frac) for real in reals) > 65535:
+    while max(reals) > 2 ** (15 - frac):
         frac -= 1
-    return Nodes(n, frac, minimum, tuple(max(0, code_of(real, frac)) for real in reals))
+    return Nodes(n, frac, minimum, tuple(min(code_of(real, frac), M16) for real in reals))
 
 
-@lru_cache(maxsize=None)
+@cache
 def best_n(curve: Real, goal: float) -> int:
     """SPEC 4.4, 9.4: the largest n for which no output in Q3.12, over all z in Q3.12, is off by more than the goal."""
     exact = [curve(size / 4096) * 4096 for size in range(M16 + 1)]
-    for n in range(14, 0, -1):
+    for n in range(11, 5, -1):
         table = nodes(curve, n, 12)
         if all(abs(table.read(size, 12, 12) - exact[size]) <= goal for size in range(M16 + 1)):
             return n
-    raise AssertionError("no table reaches the goal")
+    return 5
 
 
-@lru_cache(maxsize=None)
+@cache
 def interpolated(curve: Real, goal: float, output_frac: int) -> Nodes:
     """SPEC 4.4: the table of a curve for one format of the output."""
     return nodes(curve, best_n(curve, goal), output_frac)
@@ -96,7 +98,7 @@ def value(function: Function, limit: int, z_frac: int, output_frac: int) -> Call
         return lambda z: straight(slope, z)
     if limit > 255:
         table = interpolated(curve.half, VALUE_GOAL, output_frac)
-        look = lambda size: table.read(size, z_frac, output_frac)  # noqa: E731 - two readers of one shape
+        look = partial(table.read, z_frac=z_frac, output_frac=output_frac)
     else:
         look = direct(curve.half, limit, z_frac, output_frac).__getitem__
 
@@ -111,7 +113,9 @@ def value(function: Function, limit: int, z_frac: int, output_frac: int) -> Call
 
 def slope_frac(function: Function) -> int:
     """SPEC 9.4: S, 14 less one for each doubling of the largest derivative above 1."""
-    largest = 1.0 if function.curve is None else max(abs(function.curve.derivative(i / 4096)) for i in range(M16 + 1))
+    largest, straight_part = 1.0, 0 if function.slope is None else 1
+    if function.curve is not None:
+        largest = max(abs(straight_part + function.curve.derivative(i / 256)) for i in range(2049))
     frac = 14
     while largest > 2 ** (14 - frac):
         frac -= 1
@@ -140,3 +144,23 @@ def slope(function: Function, twice_at_zero: int, z_frac: int) -> Callable[[int]
         return h if function.slope is None else ramp(z, 2) + h
 
     return apply
+
+
+def exponential(u: int) -> int:
+    """SPEC 9.6: exp(-u) in 15 fraction bits for u >= 0 in Q3.12."""
+    return interpolated(decay, SLOPE_GOAL, 15).read(u, 12, 15)
+
+
+def magnitude_bits(limit: int) -> int:
+    """SPEC 4.6: b of codes up to ``limit``."""
+    return limit.bit_length()
+
+
+def formats(function: Function, limit: int, calibrated: int) -> tuple[int, int]:
+    """SPEC 4.6: the fracs of z and of the output, where calibration wants z in ``calibrated``."""
+    covering = magnitude_bits(limit) - REACH_BITS
+    if function.curve is None:
+        return calibrated, calibrated
+    if function.slope is None:
+        return covering, magnitude_bits(limit)
+    return min(calibrated, covering), min(calibrated, covering)

@@ -42,15 +42,12 @@ def derive(low: int, high: int, scale: float, step: float, limit: int) -> Input:
     if rate >= 1:
         gain = math.floor(rate)
         return Input(low, span, gain, -(middle - low) * gain, 0)
-    for shift in range(30, 0, -1):
-        gain = math.floor(rate * 2**shift + Fraction(1, 2))
-        entry = centered(low, span, middle, gain, shift)
-        while max(abs(end) for end in code_range(entry)) > limit:
-            gain -= 1
-            entry = centered(low, span, middle, gain, shift)
-        if span * gain < 2**30 - 2**shift:
-            return entry
-    raise AssertionError("no shift holds")
+    shift = 30
+    while span * (gain := math.floor(rate * 2**shift + Fraction(1, 2))) >= 2**30 - 2**shift:
+        shift -= 1
+    while max(map(abs, code_range(entry := centered(low, span, middle, gain, shift)))) > limit:
+        gain -= 1
+    return entry
 
 
 def centered(low: int, span: int, middle: int, gain: int, shift: int) -> Input:

@@ -61,4 +61,11 @@ SOFTPLUS = Function(Fraction(0), Curve(tail, tail_derivative, False))
 def named(name: str, slope: float) -> Function:
     """The function of that name; ``slope`` is the left slope of leaky_relu, a fraction c / 2^q."""
     straight = {"identity": Fraction(1), "relu": Fraction(0), "leaky_relu": Fraction(slope)}
-    return Function(straight[name]) if name in straight else {"logsig": LOGSIG, "tanh": TANH, "softplus": SOFTPLUS}[name]
+    return (
+        Function(straight[name]) if name in straight else {"logsig": LOGSIG, "tanh": TANH, "softplus": SOFTPLUS}[name]
+    )
+
+
+def decay(u: float) -> float:
+    """exp(-u), for softmax."""
+    return math.exp(-u)

@@ -80,6 +80,16 @@ def read(data: bytes) -> Model:
     bounds = [(reader.take("i", len(room.bias)), reader.take("i", len(room.bias))) for room in rooms]
     assert reader.place == len(data), "the file ends elsewhere"
     return Model(
-        precision, weight_bits, DECISIONS[decision], output_frac, doorway, tuple(n for n, _ in pairs),
-        tuple(s for _, s in pairs), lists, rooms, names, tuple(low for low, _ in bounds), tuple(high for _, high in bounds),
+        precision,
+        weight_bits,
+        DECISIONS[decision],
+        output_frac,
+        doorway,
+        tuple(n for n, _ in pairs),
+        tuple(s for _, s in pairs),
+        lists,
+        rooms,
+        names,
+        tuple(low for low, _ in bounds),
+        tuple(high for _, high in bounds),
     )

@@ -155,8 +155,27 @@ def read(data: bytes) -> tuple[LearningModel, State]:
     offsets = reader.take("d", rooms[-1].units)
     assert reader.place == size, "the fixed part ends elsewhere"
     model = LearningModel(
-        weight_bits, DECISIONS[decision], output_frac, fd, input_frac, fa, largest_fw, SCHEMES[scheme],
-        LEARNING[learning], LOSSES[loss], twice, bool(softmax), doorway, lists, rooms, names,
-        tuple(name for name, _ in pairs), tuple(step for _, step in pairs), activations, standards, left_slopes, offsets,
-    )  # fmt: skip
+        weight_bits,
+        DECISIONS[decision],
+        output_frac,
+        fd,
+        input_frac,
+        fa,
+        largest_fw,
+        SCHEMES[scheme],
+        LEARNING[learning],
+        LOSSES[loss],
+        twice,
+        bool(softmax),
+        doorway,
+        lists,
+        rooms,
+        names,
+        tuple(name for name, _ in pairs),
+        tuple(step for _, step in pairs),
+        activations,
+        standards,
+        left_slopes,
+        offsets,
+    )
     return model, read_state(data, size, model)

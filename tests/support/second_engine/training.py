@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from second_engine import forms
-from second_engine.codes import code_of, half, sat
+from second_engine.codes import code_of, half, real_of, sat
+from second_engine.decision import decide
 from second_engine.nnt_file import LayerState, LearningModel, State
 
 M16 = 32767
@@ -89,7 +90,8 @@ class Trainer:
     @property
     def squared_error(self) -> bool:
         """SPEC 9.6: whether the loss wants the derivative of the last activation."""
-        return self.model.loss == "squared_error" or (self.model.loss == "auto" and self.model.decision == "values")
+        entropy = self.model.activations[-1] in ("softmax", "logsig")
+        return self.model.loss == "squared_error" or (self.model.loss == "auto" and not entropy)
 
     def through_slope(self, index: int, e: int, z: int) -> int:
         """SPEC 9.7: times the derivative at z; a form without steps is 1."""
@@ -162,6 +164,16 @@ class Trainer:
             rests = self.remainders[index]
             self.remainders[index] = [r << shift if shift >= 0 else r >> -shift for r in rests]
         self.m, self.k = m, k
+
+
+def answer(trainer: Trainer, codes: list[int]) -> int | list[float]:
+    """SPEC 9.5, 9.10: the class, or the values of a regression."""
+    model, z = trainer.model, trainer.logits(codes)
+    if model.decision != "values":
+        return decide(model.decision, z, model.fd)
+    if model.layers[-1].value.steps:
+        z = [forms.run(model.layers[-1].value, model.tables, sat(each, M16)) for each in z]
+    return [real_of(y, model.output_frac) + offset for y, offset in zip(z, model.output_offsets, strict=True)]
 
 
 def class_targets(model: LearningModel, label: int) -> list[int]:

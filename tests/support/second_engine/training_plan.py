@@ -51,12 +51,23 @@ def derive(model: LearningModel) -> tuple[Shifts, ...]:
         c_back, p_back = backward_guard(layer.units, weight_limit, fw)
         learns = {"all": True, "first": index == 0, "last": index == last}[model.learning]
         name = model.activations[index]
-        frac = 14 if name == "softmax" else slope_frac(named(name, model.left_slopes[index]))
+        frac = 0 if name == "softmax" else slope_frac(named(name, model.left_slopes[index]))
         found.append(
             Shifts(
-                0 if index == last else M16, c, c_back, fw, p, sb, sz, p_back, fw - p_back, frac,
-                model.fd + fx - fw, 24 - model.fd, learns,
-            )  # fmt: skip
+                0 if index == last else M16,
+                c,
+                c_back,
+                fw,
+                p,
+                sb,
+                sz,
+                p_back,
+                fw - p_back,
+                frac,
+                model.fd + fx - fw,
+                24 - model.fd,
+                learns,
+            )
         )
     return tuple(found)
 

@@ -1,0 +1,132 @@
+"""The product gives the integers of a second engine that was written from the text of SPEC.md alone."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import second_engine_cases as cases
+from second_engine import (
+    curves,
+    decision,
+    doorway,
+    forms,
+    functions,
+    layers,
+    nnb_file,
+    nnt_file,
+    training,
+    training_plan,
+)
+from second_engine.file_bytes import Form, Table
+
+from nnhw.activations import Activation
+from nnhw_codegen import nnb, nnt, reference
+
+LONG = bool(os.environ.get("NNHW_LONG"))
+SOME = 1 if LONG else 8
+"""Every case, or each eighth one: see CONTRIBUTING.md."""
+MODELS = list(enumerate(cases.cases(cases.MODEL_FACTORS, cases.MODELS)))[::SOME]
+LESSONS = list(enumerate(cases.cases(cases.LESSON_FACTORS, cases.LESSONS)))[::SOME]
+ROWS = cases.ROWS if LONG else 20
+
+
+def slope_of(activation: Activation | None) -> float:
+    return float(activation.ramp or 0) if activation is not None else 0.0
+
+
+def same_function(form: Form, tables: tuple[Table, ...], wanted, limit: int, seed: int) -> bool:
+    """Whether steps and a function give the same for both ends, around zero, and some z between."""
+    some = np.random.default_rng(seed).integers(-limit, limit + 1, 200).tolist()
+    ends = (-limit, 1 - limit, -2, -1, 0, 1, 2, limit - 1, limit)
+    return all(forms.run(form, tables, z) == wanted(z) for z in (*ends, *some))
+
+
+@pytest.mark.parametrize(("number", "case"), MODELS, ids=lambda v: str(v) if isinstance(v, int) else "")
+def test_a_model_gives_the_same_integers(number, case):
+    network, report = cases.model(case, number)
+    product = report.model
+    model = nnb_file.read(nnb.to_bytes(product))
+    rows = cases.value_rows(network.inputs, ROWS, number)
+    ticks = reference.ticks(product, rows)
+    codes = reference.codes(product, ticks)
+    outputs = reference.logits(product, codes)
+    answers = reference.decide(product, outputs).tolist()
+    for row, tick, code, output, answer in zip(
+        rows.tolist(), ticks.tolist(), codes.tolist(), outputs.tolist(), answers, strict=True
+    ):
+        found = [
+            doorway.code(entry, t) for entry, t in zip(model.inputs, doorway.ticks(row, model.steps), strict=True)
+        ]
+        assert found == code
+        assert [doorway.code(entry, t) for entry, t in zip(model.inputs, tick, strict=True)] == code
+        assert layers.forward(model, found) == output
+        assert decision.decide(model.decision, output, model.output_frac) == answer
+
+
+@pytest.mark.parametrize(("number", "case"), MODELS, ids=lambda v: str(v) if isinstance(v, int) else "")
+def test_a_model_is_what_the_clauses_derive(number, case):
+    network, report = cases.model(case, number)
+    model = nnb_file.read(nnb.to_bytes(report.model))
+    assert layers.proved(model)
+    assert layers.recomputed(model) == list(zip(model.lows, model.highs, strict=True))
+    limit = (1 << (report.widths[0] - 1)) - 1
+    for entry, found in zip(network.inputs, model.inputs, strict=True):
+        assert doorway.holds(found, limit)
+        low, high = (round(Fraction(end) / Fraction(entry.step)) for end in (entry.low, entry.high))
+        assert doorway.derive(low, high, entry.scale, entry.step, limit) == found
+    for layer, room in zip(network.layers, model.layers, strict=True):
+        if room.limit:
+            function = functions.named(layer.activation_name, slope_of(layer.activation))
+            wanted = curves.value(function, room.limit, room.z_frac, room.output_frac)
+            assert same_function(room.form, model.tables, wanted, room.limit, number)
+            assert (room.z_frac, room.output_frac) == curves.formats(function, room.limit, room.z_frac)
+
+
+@pytest.mark.parametrize(("number", "case"), LESSONS, ids=lambda v: str(v) if isinstance(v, int) else "")
+def test_a_lesson_leaves_the_same_integers(number, case):
+    lesson = cases.lesson(case, number)
+    product = lesson.model
+    model, state = nnt_file.read(nnt.to_bytes(product))
+    trainer = training.Trainer(model, state)
+    codes, targets = product.input_codes(lesson.rows), product.target_codes(lesson.targets)
+    for step, (row, target) in enumerate(zip(lesson.rows.tolist(), lesson.targets.tolist(), strict=True)):
+        if step == len(codes) // 2:
+            product.learner.set_rate(*lesson.later_rate)
+            trainer.set_rate(*lesson.later_rate)
+        found = [
+            doorway.code(entry, t) for entry, t in zip(model.inputs, doorway.ticks(row, model.steps), strict=True)
+        ]
+        wanted = (
+            training.value_targets(model, target)
+            if model.decision == "values"
+            else training.class_targets(model, target)
+        )
+        assert found == codes[step].tolist()
+        assert wanted == targets[step].tolist()
+        product.learner.step(codes[step][:, None], targets[step][:, None])
+        trainer.step(found, wanted)
+    assert nnt_file.read(nnt.to_bytes(product))[1] == trainer.state
+    answers = product.predict(lesson.rows[:10]).tolist()
+    assert [training.answer(trainer, row) for row in codes[:10].tolist()] == answers
+
+
+@pytest.mark.parametrize(("number", "case"), LESSONS, ids=lambda v: str(v) if isinstance(v, int) else "")
+def test_a_lesson_is_what_the_clauses_derive(number, case):
+    product = cases.lesson(case, number, steps=5).model
+    model, _ = nnt_file.read(nnt.to_bytes(product))
+    assert tuple(layer.shifts for layer in model.layers) == training_plan.derive(model)
+    assert list(model.inputs) == [training_plan.derive_input(model, n) for n in range(len(model.inputs))]
+    for index, (layer, name, left) in enumerate(zip(model.layers, model.activations, model.left_slopes, strict=True)):
+        z_frac = model.fa if index + 1 < len(model.layers) else model.fd
+        if name == "softmax":
+            same = same_function(layer.value, model.tables, lambda z: curves.exponential(abs(z)), 32767, number)
+            assert same
+            continue
+        function = functions.named(name, left)
+        assert same_function(layer.value, model.tables, curves.value(function, 32767, z_frac, z_frac), 32767, number)
+        if layer.slope.steps:
+            wanted = curves.slope(function, model.twice_relu_at_zero, z_frac)
+            assert same_function(layer.slope, model.tables, wanted, 32767, number)
