@@ -20,6 +20,7 @@ from second_engine import (
     training,
     training_plan,
 )
+from second_engine.codes import code_of, half
 from second_engine.file_bytes import Form, Table
 
 from nnhw.activations import Activation
@@ -31,6 +32,9 @@ SOME = 1 if LONG else 8
 MODELS = list(enumerate(cases.cases(cases.MODEL_FACTORS, cases.MODELS)))[::SOME]
 LESSONS = list(enumerate(cases.cases(cases.LESSON_FACTORS, cases.LESSONS)))[::SOME]
 ROWS = cases.ROWS if LONG else 20
+NUMBERS = {"ids": lambda value: str(value) if isinstance(value, int) else ""}
+each_model = pytest.mark.parametrize(("number", "case"), MODELS, **NUMBERS)
+each_lesson = pytest.mark.parametrize(("number", "case"), LESSONS, **NUMBERS)
 
 
 def slope_of(activation: Activation | None) -> float:
@@ -44,7 +48,7 @@ def same_function(form: Form, tables: tuple[Table, ...], wanted, limit: int, see
     return all(forms.run(form, tables, z) == wanted(z) for z in (*ends, *some))
 
 
-@pytest.mark.parametrize(("number", "case"), MODELS, ids=lambda v: str(v) if isinstance(v, int) else "")
+@each_model
 def test_a_model_gives_the_same_integers(number, case):
     network, report = cases.model(case, number)
     product = report.model
@@ -66,26 +70,29 @@ def test_a_model_gives_the_same_integers(number, case):
         assert decision.decide(model.decision, output, model.output_frac) == answer
 
 
-@pytest.mark.parametrize(("number", "case"), MODELS, ids=lambda v: str(v) if isinstance(v, int) else "")
+@each_model
 def test_a_model_is_what_the_clauses_derive(number, case):
     network, report = cases.model(case, number)
     model = nnb_file.read(nnb.to_bytes(report.model))
     assert layers.proved(model)
+    assert layers.formats_hold(model)
     assert layers.recomputed(model) == list(zip(model.lows, model.highs, strict=True))
     limit = (1 << (report.widths[0] - 1)) - 1
     for entry, found in zip(network.inputs, model.inputs, strict=True):
         assert doorway.holds(found, limit)
         low, high = (round(Fraction(end) / Fraction(entry.step)) for end in (entry.low, entry.high))
         assert doorway.derive(low, high, entry.scale, entry.step, limit) == found
-    for layer, room in zip(network.layers, model.layers, strict=True):
+    widths = (*report.widths[1:], report.widths[-1])
+    for layer, room, width in zip(network.layers, model.layers, widths, strict=True):
         if room.limit:
             function = functions.named(layer.activation_name, slope_of(layer.activation))
+            assert room.limit == curves.z_limit(function, width)
             wanted = curves.value(function, room.limit, room.z_frac, room.output_frac)
             assert same_function(room.form, model.tables, wanted, room.limit, number)
             assert (room.z_frac, room.output_frac) == curves.formats(function, room.limit, room.z_frac)
 
 
-@pytest.mark.parametrize(("number", "case"), LESSONS, ids=lambda v: str(v) if isinstance(v, int) else "")
+@each_lesson
 def test_a_lesson_leaves_the_same_integers(number, case):
     lesson = cases.lesson(case, number)
     product = lesson.model
@@ -113,7 +120,33 @@ def test_a_lesson_leaves_the_same_integers(number, case):
     assert [training.answer(trainer, row) for row in codes[:10].tolist()] == answers
 
 
-@pytest.mark.parametrize(("number", "case"), LESSONS, ids=lambda v: str(v) if isinstance(v, int) else "")
+@each_lesson
+def test_a_lesson_starts_as_its_network(number, case):
+    start = cases.lesson((*case[:-1], "plain"), number, steps=5)
+    model, state = nnt_file.read(nnt.to_bytes(start.model))
+    assert (model.fd, model.fa, state.n) == (12, 10, 1)
+    last, biases = model.layers[-1], start.network.layers[-1].bias.tolist()
+    if model.decision == "values" and not last.value.steps:
+        largest = max(abs(w) for w in start.network.layers[-1].weights.flat)
+        assert model.output_frac == training_plan.output_frac(model.fd, largest)
+        offsets = tuple(training_plan.output_offset(model.fd, model.output_frac, b) for b in biases)
+        assert model.output_offsets == offsets
+    for layer, room, found in zip(start.network.layers, model.layers, state.layers, strict=True):
+        unit, offsets = 1.0, [0.0] * room.units
+        if room is last:
+            unit, offsets = 2.0 ** (model.output_frac - model.fd), model.output_offsets
+        weights = (layer.weights * unit).tolist()
+        fw = training_plan.weight_frac(model.weight_bits, max(abs(w) for row in weights for w in row))
+        assert room.shifts.fw == fw
+        assert found.weights == tuple(tuple(code_of(w, fw) for w in row) for row in weights)
+        assert found.biases == tuple(
+            code_of((b - o) * unit, 24) for b, o in zip(layer.bias.tolist(), offsets, strict=True)
+        )
+        s = room.shifts.update + state.k
+        assert set(found.remainders) <= {half(s - max(0, s - 16))}
+
+
+@each_lesson
 def test_a_lesson_is_what_the_clauses_derive(number, case):
     product = cases.lesson(case, number, steps=5).model
     model, _ = nnt_file.read(nnt.to_bytes(product))
@@ -122,8 +155,7 @@ def test_a_lesson_is_what_the_clauses_derive(number, case):
     for index, (layer, name, left) in enumerate(zip(model.layers, model.activations, model.left_slopes, strict=True)):
         z_frac = model.fa if index + 1 < len(model.layers) else model.fd
         if name == "softmax":
-            same = same_function(layer.value, model.tables, lambda z: curves.exponential(abs(z)), 32767, number)
-            assert same
+            assert same_function(layer.value, model.tables, lambda z: curves.exponential(abs(z)), 32767, number)
             continue
         function = functions.named(name, left)
         assert same_function(layer.value, model.tables, curves.value(function, 32767, z_frac, z_frac), 32767, number)

@@ -57,8 +57,9 @@ LESSON_FACTORS = (
 
 @dataclass(frozen=True)
 class Lesson:
-    """A model to train, the raw rows (steps, inputs) and targets of its steps, and the rate from halfway on."""
+    """A network, the model made of it, raw rows (steps, inputs) and targets of its steps, and the rate from halfway on."""
 
+    network: Network
     model: Trainable
     rows: np.ndarray
     targets: np.ndarray
@@ -157,6 +158,7 @@ def lesson(case: tuple[Any, ...], seed: int, steps: int = STEPS) -> Lesson:
     else:
         targets = generator.normal(0, 1000.0 if kind == "extreme" else 1.0, (steps, units))
     return Lesson(
+        float_network,
         made,
         value_rows(float_network.inputs, steps, seed),
         targets,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+FINEST = 40
+
 
 def real_of(code: int, frac: int) -> float:
     """SPEC 1.1: the real that a code stands for."""
@@ -33,10 +35,12 @@ def code_limit(bits: int, never_negative: bool) -> int:
 
 def finest_frac(largest: float, limit: int) -> int:
     """SPEC 1.5: floor(log2(M / R)), without a logarithm."""
+    if largest == 0:
+        return FINEST
     ratio = Fraction(limit) / Fraction(largest)
     frac = 0
     while Fraction(2) ** (frac + 1) <= ratio:
         frac += 1
     while Fraction(2) ** frac > ratio:
         frac -= 1
-    return frac
+    return min(frac, FINEST)

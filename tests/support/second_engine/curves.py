@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, partial
 
-from second_engine.codes import code_of, half, sat
+from second_engine.codes import code_limit, code_of, half, sat
 from second_engine.functions import Function, Real, decay
 
 REACH_BITS = 3
@@ -94,7 +94,7 @@ def mirrored(h: int, z: int, center: int) -> int:
 def value(function: Function, limit: int, z_frac: int, output_frac: int) -> Callable[[int], int]:
     """SPEC 4.2, 4.3, 4.4, 4.5: the activation over codes up to ``limit`` in magnitude."""
     curve, slope = function.curve, function.slope
-    if curve is None:
+    if curve is None or (slope is not None and curve.half(0) * 2.0**output_frac < 0.5):
         return lambda z: straight(slope, z)
     if limit > 255:
         table = interpolated(curve.half, VALUE_GOAL, output_frac)
@@ -149,6 +149,14 @@ def slope(function: Function, twice_at_zero: int, z_frac: int) -> Callable[[int]
 def exponential(u: int) -> int:
     """SPEC 9.6: exp(-u) in 15 fraction bits for u >= 0 in Q3.12."""
     return interpolated(decay, SLOPE_GOAL, 15).read(u, 12, 15)
+
+
+def z_limit(function: Function, width: int) -> int:
+    """SPEC 1.4, 5.2, 5.5: the M of a layer whose outputs are codes of so many bits."""
+    if function.curve is not None and width > 8:
+        width = 16
+    never_negative = function.slope == 0 or (function.slope is None and function.curve.center == 1)
+    return code_limit(width, never_negative)
 
 
 def magnitude_bits(limit: int) -> int:

@@ -47,7 +47,7 @@ class Form:
 
 
 class Reader:
-    """SPEC 7.1: little-endian fields, one after the other; ``align`` goes on to a multiple of 4 past zero bytes."""
+    """Little-endian fields, one after the other; ``align`` goes on to a multiple of 4 past zero bytes."""
 
     def __init__(self, data: bytes, place: int = 0) -> None:
         self.data, self.place = data, place
@@ -67,7 +67,7 @@ class Reader:
         assert not any(self.take("B", count)), f"bytes before {self.place} are not zero"
 
     def align(self) -> None:
-        """On to the next section."""
+        """SPEC 7.1: on to the next section."""
         self.zeros(-self.place % 4)
 
     def padded(self, kind: str, count: int) -> tuple[int, ...]:

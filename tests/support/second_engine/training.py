@@ -41,7 +41,7 @@ class Trainer:
 
     @property
     def state(self) -> State:
-        """SPEC 10.5: weights, biases and remainders as they are now."""
+        """SPEC 9.2, 10.5: weights, biases and remainders as they are now."""
         layers = zip(self.weights, self.biases, self.remainders, strict=True)
         return State(
             self.m, self.k, self.n, tuple(LayerState(tuple(map(tuple, w)), tuple(b), tuple(r)) for w, b, r in layers)

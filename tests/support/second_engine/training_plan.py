@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 
 from second_engine import doorway
-from second_engine.codes import half
+from second_engine.codes import finest_frac, half
 from second_engine.curves import slope_frac
 from second_engine.file_bytes import Input
 from second_engine.functions import named
@@ -14,6 +14,27 @@ from second_engine.nnt_file import LearningModel, Shifts
 
 M16 = 32767
 SUM_LIMIT = 2**30
+
+
+def weight_frac(weight_bits: int, largest: float) -> int:
+    """SPEC 9.1: Fw of a layer, lowered where its largest weight times 1.25 does not fit."""
+    most = (1 << (weight_bits - 1)) - 1
+    return min({16: 12, 8: 5}[weight_bits], finest_frac(1.25 * largest, most))
+
+
+def output_frac(fd: int, largest: float) -> int:
+    """SPEC 9.10: F of a linear regression whose last layer has this largest weight: 1 <= largest * 2^(F - Fd) < 2."""
+    frac = fd
+    while largest * 2.0 ** (frac - fd) >= 2:
+        frac -= 1
+    while 0 < largest * 2.0 ** (frac - fd) < 1:
+        frac += 1
+    return frac
+
+
+def output_offset(fd: int, frac: int, bias: float) -> float:
+    """SPEC 9.10: the starting bias where it exceeds 8 in the unit of F, else 0."""
+    return bias if abs(bias) * 2.0 ** (frac - fd) > 8 else 0.0
 
 
 def forward_guard(n: int, weight_limit: int, fw: int, fx: int, fz: int) -> tuple[int, int, int, int]:
