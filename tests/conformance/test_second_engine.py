@@ -68,6 +68,12 @@ def test_a_model_gives_the_same_integers(number, case):
         assert [doorway.code(entry, t) for entry, t in zip(model.inputs, tick, strict=True)] == code
         assert layers.forward(model, found) == output
         assert decision.decide(model.decision, output, model.output_frac) == answer
+    for value in (-1, 0, 1):
+        tie = [value] * len(outputs[0])
+        assert (
+            decision.decide(model.decision, tie, model.output_frac)
+            == reference.decide(product, np.array([tie]))[0].tolist()
+        )
 
 
 @each_model
