@@ -167,6 +167,26 @@ def test_the_smallest_board_survives_damage(tmp_path: Path, monkeypatch: pytest.
         port.close()
 
 
+@pytest.mark.parametrize("lost", [1, 3, 8])
+def test_a_script_whose_answers_are_lost_runs_once(
+    port: Damaging, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """All answers to one of its eight parts, until that is sent again; the last part is what makes it run."""
+    monkeypatch.setattr(board_line, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(board_line, "LONGEST_PART", board_line.SHORTEST_PART)
+    assert undamaged(port, count).count(EXECUTE) == 8
+    line, read = Line(port), port.read
+    line.reset()
+    port.arm(None, "")
+    monkeypatch.setattr(port, "read", lambda size: read(size)[: 0 if port.sent.count(EXECUTE) == lost else size])
+    if lost < 8:
+        assert count(line) == PRINTED % 1
+    else:
+        with pytest.raises(LineError, match="the answer to a script was lost"):
+            count(line)
+    assert count(line) == PRINTED % 2
+
+
 def test_a_line_that_damages_everything_is_told(port: Damaging, monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(port)
     line.reset()
@@ -219,17 +239,16 @@ def test_a_silent_port_and_a_babbling_one_end_in_a_message(monkeypatch: pytest.M
         while not stop.is_set():
             os.write(outer, choose.randbytes(64))
 
+    noise = threading.Thread(target=babble)
     try:
-        with pytest.raises(TargetError, match=r"no MicroPython prompt.*\(no answer\)"):
-            Link(os.ttyname(inner))
-        noise = threading.Thread(target=babble)
-        noise.start()
-        with pytest.raises(TargetError, match=r"no MicroPython prompt.*\(no answer\)"):
-            Link(os.ttyname(inner))
+        for start in (lambda: None, noise.start):
+            start()
+            with pytest.raises(TargetError, match=r"no MicroPython prompt.*\(no answer\)"):
+                Link(os.ttyname(inner))
     finally:
         stop.set()
         while noise.is_alive():
-            os.read(inner, 4096)  # lets the thread write once more
+            os.read(inner, 4096)  # so that the thread can write once more
         os.close(outer)
         os.close(inner)
 
