@@ -1,6 +1,7 @@
 """The line to a board: whatever single character is lost, doubled or changes places, no other script runs.
 
-A port that damages one character lies in front of a real MicroPython: the unix port, a micro:bit in QEMU.
+A port that damages one character lies in front of a raw prompt: for every character in front of one with Python behind,
+for some (with NNHW_LONG=1, all) in front of MicroPython, its unix port and a micro:bit in QEMU.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from pathlib import Path
 
 import pytest
 from conftest import usable_target
+from raw_prompt import Damaging, Prompt
 
 from nnhw.targets import TargetError, board_line, board_link, mpy
-from nnhw.targets.board_line import EXECUTE, Line, LineError
+from nnhw.targets.board_line import ENTER_RAW, EXECUTE, Line, LineError
 from nnhw.targets.board_link import Link
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
 serial = pytest.importorskip("serial", reason="pyserial is not installed")
 
+LONG = bool(os.environ.get("NNHW_LONG"))
+Use = Callable[[Line], str]
 DAMAGE = ("drop", "double", "swap")
 COUNTER = """\
 ran = globals().get("ran", 0) + 1
@@ -35,55 +39,17 @@ TEXT = 'Nonerint\\"\0\u00e4'
 PRINTED = f"%d {TEXT}{[ord(letter) for letter in TEXT]}\n"
 
 
-class Damaging:
-    """A port on which the character at ``place``, counted from ``arm`` on, suffers: it is ``hit``."""
-
-    def __init__(self, path: str) -> None:
-        self._port = serial.Serial(path, timeout=0.1)
-        self.arm(None, "")
-
-    def arm(self, place: int | None, kind: str) -> None:
-        self._place, self._kind = place, kind
-        self._held = self.sent = self.hit = b""
-
-    @property
-    def in_waiting(self) -> int:
-        return self._port.in_waiting
-
-    def read(self, size: int) -> bytes:
-        return self._port.read(size)
-
-    def write(self, data: bytes) -> None:
-        changed = b""
-        for number, byte in enumerate(data, len(self.sent)):
-            if number != self._place:
-                changed += bytes([byte]) + self._held
-                self._held = b""
-                continue
-            self.hit = bytes([byte])
-            if self._kind == "swap":
-                self._held = self.hit
-            elif self._kind == "double":
-                changed += 2 * self.hit
-        self.sent += data
-        self._port.write(changed)
-
-    def close(self) -> None:
-        self._port.close()
-
-
 @pytest.fixture
 def port() -> Iterator[Damaging]:
     usable_target("unix")
     board = pty_board.PtyBoard()
-    port = Damaging(board.port)
-    yield port
-    port.close()
+    with serial.Serial(board.port, timeout=0.1) as port:
+        yield Damaging(port)
     board.close()
 
 
-def survives(port: Damaging, use: Callable[[Line], str], cases: list[tuple[int, str]]) -> int:
-    """``use`` returns what COUNTER printed: it runs once with each damage. The number of cases.
+def survives(port: Damaging, use: Use, cases: list[tuple[int, str]]) -> None:
+    """``use`` returns what COUNTER printed: it runs once with each damage.
 
     An empty line that is executed resets the board. Only such a damage of the character for that may end in a message.
     """
@@ -106,7 +72,6 @@ def survives(port: Damaging, use: Callable[[Line], str], cases: list[tuple[int, 
             assert not told, context
             assert printed == PRINTED % (ran + 1), context
             ran += 1
-    return len(cases)
 
 
 def install_and_count(line: Line) -> str:
@@ -120,7 +85,7 @@ def count(line: Line) -> str:
     return output
 
 
-def undamaged(port: Damaging, use: Callable[[Line], str]) -> bytes:
+def undamaged(port: Damaging, use: Use) -> bytes:
     line = Line(port)
     line.reset()
     port.arm(None, "")
@@ -128,43 +93,33 @@ def undamaged(port: Damaging, use: Callable[[Line], str]) -> bytes:
     return port.sent
 
 
-def test_every_damage_of_one_character_of_the_receiver_is_survived(
-    port: Damaging, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In one piece, which takes the fewest answers; the next test cuts it as it is."""
-    monkeypatch.setattr(board_line, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(board_line, "OFFER_PART", 4096)
-    monkeypatch.setattr(board_line, "SHORTEST_PART", 4096)
-    until = undamaged(port, install_and_count).rindex(b"receive(")
-    cases = [(place, kind) for place in range(until) for kind in DAMAGE]
-    assert survives(port, install_and_count, cases) > 2500
+def every(sent: bytes) -> list[tuple[int, str]]:
+    return [(place, kind) for place in range(len(sent)) for kind in DAMAGE]
 
 
-def test_every_damage_of_one_character_of_a_script_is_survived(
-    port: Damaging, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(board_line, "ANSWER_SECONDS", 0.3)
+@pytest.mark.parametrize("use", [install_and_count, count])
+def test_every_damage_of_one_character_is_survived(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the receiver and a script, of a script alone in short parts."""
+    monkeypatch.setattr(board_line, "ANSWER_SECONDS", 0.01)
     monkeypatch.setattr(board_line, "LONGEST_PART", board_line.SHORTEST_PART)
-    sent = undamaged(port, count)
-    cases = [(place, kind) for place in range(len(sent)) for kind in DAMAGE]
-    assert survives(port, count, cases) > 600
+    monkeypatch.setattr(board_line, "OFFER_PART", 400)
+    port = Damaging(Prompt())
+    survives(port, use, every(undamaged(port, use)))
 
 
-def test_a_receiver_in_short_parts_is_damaged_as_well(port: Damaging, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("use", [install_and_count, count])
+def test_micropython_survives_damage(use: Use, port: Damaging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_line, "ANSWER_SECONDS", 0.3)
-    sent = undamaged(port, install_and_count)
-    every = [(place, kind) for place in range(len(sent)) for kind in DAMAGE]
-    survives(port, install_and_count, random.Random(11).sample(every, 100))
+    cases = every(undamaged(port, use))
+    survives(port, use, cases if LONG else random.Random(11).sample(cases, 60))
 
 
-def test_the_smallest_board_survives_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smallest_board_survives_damage(tmp_path: Path) -> None:
     usable_target("microbit")
-    with pty_board.microbit_port(tmp_path) as path:
-        port = Damaging(path)
-        sent = undamaged(port, install_and_count)
-        every = [(place, kind) for place in range(len(sent)) for kind in DAMAGE]
-        survives(port, install_and_count, random.Random(11).sample(every, 20))
-        port.close()
+    with pty_board.microbit_port(tmp_path) as path, serial.Serial(path, timeout=0.1) as opened:
+        port = Damaging(opened)
+        cases = every(undamaged(port, install_and_count))
+        survives(port, install_and_count, cases if LONG else random.Random(11).sample(cases, 20))
 
 
 @pytest.mark.parametrize("lost", [1, 3, 8])
@@ -202,7 +157,7 @@ def test_a_line_that_damages_everything_is_told(port: Damaging, monkeypatch: pyt
 def test_each_micropython_runs_the_receiver_and_refuses_damaged_calls(port: Damaging, target) -> None:
     """The calls that a line made, and damaged ones, inside one script; a micro:bit has no stack for that."""
     sent = undamaged(port, count)
-    calls = [call.decode() for call in sent.replace(board_line.ENTER_RAW, b"").split(EXECUTE) if call]
+    calls = [call.decode() for call in sent.replace(ENTER_RAW, b"").split(EXECUTE) if call]
     choose = random.Random(5)
     damaged = []
     for call in calls:
