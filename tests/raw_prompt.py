@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import traceback
 import warnings
 
@@ -27,13 +28,12 @@ class Prompt:
         return said
 
     def write(self, data: bytes) -> None:
-        for byte in data:
-            character = bytes([byte])
-            if character == ENTER_RAW:
+        for part in re.split(b"([%b])" % (ENTER_RAW + INTERRUPT + EXECUTE), data):
+            if part == ENTER_RAW:
                 self._said += RAW_PROMPT
-            elif character == EXECUTE:
+            elif part == EXECUTE:
                 self._said += b"OK" + self._executed()
-            self._line = b"" if character in (ENTER_RAW, EXECUTE, INTERRUPT) else self._line + character
+            self._line = b"" if part in (ENTER_RAW, EXECUTE, INTERRUPT) else self._line + part
 
     def _executed(self) -> bytes:
         if not self._line:
@@ -68,16 +68,16 @@ class Damaging:
         return self._port.read(size)
 
     def write(self, data: bytes) -> None:
-        changed = b""
-        for number, byte in enumerate(data, len(self.sent)):
-            if number != self._place:
-                changed += bytes([byte]) + self._held
-                self._held = b""
-                continue
-            self.hit = bytes([byte])
-            if self._kind == "swap":
-                self._held = self.hit
-            elif self._kind == "double":
-                changed += 2 * self.hit
+        at = -1 if self._place is None else self._place - len(self.sent)
         self.sent += data
-        self._port.write(changed)
+        if 0 <= at < len(data):
+            self.hit = data[at : at + 1]
+            before, behind = data[:at], data[at + 1 :]
+            if self._kind == "swap":
+                data = before + behind[:1] + (self.hit if behind else b"") + behind[1:]
+                self._held = b"" if behind else self.hit
+            else:
+                data = before + (2 * self.hit if self._kind == "double" else b"") + behind
+        elif data:
+            data, self._held = data[:1] + self._held + data[1:], b""
+        self._port.write(data)
