@@ -107,6 +107,33 @@ def test_every_damage_of_one_character_is_survived(use: Use, monkeypatch: pytest
     survives(port, use, every(undamaged(port, use)))
 
 
+def test_noise_delays_a_script_or_ends_in_a_message_but_never_runs_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One character in 400 is lost, doubled or another one; after a message the board is reset over a quiet line."""
+    monkeypatch.setattr(board_line, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(board_line, "OFFER_PART", 400)
+    choose, port = random.Random(11), Prompt()
+    line, write, delivered, ran = Line(port), port.write, 0, 0
+
+    def noisy(data: bytes) -> None:
+        for byte in data:
+            other = bytes([byte ^ 1 << choose.randrange(8)])
+            write(choose.choice((b"", 2 * bytes([byte]), other)) if not choose.randrange(400) else bytes([byte]))
+
+    line.reset()
+    for _ in range(300):
+        monkeypatch.setattr(port, "write", noisy)
+        try:
+            printed = choose.choice((count, count, install_and_count))(line)
+            assert printed in (PRINTED % (ran + 1), PRINTED % 1)
+            ran = ran + 1 if printed == PRINTED % (ran + 1) else 1
+            delivered += 1
+        except LineError:
+            monkeypatch.setattr(port, "write", write)
+            line.reset()
+            ran = 0
+    assert delivered > 200
+
+
 @pytest.mark.parametrize("use", [install_and_count, count])
 def test_micropython_survives_damage(use: Use, port: Damaging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_line, "ANSWER_SECONDS", 0.3)

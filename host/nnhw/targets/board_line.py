@@ -36,6 +36,7 @@ _STARTED_AGAIN = re.compile(rb'raw REPL; CTRL-B to exit|Type "help\(\)" for more
 _START, _ADD, _USE = b"source=b'';v=None", b"source+=", b"exec(source)"
 _SUM = b"v=0\nfor c in source:v=((v<<5)+c)%%%d" % MODULUS
 _TELL = b'print(end="\\x02%d %%d %%d\\x03"%%(len(source),v))'
+"""In 64 characters each, with all that goes round them."""
 _OWN_FRAMES = re.compile(r'  File "<stdin>".*\n  File "<string>", line \d+, in receive\n')
 _ESCAPED = [b"%c" % c if 32 <= c < 127 and c not in b"\\\"'" else b"\\x%02x" % c for c in range(256)]
 _ESCAPED[ord("\n")] = rb"\n"
