@@ -27,7 +27,7 @@ def differing(target, cases, steps, heap=None, modules=MODULES):
     content, script = dict(modules), SCRIPT + IMPORTS
     for number, task in enumerate(tasks):
         content |= files(f"m{number}", task)
-        script += f"teach(Core, read, 'm{number}', {task.ticks.shape[1]}, {steps // 2})\n"
+        script += f"teach(Core, read, 'm{number}', {task.ticks.shape[1]})\n"
     pairs = states(target.run(content, script, heap=heap, timeout=3600 if LONG else 300), tasks)
     return [case for case, (found, wanted) in zip(cases, pairs, strict=True) if found != wanted]
 

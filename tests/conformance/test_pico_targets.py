@@ -54,7 +54,7 @@ from m0_learn import run
 from nnrun.learn_core import Core
 from nnrun.learn_store import read
 {SCRIPT}
-teach(lambda data: Core(data, run), read, "m0", 4, 12)
+teach(lambda data: Core(data, run), read, "m0", 4)
 """
     ((found, wanted),) = states(pico.run(content, script, timeout=300.0), [task])
     assert found == wanted

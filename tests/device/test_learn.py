@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from covering import covering
-from learning_boards import FACTORS, learner, lesson
+from learning_boards import FACTORS, learner, lesson, teach
 
 import nnrun.learn
 from nnhw import activations, datasets
@@ -23,20 +23,6 @@ from nnrun import learn_kernels
 from nnrun.learn_core import Core
 
 IRIS = datasets.load("iris")
-
-
-def teach(core, task):
-    """The core's file after the steps of a lesson."""
-    plan = core.plan
-    for number, (ticks, targets) in enumerate(zip(task.ticks.tolist(), task.targets.tolist(), strict=True)):
-        if number == len(task.ticks) // 2:
-            plan.change_rate(3, plan.shift + 1)
-        core.enter(ticks)
-        for j, target in enumerate(targets):
-            plan.room[plan.targets + j] = target
-        core.step()
-    core.flip()
-    return bytes(core.data[:-4])
 
 
 @pytest.mark.parametrize("case", list(covering(FACTORS)), ids=str)
