@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 
 import numpy as np
-from learning_boards import Lesson, learner, lesson, taught
+from learning_boards import HEAP, Lesson, learner, lesson, taught
 
 from nnhw.targets.base import ScriptTarget
 from nnhw_codegen import emit_learn_portable, nnt
@@ -77,8 +77,7 @@ def taught_on(target: ScriptTarget, lesson: Lesson, turns: int = 1) -> bytes:
     )
     rows = zip(lesson.rates.tolist(), lesson.ticks.tolist(), wanted.tolist(), strict=True)
     text = "".join(" ".join(map(str, [*rate, *ticks, *row])) + "\n" for rate, ticks, row in rows)
-    # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
-    heap = 64 << 20 if target.name == "wasm" else None
+    heap = HEAP.get(target.name)
     # A micro:bit has no room for the whole module that this function is part of.
     interface = parts["m_learn.py"]
     parts["m_rate.py"] = b"from m_learn_state import S\n" + interface[interface.index(b"def rate(") :]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from helpers import network
 
 from nnhw import activations
+from nnhw.targets import ScriptTarget
 from nnhw_codegen import nnt
 from nnhw_codegen.learning_profile import T8, T16
 from nnhw_codegen.trainable import Trainable, trainable
@@ -21,6 +23,8 @@ NETS = ((4, 8, 3), (4, 4, 4, 4, 3), (2, 1))
 HIDDEN = activations.names()
 AT_ZERO = (0, 0.5, 1)
 SCHEMES = nnt.SCHEMES
+HEAP = {"wasm": 64 << 20}
+"""By target; the wasm build loses live objects when it collects garbage, so its heap has to be one that never fills."""
 PROFILES = {16: T16, 8: T8}
 OUTPUTS = (("softmax", "auto"), ("logsig", "auto"), ("logsig", "mse"), ("identity", "mse"), ("tanh", "mse"))
 RATES = ((1, 5), (3, 8), (1, 2), (3, 13))
@@ -46,6 +50,11 @@ def learner(case: tuple[Any, ...]) -> Trainable:
         trained=trained,
     )
     return trainable(start, profile)
+
+
+def generated_cases(cases: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Cases with what generated machine code trains: weights of 16 bits that keep a remainder each."""
+    return list(dict.fromkeys((*case[:3], "residual", 16, *case[5:]) for case in cases))
 
 
 def count(usual: int) -> int:
@@ -96,7 +105,7 @@ def taught(model: Trainable, ticks: np.ndarray, targets: np.ndarray, rates: np.n
 
 
 def teach(core: Core, task: Lesson) -> bytes:
-    """The file after a lesson, but for its checksum, by nnrun in this process; as SCRIPT does it on a board."""
+    """The file after a lesson, but for its checksum, by nnrun in this process; as _SCRIPT does it on a board."""
     plan = core.plan
     for rate, ticks, targets in zip(task.rates.tolist(), task.ticks.tolist(), task.targets.tolist(), strict=True):
         if rate != list(core.data[plan.state : plan.state + 2]):
@@ -109,8 +118,16 @@ def teach(core: Core, task: Lesson) -> bytes:
     return bytes(core.data[:-4])
 
 
-SCRIPT = """
-def teach(Core, read, name, inputs):
+Emit = Callable[[bytes, str], bytes]
+"""Makes the module with generated code for a .nnt file; the text is its banner."""
+
+_SCRIPT = """
+from nnrun.learn_core import Core
+from nnrun.learn_store import read
+def generated(name):
+    run = __import__(name + "_learn").run
+    return lambda data: Core(data, run)
+def teach(Core, name, inputs):
     core = Core(read(name + ".nnt"))
     plan = core.plan
     data = core.data
@@ -130,21 +147,22 @@ def teach(Core, read, name, inputs):
 """``teach`` prints the state, weights, biases and remainders, after the rows of a lesson."""
 
 
-def files(name: str, task: Lesson) -> dict[str, bytes]:
-    """What ``teach`` reads."""
-    rows = np.concatenate([task.rates, task.ticks, task.targets], axis=1).tolist()
-    return {
-        f"{name}.nnt": task.before,
-        f"{name}.txt": b"".join(b" ".join(b"%d" % v for v in r) + b"\n" for r in rows),
-    }
-
-
-def states(text: str, tasks: Sequence[Lesson]) -> list[tuple[bytes, bytes]]:
-    """(found, expected) state of each lesson, out of what ``teach`` printed for all of them."""
-    found = b"".join(ast.literal_eval(line) for line in text.splitlines())
-    pairs, at = [], 0
-    for task in tasks:
-        wanted = task.after[int.from_bytes(task.after[4:8], "little") : -4]
-        pairs.append((found[at : at + len(wanted)], wanted))
-        at += len(wanted)
-    return pairs
+def taught_by_nnrun(
+    target: ScriptTarget, tasks: Sequence[Lesson], modules: Mapping[str, bytes], emit: Emit | None = None
+) -> list[tuple[bytes, bytes]]:
+    """(found, expected) state of each lesson on a target, trained by these modules of nnrun or by generated code."""
+    content, script = dict(modules), _SCRIPT
+    for number, task in enumerate(tasks):
+        name = f"m{number}"
+        rows = np.concatenate([task.rates, task.ticks, task.targets], axis=1).tolist()
+        content[f"{name}.nnt"] = task.before
+        content[f"{name}.txt"] = b"".join(b" ".join(b"%d" % v for v in row) + b"\n" for row in rows)
+        if emit:
+            content[f"{name}_learn.py"] = emit(task.before, "a test")
+        core = f"generated({name!r})" if emit else "Core"
+        script += f"teach({core}, {name!r}, {task.ticks.shape[1]})\n"
+    printed = target.run(content, script, heap=HEAP.get(target.name), timeout=3600 if LONG else 300)
+    found = b"".join(map(ast.literal_eval, printed.splitlines()))
+    wanted = [task.after[int.from_bytes(task.after[4:8], "little") : -4] for task in tasks]
+    ends = list(itertools.accumulate(map(len, wanted)))
+    return [(found[end - len(state) : end], state) for end, state in zip(ends, wanted, strict=True)]

@@ -27,11 +27,6 @@ _EDGES = (0, 1, 10922, 10923, GRADIENT_LIMIT, 32767, 32768, FAR)
 """Magnitudes of a delta: 3 * 10922 is the largest gradient."""
 
 
-def cases(bits: int, schemes: tuple[str, ...] = SCHEMES) -> list[tuple[Any, ...]]:
-    """Those of CASES with weights of so many bits and one of the schemes."""
-    return [case for case in CASES if case[4] == bits and case[3] in schemes]
-
-
 @cache
 def extremes(case: tuple[Any, ...], steps: int, seed: int = 0, named: bool = False) -> Lesson:
     """A model at its limits learns rows at theirs; with ``named`` only targets that a user can name: of classes 0 and 1."""
@@ -67,7 +62,9 @@ def _ticks(model: Trainable, steps: int, generator: np.random.Generator) -> np.n
     """Both ends of each input's range, their neighbors, where its code is 0, and as far off as ticks go."""
     low, high = (np.array([entry.low + part * entry.span for entry in model.doorway]) for part in (0, 1))
     zero = np.array([round(entry.mean / entry.step) for entry in model.inputs])
-    edges = np.stack([low, high, low - 1, low + 1, high - 1, high + 1, zero, zero, zero + 1, 0 * low - FAR, 0 * low + FAR])
+    edges = np.stack(
+        [low, high, low - 1, low + 1, high - 1, high + 1, zero, zero, zero + 1, 0 * low - FAR, 0 * low + FAR]
+    )
     return edges[generator.integers(len(edges), size=(steps, len(low))), np.arange(len(low))]
 
 

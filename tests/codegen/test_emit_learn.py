@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from covering import covering
-from learning_boards import FACTORS, count, learner, lesson, taught
+from learning_boards import FACTORS, count, generated_cases, learner, lesson, taught
 from learning_core import CoreRun, steps_on_core
 from learning_extremes import extremes
 
@@ -15,7 +15,7 @@ from nnhw_codegen import emit_learn_thumb, emit_learn_viper, learn_step, nnt
 from nnhw_codegen.trainable import trainable
 from nnrun.learn_core import Core
 
-CASES = list(dict.fromkeys((*case[:3], "residual", 16, *case[5:]) for case in covering(FACTORS)))
+CASES = generated_cases(covering(FACTORS))
 SHAPES = ((1, 1), (13, 16, 3), (40, 5, 2), (5, 20, 12), (3, 40, 35))
 IRIS = ((4, 8, 3), "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")
 VIPER, THUMB = emit_learn_viper.source, emit_learn_thumb.source
