@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from covering import covering
-from learning_boards import AT_ZERO, HIDDEN, OUTPUTS, PROFILES, SCHEMES, Lesson, learner, taught
+from learning_boards import AT_ZERO, HIDDEN, OUTPUTS, PROFILES, SCHEMES, STEEP, Lesson, learner, taught
 
 from nnhw_codegen import nnt
 from nnhw_codegen.learning import Learner
@@ -21,6 +21,11 @@ NETS = ((2, 3, 2), (1, 1), (3, 5, 4, 1))
 RATE = (1, 5)
 CASES = tuple(covering((NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, (RATE,), nnt.TRAINED)))
 """As for learning_boards.learner; the rate is only where a lesson starts from."""
+
+STEEP_CASES = tuple(
+    ((3, 5, 4, 1), STEEP.name, 1, "residual", bits, ("identity", "mse"), RATE, "all") for bits in PROFILES
+)
+"""What no file names a record for, so that only code that needs no record learns it."""
 
 FAR = Z_LIMIT - 1
 _EDGES = (0, 1, 10922, 10923, GRADIENT_LIMIT, 32767, 32768, FAR)

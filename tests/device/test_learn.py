@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from covering import covering
 from learning_boards import FACTORS, learner, lesson, teach
-from learning_extremes import CASES, extremes
+from learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun.learn
 from nnhw import activations, datasets
@@ -32,7 +32,7 @@ def test_weights_biases_and_remainders_are_the_reference_s(case):
     assert teach(Core(bytearray(task.before)), task) == task.after[:-4]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + STEEP_CASES, ids=str)
 def test_weights_biases_and_remainders_are_the_reference_s_at_the_edges(case):
     for seed in range(4):
         task = extremes(case, 16, seed)
