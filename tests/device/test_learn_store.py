@@ -125,6 +125,19 @@ def test_a_missing_file_is_an_os_error(monkeypatch):
         load({}, monkeypatch)
 
 
+@pytest.mark.parametrize("rename", ["atomic", "none"])
+def test_what_is_written_reaches_the_disk_before_anything_else_happens(rename, monkeypatch):
+    disk = Disk({"m.nnt": TASK.before}, rename, 10**6)
+    happened = []
+    opened, renamed = disk.open, disk.rename
+    disk.open = lambda path, mode: happened.append(path) or opened(path, mode)
+    disk.rename = lambda old, new: happened.append("rename") or renamed(old, new)
+    disk.sync = lambda: happened.append("sync")
+    put(disk, monkeypatch)
+    learn_store.write("m.nnt", bytearray(TASK.after))
+    assert happened == ["m.nnt.new", "sync", "rename", *(["m.nnt", "sync"] if rename == "none" else [])]
+
+
 def test_a_full_disk_leaves_the_old_model(tmp_path, monkeypatch):
     path = tmp_path / "m.nnt"
     path.write_bytes(TASK.before)
