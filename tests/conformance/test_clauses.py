@@ -32,6 +32,10 @@ NAMED = {
         "conformance/test_learn_alone.py::test_a_file_cut_at_any_byte_of_a_save_is_loaded_as_the_old_or_the_new_model",
         "host/test_pull.py::test_of_two_files_the_board_and_pull_take_the_same",
     ),
+    "10.8": (
+        "device/test_learn_store.py::test_a_disk_that_fills_up_between_two_cut_saves_loses_no_model",
+        "conformance/test_learn_alone.py::test_a_disk_that_fills_up_between_two_cut_saves_loses_no_model",
+    ),
 }
 """Clauses that are about more than integers, and the tests that hold them."""
 
