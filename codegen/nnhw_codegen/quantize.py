@@ -30,11 +30,13 @@ class QuantizeReport:
 
     ``widths`` are bits: of the input codes, then of each hidden layer's outputs. ``bits_given_up`` holds for each layer
     (units,) by how many bits each neuron's weights are coarser than their width admits, for the sake of the proof.
+    ``notes`` tell what else differs from the float network.
     """
 
     model: QModel
     widths: tuple[int, ...]
     bits_given_up: tuple[IntArray, ...]
+    notes: tuple[str, ...] = ()
 
 
 def quantize(network: Network, precision: Precision, rows: FloatArray | None = None) -> QModel:
@@ -147,7 +149,18 @@ class _Calibrated:
             layers.append(done)
             given_up.append(bits)
         model = QModel(self.precision, start.inputs, tuple(layers), network.classes, network.outputs)
-        return QuantizeReport(model, widths, tuple(given_up))
+        return QuantizeReport(model, widths, tuple(given_up), _rounded_slopes(network))
+
+
+def _rounded_slopes(network: Network) -> tuple[str, ...]:
+    """A line for every layer whose left slope the integers round."""
+    return tuple(
+        f"layer {number}: {layer.activation.name} slope {float(layer.activation.ramp):g} is {taken} = {float(taken):g} "
+        "in the integers"
+        for number, layer in enumerate(network.layers, 1)
+        if layer.activation is not None and layer.activation.ramp is not None
+        if (taken := layer.activation.integer_ramp) is not None and taken != layer.activation.ramp
+    )
 
 
 def code_limit(width: int, never_negative: bool) -> int:
