@@ -59,6 +59,7 @@ def convert(imported: Imported, settings: Settings) -> Conversion:
     """The network. Raises Refusal where something has to be told that the file does not hold."""
     lines: list[Line] = []
     task = _task(imported, settings)
+    lines.append(Line("task", f"{task}{' (--task tells otherwise)' if settings.task is None else ', as told'}"))
     layers = _with_head(imported, task, lines)
     classes = _classes(imported, settings, len(layers[-1].bias), lines) if task == "classification" else ()
     inputs = _inputs(imported, settings, lines)
@@ -84,12 +85,12 @@ def _task(imported: Imported, settings: Settings) -> KnownTask:
         if settings.task == "regression":
             raise Refusal("ends in softmax, which tells classes; leave --task regression out")
         return "classification"
-    told = settings.task or ("classification" if settings.classes else imported.task)
+    name, units = last.activation.name, len(last.bias)
+    told = settings.task or (
+        "classification" if settings.classes or (name, units) == ("logsig", 1) else imported.task
+    )
     if told is not None:
         return told
-    name, units = last.activation.name, len(last.bias)
-    if name == "logsig" and units == 1:
-        return "classification"
     if name not in ("identity", "logsig"):
         return "regression"
     raise Refusal(

@@ -17,6 +17,9 @@ from nnhw.network import Network
 
 READERS = {
     ".onnx": ("onnx", "read_onnx", ("onnx",)),
+    ".keras": ("keras", "read_keras", ("h5py",)),
+    ".h5": ("keras", "read_h5", ("h5py",)),
+    ".hdf5": ("keras", "read_h5", ("h5py",)),
     ".skops": ("scikit_learn", "read_skops", ()),
 }
 """Suffix -> module, function from the file's bytes (and Settings), and the packages that it needs."""
