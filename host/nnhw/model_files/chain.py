@@ -135,9 +135,11 @@ class Chain:
             raise Refusal(f"{place}: a left slope of {slope:g}; supported: 0 to 1")
         self._close(activations.get("relu" if slope == 0.0 else name, slope or None))
 
-    def softmax(self, place: str) -> None:
-        """End the network with softmax."""
+    def softmax(self, place: str, is_logarithm: bool = False) -> None:
+        """End the network with softmax; with its logarithm, whose classes are the same, too."""
         self._must_close(place)
+        if is_logarithm:
+            self.notes.append(f"{place}: log_softmax is taken for softmax: the classes are the same")
         self._close(None)
 
     def reshape(self, place: str, shape: tuple[int, ...]) -> None:

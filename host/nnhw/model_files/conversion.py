@@ -59,7 +59,7 @@ def convert(imported: Imported, settings: Settings) -> Conversion:
     """The network. Raises Refusal where something has to be told that the file does not hold."""
     lines: list[Line] = []
     task = _task(imported, settings)
-    lines.append(Line("task", f"{task}{' (--task tells otherwise)' if settings.task is None else ', as told'}"))
+    lines.append(Line("task", task))
     layers = _with_head(imported, task, lines)
     classes = _classes(imported, settings, len(layers[-1].bias), lines) if task == "classification" else ()
     inputs = _inputs(imported, settings, lines)

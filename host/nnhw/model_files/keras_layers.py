@@ -57,9 +57,7 @@ def _apply(chain: Chain, place: str, activation: Node) -> None:
     if name not in _NAMES:
         raise Refusal(f"{place}: the activation {name!r} is not supported; supported: {ACTIVATIONS}")
     if _NAMES[name] == "softmax":
-        chain.softmax(place)
-        if name == "log_softmax":
-            chain.notes.append(f"{place}: log_softmax is taken for softmax: the classes are the same")
+        chain.softmax(place, is_logarithm=name == "log_softmax")
     else:
         chain.activate(place, _NAMES[name], _LEAK if name == "leaky_relu" else None)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from nnhw import datasets
 from nnhw.json_reader import Fault
 from nnhw.model_files.archive import MOST_BYTES
-from nnhw.model_files.chain import Imported, Refusal
+from nnhw.model_files.chain import Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Conversion, ConversionError, Settings, convert
 from nnhw.network import Network
 
@@ -20,6 +23,9 @@ READERS = {
     ".keras": ("keras", "read_keras", ("h5py",)),
     ".h5": ("keras", "read_h5", ("h5py",)),
     ".hdf5": ("keras", "read_h5", ("h5py",)),
+    ".safetensors": ("pytorch", "read_safetensors", ()),
+    ".pt2": ("pytorch_program", "read_pt2", ()),
+    ".tflite": ("tflite", "read_tflite", ("tflite",)),
     ".skops": ("scikit_learn", "read_skops", ()),
 }
 """Suffix -> module, function from the file's bytes (and Settings), and the packages that it needs."""
@@ -37,11 +43,23 @@ REFUSED = {
 REFUSED[".pickle"], REFUSED[".pth"] = REFUSED[".pkl"], REFUSED[".pt"]
 
 
-def load(path: str | Path, settings: Settings) -> Conversion:
-    """The network in the file at ``path``, with what the user tells. Raises ConversionError, which names the file."""
+def load(path: str | Path, settings: Settings, data: str | None = None, target: str | None = None) -> Conversion:
+    """The network in the file at ``path``, with what the user tells.
+
+    ``data`` names the rows instead of ``settings``: a data set, a CSV or an .npy file, see ``datasets.load_rows``. Raises
+    ConversionError, which names the file, and DataError.
+    """
     path = Path(path)
+
+    def build() -> Conversion:
+        imported = read(path, settings)
+        if data is None:
+            return convert(imported, settings)
+        columns, rows = datasets.load_rows(data, imported.names, target)
+        return convert(imported, replace(settings, columns=columns, rows=rows))
+
     try:
-        return _guarded(lambda: convert(read(path, settings), settings))
+        return _guarded(build)
     except Refusal as refusal:
         raise ConversionError(f"{path}: {refusal}") from None
 
@@ -52,10 +70,12 @@ def read(path: Path, settings: Settings) -> Imported:
     for suffix, remedy in REFUSED.items():
         if name.endswith(suffix):
             raise Refusal(remedy)
+    if settings.activations and path.suffix.lower() != ".safetensors":
+        raise Refusal("tells its own activations; leave --activations out")
     if path.suffix.lower() not in READERS:
         raise Refusal(f"not a known kind of model file; supported: {', '.join(READERS)}")
     module, function, packages = READERS[path.suffix.lower()]
-    _need(packages)
+    need(packages, "reading it")
     reader = getattr(importlib.import_module(f"nnhw.model_files.{module}"), function)
     try:
         size = path.stat().st_size
@@ -70,12 +90,13 @@ def read(path: Path, settings: Settings) -> Imported:
     return imported
 
 
-def _need(packages: tuple[str, ...]) -> None:
+def need(packages: tuple[str, ...], what: str) -> None:
+    """Raise ConversionError where one of the ``packages`` that ``what`` needs is missing."""
     for package in packages:
         try:
             importlib.import_module(package)
         except ImportError:
-            raise Refusal(f"reading it needs {package}, which is missing: pip install 'nnhw[import]'") from None
+            raise ConversionError(f"{what} needs {package}, which is missing: pip install 'nnhw[import]'") from None
 
 
 def _guarded(build: Callable[[], Conversion]) -> Conversion:
@@ -87,7 +108,61 @@ def _guarded(build: Callable[[], Conversion]) -> Conversion:
         raise Refusal(str(fault)) from None
 
 
-def _from_object(module: str, model: Any, settings: Settings) -> Network:
+def from_sklearn(
+    model: Any,
+    rows: ArrayLike | None = None,
+    *,
+    classes: Sequence[str] = (),
+    task: KnownTask | None = None,
+    input_range: tuple[float, float] | None = None,
+) -> Network:
+    """A fitted MLPClassifier or MLPRegressor of scikit-learn, or a Pipeline of scalers and PCA that ends in one.
+
+    ``rows`` (n, inputs), raw, give the ranges of the inputs and calibrate the integers; without them ``input_range``
+    (lowest, highest value of all inputs) must tell, unless a MinMaxScaler does. ``classes`` name the classes anew, ``task``
+    decides where the model does not. Raises ConversionError for anything that is not supported, and names it.
+    """
+    return _from_object("scikit_learn", model, rows, classes, task, input_range)
+
+
+def from_keras(
+    model: Any,
+    rows: ArrayLike | None = None,
+    *,
+    classes: Sequence[str] = (),
+    task: KnownTask | None = None,
+    input_range: tuple[float, float] | None = None,
+) -> Network:
+    """A Sequential model of Keras, or a Functional one that is a chain; the rest as for ``from_sklearn``."""
+    return _from_object("keras", model, rows, classes, task, input_range)
+
+
+def from_torch(
+    model: Any,
+    rows: ArrayLike | None = None,
+    *,
+    classes: Sequence[str] = (),
+    task: KnownTask | None = None,
+    input_range: tuple[float, float] | None = None,
+) -> Network:
+    """A ``torch.nn.Sequential``, as it computes in eval mode; the rest as for ``from_sklearn``."""
+    return _from_object("pytorch", model, rows, classes, task, input_range)
+
+
+def _from_object(
+    module: str,
+    model: Any,
+    rows: ArrayLike | None,
+    classes: Sequence[str],
+    task: KnownTask | None,
+    input_range: tuple[float, float] | None,
+) -> Network:
+    settings = Settings(
+        rows=None if rows is None else np.asarray(rows, dtype=np.float64),
+        classes=tuple(classes),
+        task=task,
+        input_range=input_range,
+    )
     reader = importlib.import_module(f"nnhw.model_files.{module}").read_object
     try:
         return _guarded(lambda: convert(reader(model), settings)).network

@@ -60,7 +60,7 @@ class _Reader:
             if step.kind in _ENDS or (step.kind == "Sigmoid" and self._tells_two_columns(current)):
                 break
         self._skip_labels(current)
-        return self._chain.finish(classes=self._labels)
+        return self._chain.finish(names=self._graph.names, classes=self._labels)
 
     def _next(self, name: str) -> Step | None:
         """The step that goes on with the value; the three that dynamo writes for softplus count as one."""
@@ -165,9 +165,7 @@ class _Reader:
         axis = step.get("axis", -1 if self._graph.opset >= 13 else 1)
         if axis not in (-1, self._batch_axes):
             raise Refusal(f"{step.place}: axis {axis} is not supported; supported: over the units of a row")
-        self._chain.softmax(step.place)
-        if step.kind == "LogSoftmax":
-            self._chain.notes.append(f"{step.place} is taken for softmax: the classes are the same")
+        self._chain.softmax(step.place, is_logarithm=step.kind == "LogSoftmax")
 
     def cast(self, step: Step) -> None:
         if step.get("to", 0) not in _FLOATS:

@@ -14,8 +14,8 @@ from onnx import helper, numpy_helper
 
 from nnhw.model_files.chain import Refusal
 
-CLASSES_KEY = "nnhw.classes"
-"""The entry of the file's metadata that holds the class names, as a JSON list."""
+CLASSES_KEY, INPUTS_KEY = "nnhw.classes", "nnhw.inputs"
+"""The entries of the file's metadata that hold the names of classes and inputs, as JSON lists."""
 
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
@@ -82,7 +82,7 @@ class Graph:
             raise Refusal(f"not a readable ONNX file: {error}") from None
         if sparse:
             raise Refusal("has sparse weights; supported: dense ones")
-        self.classes = _class_names(metadata.get(CLASSES_KEY))
+        self.classes, self.names = (_name_list(key, metadata.get(key)) for key in (CLASSES_KEY, INPUTS_KEY))
         self.input_name, self.input_shape = self._only_input(shapes)
         self._steps = [step for node in nodes if (step := self._fold(node)) is not None]
 
@@ -174,13 +174,13 @@ def _value(step: Step) -> NDArray[Any]:
     raise Refusal(f"{step.place}: of {', '.join(step.attributes) or 'nothing'}; supported: numbers")
 
 
-def _class_names(text: str | None) -> tuple[str, ...]:
+def _name_list(key: str, text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()
     try:
         return tuple(map(str, json.loads(text)))
     except (ValueError, TypeError, RecursionError):
-        raise Refusal(f"the metadata {CLASSES_KEY} is no JSON list of names") from None
+        raise Refusal(f"the metadata {key} is no JSON list of names") from None
 
 
 def _dequantized(step: Step) -> NDArray[Any]:
