@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from pathlib import PurePosixPath
+from pathlib import PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,8 @@ class Archive:
         self.names = tuple(member.filename for member in members)
         self._left = MOST_BYTES
         for name in self.names:
-            path = PurePosixPath(name.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[:1]:
+            path = PureWindowsPath(name)  # it takes both kinds of slashes, and drives
+            if path.anchor or ".." in path.parts:
                 raise Refusal(f"member {name!r} leaves the archive; such a file is not read")
 
     def read(self, name: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from math import prod
 from typing import Any
 
 import h5py
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from nnhw.model_files.archive import MOST_BYTES
 from nnhw.model_files.chain import Refusal
+
+_LARGEST_ATTRIBUTE = 2**24
 
 
 class Hdf5:
@@ -39,16 +42,23 @@ class Hdf5:
     def _attribute(self, path: str, name: str) -> Any:
         group = self._at(path)
         try:
-            return group.attrs.get(name)
+            if name not in group.attrs:
+                return None
+            found = group.attrs.get_id(name)
+            if prod(found.shape) * found.dtype.itemsize > _LARGEST_ATTRIBUTE:
+                raise Refusal(f"HDF5 group {path!r}: attribute {name!r} is too large; is the file damaged?")
+            return group.attrs[name]
+        except Refusal:
+            raise
         except Exception as error:
             raise Refusal(f"HDF5 group {path!r}: attribute {name!r} cannot be read: {error}") from None
 
     def names(self, path: str) -> list[str]:
-        """What the group at ``path`` holds; nothing where there is no such group."""
+        """What the group at ``path`` holds."""
         try:
             return list(self._at(path))
-        except (Refusal, TypeError):
-            return []
+        except Exception as error:
+            raise Refusal(f"HDF5 {path!r} cannot be read: {error}") from None
 
     def array(self, path: str) -> NDArray[Any]:
         """The array at ``path``."""

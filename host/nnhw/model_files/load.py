@@ -61,7 +61,9 @@ def load(path: str | Path, settings: Settings, data: str | None = None, target: 
     try:
         return _guarded(build)
     except Refusal as refusal:
-        raise ConversionError(f"{path}: {refusal}") from None
+        # A damaged file may hold any names.
+        text = "".join(letter if letter.isprintable() else "?" for letter in str(refusal))
+        raise ConversionError(f"{path}: {text}") from None
 
 
 def read(path: Path, settings: Settings) -> Imported:

@@ -135,8 +135,8 @@ class _Reader:
         self._chain.scale(step.place, 1.0 / step.constant(1))
 
     def scaler(self, step: Step) -> None:
-        scale = np.asarray(step.get("scale", [1.0]), dtype=np.float64)
-        self._chain.scale(step.place, 1.0, -np.asarray(step.get("offset", [0.0]), dtype=np.float64))
+        scale = np.asarray(step.get("scale", (1.0,)), dtype=np.float64)
+        self._chain.scale(step.place, 1.0, -np.asarray(step.get("offset", (0.0,)), dtype=np.float64))
         self._chain.scale(step.place, scale)
         self._chain.folded.append(step.place)
 

@@ -37,10 +37,10 @@ class Step:
         return self.outputs[0]
 
     def get(self, name: str, default: Any) -> Any:
-        """An attribute, which must be of the kind of ``default``: a number, or a list."""
+        """An attribute, which must be of the kind of ``default``: a number, or a tuple."""
         value = self.attributes.get(name, default)
-        if isinstance(value, Sequence) is not isinstance(default, Sequence):
-            raise Refusal(f"{self.place}: {name} is {value!r}")
+        if not isinstance(value, (list, tuple) if isinstance(default, tuple) else (int, float)):
+            raise Refusal(f"{self.place}: {name} is {str(value)[:40]!r}")
         return value
 
     def constant(self, index: int) -> NDArray[Any]:
@@ -66,15 +66,15 @@ class Graph:
         try:
             model = onnx.load_model_from_string(content)
             graph = model.graph
-            self._constants = {tensor.name: _array(tensor) for tensor in graph.initializer}
-            inputs = [(entry.name, entry.type.tensor_type.shape) for entry in graph.input]
+            self._constants = {_text(tensor.name): _array(tensor) for tensor in graph.initializer}
+            inputs = [(_text(entry.name), entry.type.tensor_type.shape) for entry in graph.input]
             shapes = {name: [int(size.dim_value) for size in shape.dim] for name, shape in inputs}
-            self.outputs = tuple(entry.name for entry in graph.output)
+            self.outputs = tuple(_text(entry.name) for entry in graph.output)
             self.opset = max(
                 (entry.version for entry in model.opset_import if entry.domain in _DOMAINS[:2]), default=1
             )
             nodes = [_plain(node) for node in graph.node]
-            metadata = {entry.key: entry.value for entry in model.metadata_props}
+            metadata = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
             sparse = len(graph.sparse_initializer)
         except Refusal:
             raise
@@ -156,15 +156,21 @@ def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
 
 def _plain(node: onnx.NodeProto) -> Step:
     """A node as a step whose constants are not known yet."""
-    kind = node.op_type if node.domain in _DOMAINS else f"{node.domain}.{node.op_type}"
+    kind = _text(node.op_type) if node.domain in _DOMAINS else f"{_text(node.domain)}.{_text(node.op_type)}"
     attributes = {}
     for entry in node.attribute:
         if entry.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
             continue  # of control flow, which is refused by its kind
         value = helper.get_attribute_value(entry)
-        attributes[entry.name] = _array(value) if isinstance(value, onnx.TensorProto) else value
-    name = node.name or (node.output[0] if node.output else "?")
-    return Step(kind, f"node {name!r} ({kind})", tuple(node.input), (), tuple(node.output), attributes)
+        attributes[_text(entry.name)] = _array(value) if isinstance(value, onnx.TensorProto) else value
+    inputs, outputs = (tuple(map(_text, names)) for names in (node.input, node.output))
+    name = _text(node.name) or (outputs[0] if outputs else "?")
+    return Step(kind, f"node {name!r} ({kind})", inputs, (), outputs, attributes)
+
+
+def _text(name: str | bytes) -> str:
+    """A name; the parser leaves one that is not UTF-8 as bytes."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
 def _value(step: Step) -> NDArray[Any]:
