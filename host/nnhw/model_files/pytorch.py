@@ -209,11 +209,12 @@ def _kind(module: Any) -> str:
 
 
 def _children(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, child in module.named_children():
+    # Not named_children(), which leaves out a module that stands there twice, as one ReLU for all layers may.
+    for index, child in enumerate(module):
         if _kind(child) == "Sequential":
-            yield from _children(child, f"{prefix}{name}.")
+            yield from _children(child, f"{prefix}{index}.")
         else:
-            yield prefix + name, child
+            yield f"{prefix}{index}", child
 
 
 def _child(chain: Chain, place: str, module: Any) -> None:
