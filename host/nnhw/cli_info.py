@@ -28,6 +28,7 @@ _EXTRAS = {
     "boards": ("mpremote",),
     "study": ("scikit-learn", "joblib"),
     "cluster": ("dask",),
+    "import": ("onnx", "h5py", "tflite"),
 }
 
 

@@ -124,6 +124,43 @@ def load_csv(path: str | Path, target: str, task: Task = "auto") -> Dataset:
     return Dataset(path.stem, features, rows, targets, classes)
 
 
+def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = None) -> tuple[tuple[str, ...], Array]:
+    """Names and raw values (n, columns) of the inputs alone: of a data set by name, a CSV file, or an .npy file.
+
+    Of a CSV file, the columns that are called ``inputs`` are taken if it has them all, else all but ``leave_out``; an .npy
+    file names none. Raises DataError as ``load`` does.
+    """
+    if source in names():
+        dataset = load(source)
+        return dataset.features, dataset.rows
+    path = Path(source)
+    if path.suffix == ".npy":
+        return (), _load_npy(path)
+    if not path.suffix and not path.exists():
+        raise DataError(f"no data set and no file is called {source!r}; known data sets: {', '.join(names())}")
+    header, lines = _read(path)
+    if leave_out is not None and leave_out not in header:
+        raise DataError(f"{path}: no column {leave_out!r}; columns: {', '.join(header)}")
+    if not lines:
+        raise DataError(f"{path}: found no rows below the header; expected at least 1")
+    taken = list(inputs) if inputs and set(inputs) <= set(header) else [name for name in header if name != leave_out]
+    columns = [[_number(path, line, name, cells[header.index(name)]) for line, cells in lines] for name in taken]
+    return tuple(taken), np.array(columns, dtype=np.float64).T.copy()
+
+
+def _load_npy(path: Path) -> Array:
+    """Rows (n, columns) of an .npy file; whatever an entry's own shape is, it becomes one row."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path}: not an array of numbers: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim < 2 or not array.size:
+        raise DataError(f"{path}: expected an array of numbers (rows, columns)")
+    return array.reshape(len(array), -1).astype(np.float64)
+
+
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header, and (line number, cells) of every row that is not blank."""
     try:
