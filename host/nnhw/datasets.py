@@ -96,7 +96,7 @@ def _load(
 
 
 def read_table(data: Any, options: DataOptions) -> Table:
-    """The table in a file, in a DataFrame, or called "iris". Raises DataError for anything else."""
+    """The table in a file, in a DataFrame, or of one of ``names``. Raises DataError for anything else."""
     if not isinstance(data, (str, Path)):
         if frames.is_frame(data):
             return frames.from_frame(data)
@@ -104,6 +104,16 @@ def read_table(data: Any, options: DataOptions) -> Table:
     if str(data) == "iris":
         with resources.as_file(resources.files("nnhw") / "data" / "iris.csv") as path:
             return replace(table.read_text(path), name="iris")
+    if str(data) in _SKLEARN_NAMES:
+        found = _load_sklearn(str(data))
+        answers = [found.classes[index] for index in found.targets]
+        return Table(
+            found.name,
+            (*found.features, "target"),
+            (*found.rows.T, answers),
+            np.arange(1, len(answers) + 1),
+            {"format": "scikit-learn"},
+        )
     path = Path(data)
     if not path.suffix and not path.exists():
         raise DataError(f"no data set and no file is called {str(data)!r}; known data sets: {', '.join(names())}")

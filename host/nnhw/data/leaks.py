@@ -23,6 +23,25 @@ def is_one_hot(columns: Sequence[ColumnFacts]) -> bool:
     return bool((np.array(flags).sum(axis=0) == 1).all())
 
 
+def one_hot_groups(columns: Sequence[ColumnFacts]) -> list[tuple[str, ...]]:
+    """Neighbors of which one is 1 and the others are 0, in every row: at least three columns each."""
+    groups: list[tuple[str, ...]] = []
+    start = 0
+    while start < len(columns):
+        end = start + 1
+        total = _flags(columns[start])
+        while total is not None and total.max() <= 1 and total.min() < 1 and end < len(columns):
+            flags = _flags(columns[end])
+            total = None if flags is None else total + flags
+            end += 1
+        if total is not None and total.max() <= 1 and total.min() == 1 and end - start >= 3:
+            groups.append(tuple(column.name for column in columns[start:end]))
+            start = end
+        else:
+            start += 1
+    return groups
+
+
 def find(inputs: Sequence[ColumnFacts], answers: Sequence[ColumnFacts]) -> list[Fault]:
     """The inputs that tell ``answers``, as faults that name the way out."""
     faults = _siblings(inputs, answers)

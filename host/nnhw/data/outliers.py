@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 _LEAST_ROWS = 20
 _SHARE = 100  # one value in so many may be an outlier at either end
 _REACH = 3.0  # spans of the others
+_LEAST_FACTOR = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +24,10 @@ class Outliers:
 
 
 def find(values: NDArray[np.float64]) -> Outliers | None:
-    """The outliers among ``values`` (n,), NaN left out: at most one in a hundred at either end, beyond the others by more
-    than three times the span of these. None where there are none, and below 20 rows.
+    """The outliers among ``values`` (n,), NaN left out; None where there are none, and below 20 rows.
+
+    They are at most one in a hundred at either end, and beyond the others by more than three times the span of these, so
+    that they take a factor of three in resolution or more.
     """
     present = values[~np.isnan(values)]
     if len(present) < _LEAST_ROWS:
@@ -41,4 +44,6 @@ def find(values: NDArray[np.float64]) -> Outliers | None:
         return None
     others = values[~outside & ~np.isnan(values)]
     factor = float(np.ptp(present) / np.ptp(others))
+    if factor < _LEAST_FACTOR:
+        return None
     return Outliers(np.flatnonzero(outside), float(others.min()), float(others.max()), factor)

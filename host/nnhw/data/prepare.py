@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.data import answers as reading
-from nnhw.data import encode, outliers
+from nnhw.data import encode, leaks, outliers
 from nnhw.data.choose_columns import Choice, choose
 from nnhw.data.columns import ColumnFacts, examine
 from nnhw.data.data_options import DataOptions
@@ -85,6 +85,9 @@ def prepare(
         faults.append(Fault(f"found {int(rows.sum())} rows{below}", "expected at least 2"))
     notes += _left_out_columns(choice)
     notes += _suspicions(usable, options)
+    if not targets:
+        for names in leaks.one_hot_groups(facts):
+            notes.append(f"{_some(names)} are one-hot; --target {','.join(names)} learns them as classes")
     return Prepared(table, facts, choice, tuple(encoded), found, rows, tuple(faults), tuple(notes))
 
 
