@@ -73,9 +73,11 @@ def choose(table: Table, facts: Sequence[ColumnFacts], answers: Sequence[str], o
         faults += [_unusable(column) for column in inputs if column.kind == "text"]
         faults += leaks.find(inputs, chosen)
     if not inputs and not faults:
-        alone = ", ".join(repr(name) for name in answers)
-        told = "is the only column" if len(facts) == len(chosen) else "is the only column that can be used"
-        faults.append(Fault(f"{alone} {told}", "add at least one column of inputs, or name some with --columns"))
+        told = (
+            ", ".join(repr(name) for name in answers) + " is the only column" + " that can be used" * bool(left_out)
+        )
+        remedy = "add at least one column of inputs, or name some with --columns"
+        faults.append(Fault(told if answers else "no column can be used as an input", remedy))
     group = known.get(options.group) if options.group is not None else None
     return Choice(tuple(inputs), tuple(chosen), group, leaks.is_one_hot(chosen), tuple(left_out), tuple(faults))
 

@@ -15,7 +15,6 @@ from nnhw.data.table import Cells, Table, named
 
 ARRAYS = (".npz", ".npy")
 THROUGH_PANDAS = {".parquet": "read_parquet", ".xlsx": "read_excel"}
-_NEEDS = {".parquet": "pandas pyarrow", ".xlsx": "pandas openpyxl"}
 
 
 def read_arrays(path: Path) -> Table:
@@ -50,16 +49,17 @@ def read_arrays(path: Path) -> Table:
 def read_with_pandas(path: Path) -> Table:
     """An .xlsx or .parquet file. Raises DataError where pandas is missing or cannot read it."""
     suffix = path.suffix.lower()
-    needed = f"pip install {_NEEDS[suffix]}, or save the table as CSV"
     if not path.is_file():
         raise DataError(f"{path}: cannot be read: No such file or directory")
     try:
-        import pandas  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        import pandas
 
         read: Callable[[Path], Any] = getattr(pandas, THROUGH_PANDAS[suffix])
         frame = read(path)
     except ImportError:
-        raise DataError(f"{path}: is read through pandas, which is missing here; {needed}") from None
+        raise DataError(
+            f"{path}: is read through pandas, which is missing here: pip install 'nnhw[tables]', or save the table as CSV"
+        ) from None
     except Exception as error:  # whatever the reader behind pandas raises for a damaged file
         raise DataError(f"{path}: pandas cannot read it: {error}") from None
     return from_frame(frame, str(path))

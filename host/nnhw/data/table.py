@@ -64,7 +64,7 @@ def read_text(path: Path, header: bool | None = None) -> Table:
         skipped.append(_told("comment", [line for line, _ in found.comments]))
     if not rows:
         raise DataError(f"{path}: holds comments only; expected a header line and rows of numbers")
-    width = _width(rows)
+    rows, width = _without_empty_end(rows)
     skipped += _drop_titles(rows, width)
     decimal = decimal_mark((cell for row in rows[:1000] for cell in row.cells), found.separator)
     names_line = rows[0].line
@@ -134,25 +134,29 @@ def _told(what: str, places: Sequence[int]) -> str:
     return f"{len(places):,} {what} lines (first {places[0]}, last {places[-1]})"
 
 
-def _width(rows: Sequence[Row]) -> int:
+def _without_empty_end(rows: Sequence[Row]) -> tuple[list[Row], int]:
+    """The rows without the empty cells that all full rows end in, and how many cells a full row has."""
     widths = Counter(len(row.cells) for row in rows)
-    return max(widths.items(), key=lambda item: (item[1], item[0]))[0]
+    width = max(widths.items(), key=lambda item: (item[1], item[0]))[0]
+    filled = width
+    while filled > 1 and not any(row.cells[filled - 1] for row in rows if len(row.cells) == width):
+        filled -= 1
+    return [Row(row.line, row.cells[:filled]) if len(row.cells) == width else row for row in rows], filled
 
 
 def _drop_titles(rows: list[Row], width: int) -> list[str]:
-    """Remove the lines above the table: one filled cell among several, or fewer cells than the row below has."""
-    titles: list[int] = []
-    while len(rows) > 2 and len(titles) < _MOST_TITLES and width > 1:
-        cells = rows[0].cells
-        filled = sum(map(bool, cells))
-        below = rows[1].cells
-        names_below = (
-            len(below) == width and all(map(bool, below)) and not any(number(cell) is not None for cell in below)
-        )
-        short = len(cells) < width - 1 or (len(cells) == width - 1 and names_below)
-        if not (short or (filled == 1 and len(cells) > 1)) or any(map(_is_number, cells)):
+    """Remove the lines above the table: one filled cell among several, or of another length above a full line of names."""
+    first = next((place for place, row in enumerate(rows[:_MOST_TITLES]) if len(row.cells) == width), 0)
+    names_below = all(map(bool, rows[first].cells)) and not any(map(_is_number, rows[first].cells))
+    count = first if names_below and len(rows) > first + 1 else 0
+    while count < min(len(rows) - 2, _MOST_TITLES) and width > 1:
+        cells = rows[count].cells
+        alone = len(cells) > 1 and sum(map(bool, cells)) == 1
+        if not (alone or len(cells) < width - 1) or any(map(_is_number, cells)):
             break
-        titles.append(rows.pop(0).line)
+        count += 1
+    titles = [row.line for row in rows[:count]]
+    del rows[:count]
     return [_told("title", titles)] if titles else []
 
 
