@@ -13,7 +13,7 @@ from nnhw.data.prepare import Prepared
 _WIDTH = 80
 _MOST_COLUMNS = 40  # listed as text
 _NAME = 20
-_RANGE = 26
+_RANGE = 25
 
 
 def as_json(prepared: Prepared) -> dict[str, Any]:
