@@ -58,7 +58,7 @@ class TestData:
         ]
         assert lines[5:10] == [
             "Nr                   index, left out    0 to 39",
-            "Länge                number             0.5 to 4.5                     1",
+            "Länge                number             0.5 to 4.5                   0.1",
             "Farbe                category           2: blau, rot",
             "Tag                  date, left out     28 different",
             "Klasse               number, answer     0 to 2                         1",

@@ -99,7 +99,7 @@ def _plain_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
         values = np.fromiter(map(float, cells), np.float64, len(cells))
     except ValueError:
         return None
-    return None if any("_" in cell for cell in cells) else values
+    return None if "_" in "".join(cells) else values
 
 
 def is_date(cell: str) -> bool:

@@ -108,29 +108,30 @@ def _few_whole_numbers(column: ColumnFacts) -> bool:
 
 
 def _of_words(table: Table, name: str, cells: list[str]) -> ColumnFacts:
-    missing = np.array([cell.lower() in MISSING for cell in cells], dtype=bool)
-    present = [cell for cell, absent in zip(cells, missing, strict=True) if not absent]
-    if not present:
+    different = set(cells)
+    gaps = {cell for cell in different if cell.lower() in MISSING}
+    missing = np.fromiter((cell in gaps for cell in cells), bool, len(cells)) if gaps else np.zeros(len(cells), bool)
+    if gaps == different:
         return ColumnFacts(name, "empty", missing, words=cells)
     values, wrong = numbers(cells, table.decimal)
-    if 2 * int(np.isfinite(values).sum()) >= len(present) and np.isfinite(values).any():
+    count = len(cells) - int(missing.sum())
+    found = int(np.isfinite(values).sum())
+    if 2 * found >= count and found:
         return _of_numbers(table, name, values, cells, tuple(wrong))
-    words = ["" if absent else cell for cell, absent in zip(cells, missing, strict=True)]
-    counts = Counter(present)
+    counts = Counter(cell for cell in cells if cell not in gaps)
     categories = tuple(sorted(counts))
-    if all(map(is_date, present[:100])) and 2 * sum(map(is_date, counts)) > len(counts):
+    words = ["" if absent else cell for cell, absent in zip(cells, missing, strict=True)]
+    if 2 * sum(map(is_date, categories)) > len(categories):
         return ColumnFacts(name, "date", missing, words=words)
     kind: Kind = "category"
     if len(categories) == 1 and not missing.any():
         kind = "constant"
-    elif len(categories) == len(present) > MOST_WORDS or (
-        name and len(categories) == len(present) > 2 and _is_id(name)
-    ):
+    elif len(categories) == count > MOST_WORDS or (name and len(categories) == count > 2 and _is_id(name)):
         kind = "index"
     elif len(categories) > MOST_WORDS:
         kind = "text"
     suspicions = [f"{' and '.join(map(repr, group))} look alike" for group in look_alikes(categories)]
-    if kind == "category" and len(categories) == len(present) > 2:
+    if kind == "category" and len(categories) == count > 2:
         suspicions.append("no word occurs twice")
     return ColumnFacts(name, kind, missing, words=words, categories=categories, suspicions=tuple(suspicions))
 

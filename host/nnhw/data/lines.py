@@ -62,11 +62,13 @@ def _parse(lines: Sequence[str], separator: str) -> tuple[list[Row], tuple[Fault
         lines = [line.replace("\t", " ").strip() for line in lines]
     source = io.StringIO("\n".join(lines), newline="")
     reader = csv.reader(source, delimiter=separator, skipinitialspace=True, strict=True)
+    padded = any(" " in line or "\t" in line for line in lines)
     try:
         for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if any(stripped):
-                rows.append(Row(reader.line_num, stripped))
+            if padded:
+                cells = [cell.strip() for cell in cells]
+            if any(cells):
+                rows.append(Row(reader.line_num, cells))
     except csv.Error as error:
         remedy = "close the quotation mark in the file"
         return rows, (Fault(f"line {reader.line_num}: {error}", remedy),)

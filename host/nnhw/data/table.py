@@ -141,6 +141,8 @@ def _without_empty_end(rows: Sequence[Row]) -> tuple[list[Row], int]:
     filled = width
     while filled > 1 and not any(row.cells[filled - 1] for row in rows if len(row.cells) == width):
         filled -= 1
+    if filled == width:
+        return list(rows), width
     return [Row(row.line, row.cells[:filled]) if len(row.cells) == width else row for row in rows], filled
 
 
