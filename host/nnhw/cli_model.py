@@ -171,10 +171,10 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     show_default=f"{100 * choose.LEAST_AGREEMENT:g}; {100 * choose.LEAST_AGREEMENT_OF_VALUES:g} for values",
     help="What auto asks for: percent of calibration rows that get the float network's class, or of its values' variance.",
 )
+@click.option("--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or file.")
 @click.option(
-    "--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or CSV file."
+    "--target", metavar="COLUMN", help="Column of that file that holds the answers, or several with commas."
 )
-@click.option("--target", metavar="COLUMN", help="Column of that CSV file that holds the answers.")
 @click.option(
     "--code",
     type=click.Choice(["auto", *emitters.names()]),

@@ -60,7 +60,7 @@ class TestData:
             "Nr                   index, left out    0 to 39",
             "Länge                number             0.5 to 4.5                   0.1",
             "Farbe                category           2: blau, rot",
-            "Tag                  date, left out     28 different",
+            "Tag                  date, left out",
             "Klasse               number, answer     0 to 2                         1",
         ]
         text = " ".join(" ".join(lines).split())
@@ -137,6 +137,21 @@ class TestWords:
         text = nnhw("eval", "m.json", "--data", "more.csv", "--target", "kind", code=2)
         assert "line 2, column 'color': found 'blue', expected one of green, red, yellow" in text
         nnhw("eval", "m.json", "--data", "more.csv", "--target", "kind", "--skip-bad")
+        (folder / "more.csv").write_text("kind,weight,color\nmelon,big,red\ncherry,small,red\n")
+        text = nnhw("eval", "m.json", "--data", "more.csv", "--target", "kind", "--skip-bad", code=2)
+        assert "column 'weight' holds words, but the model takes numbers" in text
+
+    def test_eval_judges_the_rows_that_train_held_out(self, folder: Path) -> None:
+        rows = "".join(f"{n},{n % 9},{n % 5},person {n // 8},{'uv'[n % 2]}\n" for n in range(80)) + "80,x,2,p,u\n"
+        (folder / "t.csv").write_text("n,a,b,who,y\n" + rows)
+        for words in (["--group", "who"], ["--order", "time", "--drop", "who,b"], ["--columns", "a", "--clip"]):
+            shown = json.loads(
+                nnhw("train", "t.csv", "--target", "y", "--skip-bad", "--epochs", "3", *words, "--json")
+            )
+            scores = json.loads(nnhw("eval", "model.json", "--json"))
+            assert scores["held out"][0]["accuracy"] == shown["held_out"]
+            assert sum(map(sum, scores["held out"][0]["confusion"])) == 16
+            assert any("left out 1 of 81 rows: line 82" in note for note in shown["notes"])
 
     @pytest.mark.parametrize("code", emitters.names())
     def test_a_model_of_numbers_gets_no_encode(self, folder: Path, code: str) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnhw.data.columns import MOST_WORDS, ColumnFacts, look_alikes
 from nnhw.data.dataset import Task
-from nnhw.data.faults import Fault
+from nnhw.data.faults import Fault, in_cell
 
 _SKIP = "correct the cell, or --skip-bad leaves out its row"
 
@@ -104,10 +104,8 @@ def _texts(column: ColumnFacts) -> list[str]:
 
 def _missing(column: ColumnFacts, lines: NDArray[np.int64]) -> list[tuple[int, Fault]]:
     remedy = "--missing drop leaves out rows without an answer"
-    return [
-        (row, Fault(f"line {lines[row]}, column {column.name!r}: no answer, an empty or missing cell", remedy))
-        for row in np.flatnonzero(column.missing).tolist()
-    ]
+    told = "no answer, an empty or missing cell"
+    return [(row, in_cell(lines[row], column.name, told, remedy)) for row in np.flatnonzero(column.missing).tolist()]
 
 
 def _wrong(column: ColumnFacts, lines: NDArray[np.int64], task: Task) -> list[tuple[int, Fault]]:
@@ -120,8 +118,7 @@ def _wrong(column: ColumnFacts, lines: NDArray[np.int64], task: Task) -> list[tu
     found: list[tuple[int, Fault]] = []
     for row in rows:
         cell: Any = words[row] if words is not None else column.values[row] if column.values is not None else ""
-        place = f"line {lines[row]}, column {column.name!r}"
-        found.append((row, Fault(f"{place}: expected a finite number, found {cell!r}", remedy)))
+        found.append((row, in_cell(lines[row], column.name, f"expected a finite number, found {cell!r}", remedy)))
     return found
 
 

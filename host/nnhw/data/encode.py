@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.data.cells import LARGEST
 from nnhw.data.columns import ColumnFacts
 from nnhw.data.data_options import Missing
 from nnhw.data.dataset import DataError
-from nnhw.data.faults import Fault
+from nnhw.data.faults import Fault, in_cell
 from nnhw.network import Column
 
 Array = NDArray[np.float64]
@@ -85,44 +86,43 @@ def encode_column(column: Column, facts: ColumnFacts) -> Array:
     return np.stack(parts, axis=1)
 
 
-def faults(column: Column, facts: ColumnFacts, lines: NDArray[np.int64]) -> list[tuple[int, Fault]]:
-    """(row, fault) of every cell that ``column`` cannot encode; ``lines`` (n,) are the rows' lines."""
+def faults(column: Column, facts: ColumnFacts, lines: NDArray[np.int64]) -> list[tuple[int | None, Fault]]:
+    """(row, fault) of every cell that ``column`` cannot encode, None for all rows; ``lines`` (n,) are the rows' lines."""
     if column.categories and facts.words is None:
-        return [(0, Fault(f"column {column.name!r} holds numbers, but the model takes words", "name another file"))]
+        return [
+            (None, Fault(f"column {column.name!r} holds numbers, but the model takes words", "name another file"))
+        ]
     if not column.categories and facts.values is None:
-        return [(0, Fault(f"column {column.name!r} holds words, but the model takes numbers", "name another file"))]
-    found: list[tuple[int, Fault]] = []
+        return [
+            (None, Fault(f"column {column.name!r} holds words, but the model takes numbers", "name another file"))
+        ]
+    found: list[tuple[int | None, Fault]] = []
     skip = "correct the cell, or --skip-bad leaves out its row"
     for row in facts.wrong:
-        cell = (
-            facts.words[row]
-            if facts.words is not None
-            else f"{facts.values[row]:g}"
-            if facts.values is not None
-            else ""
-        )
-        limit = " up to 1e+30" if _is_number(cell) else ""
-        found.append(
-            (row, Fault(f"{_place(lines, row, column)}: expected a finite number{limit}, found {cell!r}", skip))
-        )
+        cell = _cell(facts, row)
+        limit = f" up to {LARGEST:g}" if _is_number(cell) else ""
+        told = f"expected a finite number{limit}, found {cell!r}"
+        found.append((row, in_cell(lines[row], column.name, told, skip)))
     if column.fill is None and not column.flag:
         remedy = "--missing drop leaves out such rows, mean fills in the mean, flag makes an input of it"
         for row in np.flatnonzero(facts.missing).tolist():
             cell = "" if facts.words is None else facts.words[row]
             told = f"found a missing value, {cell!r}" if cell else "found no value"
-            found.append((row, Fault(f"{_place(lines, row, column)}: {told}", remedy)))
+            found.append((row, in_cell(lines[row], column.name, told, remedy)))
     if column.categories and facts.words is not None:
         known = ", ".join(column.categories)
         for row, word in enumerate(facts.words):
             if word and word not in column.categories:
-                found.append(
-                    (row, Fault(f"{_place(lines, row, column)}: found {word!r}, expected one of {known}", skip))
-                )
+                told = f"found {word!r}, expected one of {known}"
+                found.append((row, in_cell(lines[row], column.name, told, skip)))
     return found
 
 
-def _place(lines: NDArray[np.int64], row: int, column: Column) -> str:
-    return f"line {lines[row]}, column {column.name!r}"
+def _cell(facts: ColumnFacts, row: int) -> str:
+    if facts.words is not None:
+        return facts.words[row]
+    assert facts.values is not None
+    return f"{facts.values[row]:g}"
 
 
 def _is_number(cell: str) -> bool:

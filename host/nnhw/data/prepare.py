@@ -15,7 +15,7 @@ from nnhw.data.choose_columns import Choice, choose
 from nnhw.data.columns import ColumnFacts, examine
 from nnhw.data.data_options import DataOptions
 from nnhw.data.dataset import Dataset, Task
-from nnhw.data.faults import Fault, refuse
+from nnhw.data.faults import Fault, in_cell, refuse
 from nnhw.data.table import Table
 from nnhw.network import Column
 
@@ -62,20 +62,20 @@ def prepare(
     found = reading.read(choice.answers, choice.one_hot, task, table.lines)
     usable = [column for column in choice.inputs if column.values is not None or column.categories]
     encoded = _columns(usable, columns, options, rows)
-    cells = [*found.faults]
+    cells: list[tuple[int | None, Fault]] = [*found.faults]
     for column, fact in zip(encoded, usable, strict=True):
         cells += encode.faults(column, fact, table.lines)
     if choice.group is not None:
         group = choice.group
         remedy = "fill it in, or --skip-bad leaves out its row"
         for row in np.flatnonzero(group.missing).tolist():
-            cells.append((row, Fault(f"line {table.lines[row]}, column {group.name!r}: no group", remedy)))
+            cells.append((row, in_cell(table.lines[row], group.name, "no group", remedy)))
     remaining = []
-    for row, fault in cells:
-        if options.skip_bad or (options.missing != "refuse" and "--missing" in fault.remedy):
-            rows[row] = False
+    for place, fault in cells:
+        if place is not None and (options.skip_bad or (options.missing != "refuse" and "--missing" in fault.remedy)):
+            rows[place] = False
         else:
-            remaining.append((row, fault))
+            remaining.append((-1 if place is None else place, fault))
     faults += [*found.general, *(fault for _, fault in sorted(remaining, key=lambda item: item[0]))]
     if not rows.all() and not faults:
         notes.append(_left_out_rows(table, rows))
