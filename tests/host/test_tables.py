@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnhw.data.data_options import Missing
 from nnhw.data.table import read_text
-from nnhw.datasets import DataError, DataOptions, load
+from nnhw.datasets import DataError, DataOptions, inputs_from, load
 
 BODY = "1.5,2,u\n2.5,3,v\n3.5,5,u\n4.5,8,v\n"
 WANTED = [[1.5, 2], [2.5, 3], [3.5, 5], [4.5, 8]]
@@ -51,6 +53,7 @@ SAME: dict[str, str | bytes] = {
     "sep= of a spreadsheet": "sep=;\na;b;y\n" + BODY.replace(",", ";"),
     "title line": "Measurements in the lab\na,b,y\n" + BODY,
     "title line with empty cells": "Measurements in the lab,,\n,,\na,b,y\n" + BODY,
+    "a line of sizes": "4\na,b,y\n" + BODY,
     "header of an instrument": "Device,X-200\nSerial,77\nStart,noon,late,today\na,b,y\n" + BODY,
     "units": "a,b,y\nmm,kg,\n" + BODY,
     "units in brackets": "a,b,y\n[mm],[kg],[-]\n" + BODY,
@@ -94,6 +97,35 @@ def test_the_same_table_is_read_from_every_variant(tmp_path: Path, variant: str)
     assert [found.classes[index] for index in found.targets] == ["u", "v", "u", "v"]
 
 
+SCRAPS = (
+    b",", b";", b"\t", b"\n", b"\r", b'"', b"#", b"?", b"NA", b"-", b"1e999", b"nan", b"_", b"\xff", b"\xe9", b" ",
+    b"2024-01-01", b"Total", b"0", b"1", b"|", b"a,b,y", b"=", b"\xe2\x80\xa8", b"\x0c",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", ["refuse", "drop", "mean", "flag"])
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_damaged_table_is_read_or_refused(tmp_path: Path, missing: Missing, skip_bad: bool) -> None:
+    draw = random.Random(f"{missing} {skip_bad}")
+    read = 0
+    for content in [*SAME.values()] * 4:
+        data = bytearray(content if isinstance(content, bytes) else content.encode())
+        for _ in range(draw.randrange(1, 4)):
+            place = draw.randrange(len(data) + 1)
+            data[place : place + draw.randrange(3)] = draw.choice(SCRAPS)
+        options = DataOptions(missing=missing, skip_bad=skip_bad, header=draw.choice((None, True, False)))
+        try:
+            found = load(written(tmp_path, bytes(data)), draw.choice(("y", "a,b", "x3")), options=options)
+        except DataError:
+            continue
+        read += 1
+        assert np.isfinite(found.rows).all()
+        assert np.isfinite(found.targets).all()
+        assert len(found.rows) == len(found.targets) > 1
+        assert len(inputs_from(found)) == found.rows.shape[1] == len(found.features)
+    assert read > 10
+
+
 @pytest.mark.parametrize(
     ("content", "names"),
     [
@@ -113,6 +145,13 @@ def test_a_header_is_told_by_what_stands_below(tmp_path: Path, content: str, nam
     assert list(found.names) == (names or [f"x{n + 1}" for n in range(width)])
     assert found.header == (names is not None)
     assert any("--header or --no-header decides" in note for note in found.notes) == (names is None)
+
+
+def test_names_that_may_be_numbers_are_said(tmp_path: Path) -> None:
+    path = written(tmp_path, "150,4,kind\n1.5,2,u\n2.5,3,v\n")
+    assert read_text(path).header is False
+    path = written(tmp_path, "150,left,right,kind\n1.5,2,4,u\n2.5,3,5,v\n")
+    assert read_text(path).notes == ("the first row is taken for names, as '150'; --header or --no-header decides",)
 
 
 def test_the_header_is_what_the_user_says(tmp_path: Path) -> None:

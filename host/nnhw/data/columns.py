@@ -30,6 +30,7 @@ _ROW_NAMES = re.compile(
 )
 _TIMES = re.compile(r".*(?:time|date|stamp|unix|epoch|millis)|ts|t_?(?:s|ms|us)", re.IGNORECASE)
 _UNIX_SECONDS = (5e8, 4.3e9)
+_LARGEST_TICK = 2**29  # of an input
 _LEAST_COUNTED = 20  # rows that rise by 1 by chance are fewer
 _ANSWERS = re.compile(
     r"label|class(?:es)?|target|y|answer|species|outcome|output|result|diagnosis|category|gesture|activity|state",
@@ -159,7 +160,7 @@ def _of_numbers(
     resolution, step = doorway.resolution(present), doorway.infer(name, present).step
     kind, suspicions = _number_kind(name, present)
     if kind == "number":
-        if resolution is not None and step > 1.5 * resolution:
+        if resolution is not None and step > 1.5 * resolution and _loses(resolution, low, high):
             suspicions.append(
                 f"spans {low:g} to {high:g} in steps of {float(resolution):g}: too many, so it is read in steps of "
                 f"{step:g}; subtract a start from it, or --drop it"
@@ -168,6 +169,11 @@ def _of_numbers(
         if far is not None:
             suspicions.append(_stretched(table, values, far))
     return ColumnFacts(name, kind, missing, values, cells, wrong, (), low, high, resolution, step, tuple(suspicions))
+
+
+def _loses(resolution: Fraction, low: float, high: float) -> bool:
+    """Whether a coarser step takes away what was meant: of whole numbers, or of values far from 0; not of many decimals."""
+    return resolution >= 1 or max(-low, high) > _LARGEST_TICK * resolution
 
 
 def _number_kind(name: str, present: NDArray[np.float64]) -> tuple[Kind, list[str]]:

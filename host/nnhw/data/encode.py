@@ -56,11 +56,12 @@ def column_of(facts: ColumnFacts, missing: Missing, rows: NDArray[np.bool_]) -> 
     if facts.values is None:
         assert facts.words is not None
         counts = Counter(word for word, taken in zip(facts.words, rows, strict=True) if taken and word)
-        fill = counts.most_common(1)[0][0] if missing == "mean" and absent else None
+        fill = counts.most_common(1)[0][0] if missing == "mean" and absent and counts else None
         return Column(facts.name, tuple(sorted(counts)), fill, flag)
     if missing in ("refuse", "drop") or not absent:
         return Column(facts.name)
-    mean = float(facts.values[rows & ~facts.missing].mean())
+    known = facts.values[rows & np.isfinite(facts.values)]
+    mean = float(known.mean()) if len(known) else 0.0
     if facts.resolution is not None:
         # On the decimals of the column, which would else lose them.
         mean = float(round(mean / facts.resolution) * facts.resolution)

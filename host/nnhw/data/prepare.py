@@ -80,6 +80,11 @@ def prepare(
     if not rows.all() and not faults:
         notes.append(_left_out_rows(table, rows))
         encoded = _columns(usable, columns, options, rows)  # a word may have vanished with its rows
+        for column, fact in zip(encoded, usable, strict=True):
+            if fact.values is None and not column.categories:
+                faults.append(
+                    Fault(f"column {column.name!r}: no row that is left holds a word", f"--drop {column.name}")
+                )
     if rows.sum() < 2 and not columns:
         below = " below the header" if table.header else ""
         faults.append(Fault(f"found {int(rows.sum())} rows{below}", "expected at least 2"))

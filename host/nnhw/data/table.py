@@ -72,10 +72,12 @@ def read_text(path: Path, header: bool | None = None) -> Table:
     if names is None:
         names = _from_comment(found, rows[0].line, width) if header is None else None
         if names is None and by_guess:
-            notes.append(f"no header line: the columns are named x1 to x{width}; {_HEADER_OPTIONS}")
+            notes.append(f"no header line: the columns are named {'x1 to ' * (width > 1)}x{width}; {_HEADER_OPTIONS}")
         elif names is not None:
             notes.append(f"the comment above the first row names the columns; {_HEADER_OPTIONS}")
     else:
+        if by_guess and any(map(_is_number, names)):
+            notes.append(f"the first row is taken for names, as {names[0]!r}; {_HEADER_OPTIONS}")
         skipped += _drop_units(rows, decimal)
     has_header = names is not None
     if names is not None:
@@ -153,8 +155,8 @@ def _drop_titles(rows: list[Row], width: int) -> list[str]:
     count = first if names_below and len(rows) > first + 1 else 0
     while count < min(len(rows) - 2, _MOST_TITLES) and width > 1:
         cells = rows[count].cells
-        alone = len(cells) > 1 and sum(map(bool, cells)) == 1
-        if not (alone or len(cells) < width - 1) or any(map(_is_number, cells)):
+        alone = len(cells) > 1 and sum(map(bool, cells)) == 1 and not any(map(_is_number, cells))
+        if not (alone or len(cells) < width - 1):
             break
         count += 1
     titles = [row.line for row in rows[:count]]
