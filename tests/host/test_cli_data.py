@@ -10,21 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from commands import nnhw
 from conftest import usable_target
 
-from nnhw import cli, model_file, targets
+from nnhw import model_file, targets
 from nnhw.data.encode import encode_row
 from nnhw.datasets import DataError
 from nnhw.model_file import ModelFileError
 from nnhw.network import Column
 from nnhw_codegen import emitters, micropython_rows
-
-
-def nnhw(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, arguments)
-    assert result.exit_code == code, result.output
-    return result.output
 
 
 @pytest.fixture
