@@ -21,7 +21,7 @@ from nnhw.build_folder import Build
 from nnhw.choose import choose
 from nnhw.network import Column, Network
 from nnhw.targets import TargetError, mpy
-from nnhw_codegen import emitters, micropython_rows, nnb, precision, program
+from nnhw_codegen import emitters, micropython_words, nnb, precision, program
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.qmodel import FORMAT, QModel
 from nnhw_codegen.quantize import quantize
@@ -162,7 +162,7 @@ def _with_encode(emitted: dict[str, bytes], module: str, columns: Sequence[Colum
     """``emitted`` with ``encode`` at the end of ``module``, where there is one and the inputs are not just numbers."""
     if not columns or module not in emitted:
         return emitted
-    return {**emitted, module: emitted[module] + micropython_rows.source(columns).encode()}
+    return {**emitted, module: emitted[module] + micropython_words.source(columns).encode()}
 
 
 def _candidates(code: str, board: Board | None) -> list[Emitter]:

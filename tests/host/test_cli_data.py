@@ -18,7 +18,7 @@ from nnhw.data.encode import encode_row
 from nnhw.datasets import DataError
 from nnhw.model_file import ModelFileError
 from nnhw.network import Column
-from nnhw_codegen import emitters, micropython_rows
+from nnhw_codegen import emitters, micropython_words
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def outcome(function: Any, *arguments: Any) -> Any:
 def test_generated_encode_does_what_the_pc_does(kind: str) -> None:
     columns = COLUMNS[kind]
     space: dict[str, Any] = {}
-    exec(micropython_rows.source(columns), space)
+    exec(micropython_words.source(columns), space)
     rows: list[Any] = list(product(CELLS if columns[0].categories else CELLS[3:7], CELLS[3:7]))
     for row in [*rows, ("red",), ()]:
         assert outcome(space["encode"], row) == outcome(encode_row, columns, row), row
@@ -190,7 +190,7 @@ def test_generated_encode_runs_on_micropython(kind: str) -> None:
     usable_target("unix")
     columns = COLUMNS[kind]
     rows = [row for row in product(CELLS[:6], CELLS[4:6]) if outcome(encode_row, columns, row) is not ValueError]
-    script = micropython_rows.source(columns) + f"for row in {rows!r}:\n    print(*encode(row))\n"
+    script = micropython_words.source(columns) + f"for row in {rows!r}:\n    print(*encode(row))\n"
     found = targets.get("unix").run({}, script)
     wanted = [encode_row(columns, row) for row in rows]
     assert [[float(value) for value in line.split()] for line in found.split("\n") if line] == wanted
