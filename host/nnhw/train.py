@@ -101,6 +101,7 @@ def train(
         outputs=dataset.outputs,
         seed=options.seed,
     )
+    network.columns = dataset.columns
     last = network.layers[-1]
     if _is_plain_regression(network):
         mean, scale = _target_scaling(dataset.targets)
