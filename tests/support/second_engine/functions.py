@@ -58,9 +58,18 @@ TANH = Function(None, Curve(math.tanh, tanh_derivative, True))
 SOFTPLUS = Function(Fraction(0), Curve(tail, tail_derivative, False))
 
 
+def device_slope(slope: float) -> Fraction:
+    """SPEC 4.2: c / 2^q, the nearest to a float slope with the smallest q that is within 2 % of it, at most 12."""
+    for q in range(13):
+        nearest = Fraction(round(Fraction(slope) * 2**q), 2**q)
+        if abs(nearest - Fraction(slope)) <= Fraction(slope) / 50:
+            break
+    return nearest
+
+
 def named(name: str, slope: float) -> Function:
-    """The function of that name; ``slope`` is the left slope of leaky_relu, a fraction c / 2^q."""
-    straight = {"identity": Fraction(1), "relu": Fraction(0), "leaky_relu": Fraction(slope)}
+    """The function of that name; ``slope`` is the left slope of leaky_relu."""
+    straight = {"identity": Fraction(1), "relu": Fraction(0), "leaky_relu": device_slope(slope)}
     return (
         Function(straight[name]) if name in straight else {"logsig": LOGSIG, "tanh": TANH, "softplus": SOFTPLUS}[name]
     )
