@@ -20,8 +20,8 @@ from nnhw.data.table import Table
 from nnhw.network import Column, Input
 
 __all__ = [
-    "Array", "DataError", "DataOptions", "Dataset", "Task", "inputs_from", "load", "load_for", "names", "read_table",
-    "split", "split_rows",
+    "Array", "DataError", "DataOptions", "Dataset", "Task", "inputs_from", "load", "load_for", "load_rows", "names",
+    "read_table", "split", "split_rows",
 ]  # fmt: skip
 
 _SKLEARN_NAMES = ("wine", "breast_cancer", "digits")
@@ -123,6 +123,29 @@ def read_table(data: Any, options: DataOptions) -> Table:
     if suffix in frames.THROUGH_PANDAS:
         return frames.read_with_pandas(path)
     return table.read_text(path, options.header)
+
+
+def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = None) -> tuple[tuple[str, ...], Array]:
+    """Names and raw values (n, columns) of the inputs alone: of a data set by name, a file of a table, or an .npy file.
+
+    Of a table, the columns that are called ``inputs`` are taken if it has them all, else all but ``leave_out``; an .npy
+    file names none. Raises DataError as ``load`` does.
+    """
+    if source in names():
+        dataset = load(source)
+        return dataset.features, dataset.rows
+    found = read_table(source, DataOptions())
+    if leave_out is not None and leave_out not in found.names:
+        raise DataError(f"{found.name}: no column {leave_out!r}; columns: {', '.join(found.names)}")
+    if not len(found.lines):
+        raise DataError(f"{found.name}: found no rows below the header; expected at least 1")
+    unnamed = Path(source).suffix.lower() == ".npy"
+    taken = inputs if inputs and set(inputs) <= set(found.names) else found.names if unnamed else ()
+    drop = () if leave_out is None else (leave_out,)
+    options = DataOptions(columns=tuple(taken), drop=() if taken else drop)
+    prepared = prepare.prepare(found, (), "auto", options, [Column(name) for name in taken or found.names])
+    features, rows, _ = prepare.inputs(prepared, options)
+    return (() if unnamed else features), rows
 
 
 def _load_sklearn(name: str) -> Dataset:

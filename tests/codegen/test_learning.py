@@ -158,7 +158,7 @@ def test_gradients_reach_8():
 @pytest.mark.parametrize("at_zero", [0, 0.5, 1])
 @pytest.mark.parametrize("slope", [0.0, 0.125, 0.01, 1.0])
 def test_slopes_of_straight_activations_are_exact(slope, at_zero):
-    activation = activations.get("leaky_relu", slope)
+    activation = activations.get("leaky_relu", float(activations.dyadic(slope)))
     expr, frac = slope_form(activation, 10, at_zero, 32767)
     z = np.array([-32767, -1, 0, 1, 32767])
     found = np.full(5, 1 << frac) if expr is None else codes_of(expr, 32767)[z]
