@@ -125,29 +125,6 @@ def read_table(data: Any, options: DataOptions) -> Table:
     return table.read_text(path, options.header)
 
 
-def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = None) -> tuple[tuple[str, ...], Array]:
-    """Names and raw values (n, columns) of the inputs alone: of a data set by name, a file of a table, or an .npy file.
-
-    Of a table, the columns that are called ``inputs`` are taken if it has them all, else all but ``leave_out``; an .npy
-    file names none. Raises DataError as ``load`` does.
-    """
-    if source in names():
-        dataset = load(source)
-        return dataset.features, dataset.rows
-    found = read_table(source, DataOptions())
-    if leave_out is not None and leave_out not in found.names:
-        raise DataError(f"{found.name}: no column {leave_out!r}; columns: {', '.join(found.names)}")
-    if not len(found.lines):
-        raise DataError(f"{found.name}: found no rows below the header; expected at least 1")
-    unnamed = Path(source).suffix.lower() == ".npy"
-    taken = inputs if inputs and set(inputs) <= set(found.names) else found.names if unnamed else ()
-    drop = () if leave_out is None else (leave_out,)
-    options = DataOptions(columns=tuple(taken), drop=() if taken else drop)
-    prepared = prepare.prepare(found, (), "auto", options, [Column(name) for name in taken or found.names])
-    features, rows, _ = prepare.inputs(prepared, options)
-    return (() if unnamed else features), rows
-
-
 def _load_sklearn(name: str) -> Dataset:
     try:
         from sklearn import datasets  # type: ignore[import-untyped, unused-ignore]
@@ -163,6 +140,24 @@ def _load_sklearn(name: str) -> Dataset:
         np.asarray(bunch.target, dtype=np.int64),
         tuple(str(label) for label in bunch.target_names),
     )
+
+
+def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = None) -> tuple[tuple[str, ...], Array]:
+    """Names and raw values (n, columns) of the inputs alone: of a data set by name, or of a file.
+
+    Of a table, the columns that are called ``inputs`` are taken if it has them all, else all but ``leave_out``; arrays
+    name none. Raises DataError as ``load`` does.
+    """
+    if source in names():
+        dataset = load(source)
+        return dataset.features, dataset.rows
+    found = read_table(source, DataOptions())
+    targets = () if leave_out is None else names_in((leave_out,), found.names)
+    unnamed = Path(source).suffix.lower() in frames.ARRAYS
+    wanted = found.names if unnamed else inputs if set(inputs) <= set(found.names) else ()
+    options = DataOptions(columns=tuple(name for name in wanted if name not in targets))
+    features, rows, _ = prepare.inputs(prepare.prepare(found, targets, options=options), options)
+    return () if unnamed else features, rows
 
 
 def inputs_from(dataset_train: Dataset) -> tuple[Input, ...]:

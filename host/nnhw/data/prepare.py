@@ -96,8 +96,8 @@ def prepare(
     return Prepared(table, facts, choice, tuple(encoded), found, rows, tuple(faults), tuple(notes))
 
 
-def inputs(prepared: Prepared, options: DataOptions) -> tuple[tuple[str, ...], Array, list[str]]:
-    """Names and raw values (n, features) of the inputs, and the notes. Raises DataError that tells every fault."""
+def inputs(prepared: Prepared, options: DataOptions) -> tuple[tuple[str, ...], Array, tuple[str, ...]]:
+    """Names of the inputs, their values (n, inputs), and all notes. Raises DataError that tells every fault."""
     table, rows = prepared.table, prepared.rows
     refuse(table.name, prepared.faults)
     notes = list(prepared.notes)
@@ -115,7 +115,7 @@ def inputs(prepared: Prepared, options: DataOptions) -> tuple[tuple[str, ...], A
     features = tuple(feature for column in prepared.columns for feature in column.input_names)
     twice = [feature for feature, count in Counter(features).items() if count > 1]
     refuse(table.name, [Fault(f"two inputs are called {feature!r}", "rename a column") for feature in twice])
-    return features, np.ascontiguousarray(np.concatenate(parts, axis=1)), notes
+    return features, np.ascontiguousarray(np.concatenate(parts, axis=1)), tuple(notes)
 
 
 def dataset(prepared: Prepared, name: str, options: DataOptions) -> Dataset:
@@ -134,7 +134,7 @@ def dataset(prepared: Prepared, name: str, options: DataOptions) -> Dataset:
     )
     if prepared.answers.values is not None:
         outputs = tuple(column.name for column in choice.answers)
-        return replace(result, targets=prepared.answers.values[rows], outputs=outputs, notes=tuple(notes))
+        return replace(result, targets=prepared.answers.values[rows], outputs=outputs, notes=notes)
     labels = [label for label, taken in zip(prepared.answers.labels, rows, strict=True) if taken]
     targets, classes, faults = reading.classes_of(", ".join(column.name for column in choice.answers), labels)
     refuse(table.name, faults)
