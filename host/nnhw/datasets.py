@@ -153,10 +153,11 @@ def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = N
         return dataset.features, dataset.rows
     found = read_table(source, DataOptions())
     targets = () if leave_out is None else names_in((leave_out,), found.names)
-    options = DataOptions(columns=tuple(inputs) if set(inputs) <= set(found.names) else ())
-    prepared = prepare.prepare(found, targets, options=options)
-    features, rows, _ = prepare.inputs(prepared, options)
-    return () if Path(source).suffix.lower() in frames.ARRAYS else features, rows
+    unnamed = Path(source).suffix.lower() in frames.ARRAYS
+    wanted = found.names if unnamed else inputs if set(inputs) <= set(found.names) else ()
+    options = DataOptions(columns=tuple(name for name in wanted if name not in targets))
+    features, rows, _ = prepare.inputs(prepare.prepare(found, targets, options=options), options)
+    return () if unnamed else features, rows
 
 
 def inputs_from(dataset_train: Dataset) -> tuple[Input, ...]:
