@@ -269,7 +269,16 @@ def test_names_are_the_packaged_set_and_those_of_scikit_learn():
 
 @pytest.mark.parametrize(
     ("low", "high"),
-    [(0.0, 4095.0), (-1.0, 1.0), (1e6, 1e6 + 1e-3), (-3e29, 7e29), (0.1, 0.7), (-5.0, 1e9), (1e-9, 3e-9), (-9.0, -2.0)],
+    [
+        (0.0, 4095.0),
+        (-1.0, 1.0),
+        (1e6, 1e6 + 1e-3),
+        (-3e29, 7e29),
+        (0.1, 0.7),
+        (-5.0, 1e9),
+        (1e-9, 3e-9),
+        (-9.0, -2.0),
+    ],
 )
 def test_the_doorway_of_a_range_holds_it_in_steps_that_a_tick_can_count(low, high):
     found = of_range("x", low, high)
