@@ -13,6 +13,7 @@ from nnhw import driver_c, driver_core
 from nnhw.flat_package import flatten
 from nnhw.targets import Session, TargetError, get_script_target
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.ticks import float32_bits
 
 Entry = Literal["values", "ticks", "codes"]
 ENTRIES: tuple[Entry, ...] = ("values", "ticks", "codes")
@@ -40,7 +41,8 @@ while True:
         print(list(y), {answer})
 """
 
-_FLOATS = '[float(s) for s in v.split(",")]'
+# Boards read decimal text up to a unit in the last place off: values travel as the bytes of a float32 (SPEC 8.2).
+_FLOATS = '[unpack("<f", pack("<I", int(s, 16)))[0] for s in v.split(",")]'
 _INTEGERS = 'array("i", [int(s) for s in v.split(",")])'
 _CALLS: Mapping[Entry, tuple[str, str, str]] = {
     "values": (_FLOATS, "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
@@ -97,11 +99,18 @@ _SHALLOW = ("microbit",)
 """Targets that run a script at such a depth that their stack has no room for ``predict``; it has at the prompt."""
 
 
-def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
+def _texts(entry: Entry, rows: NDArray[Any]) -> list[list[str]]:
+    """Every number as text: the bits of a value's float32 in hexadecimal, ticks and codes in decimal."""
+    if entry == "values":
+        return [[f"{bits:08x}" for bits in row] for row in float32_bits(rows).tolist()]
+    return [[str(number) for number in row] for row in rows.tolist()]
+
+
+def _blocks(rows: list[list[str]], size: int) -> Iterator[str]:
     """All rows as text, in parts of about ``size`` bytes that hold whole rows."""
     block = ""
-    for row in rows.tolist():
-        block += ",".join(f"{value:.10g}" for value in row) + ";"
+    for row in rows:
+        block += ",".join(row) + ";"
         if len(block) >= size:
             yield block
             block = ""
@@ -162,7 +171,7 @@ class Exported:
     def _by_script(self, target: str, entry: Entry, rows: NDArray[Any]) -> IntArray:
         script = self._script(target, entry)
         output = ""
-        for text in _blocks(rows, _FILE_BYTES.get(target, 1 << 20)):
+        for text in _blocks(_texts(entry, rows), _FILE_BYTES.get(target, 1 << 20)):
             with self._session(target, {ROWS_FILE: text.encode()}) as session:
                 output += self._execute(target, session, script)
         numbers = [line.replace("[", "").replace("]", ",").split(",") for line in output.splitlines()]
@@ -183,7 +192,7 @@ class Exported:
             call = call.replace("logits_from_ticks", "logits").replace("ticks_from_values", "ticks")
             start = (_START_NNRUN_FLAT if target in _SHALLOW else _START_NNRUN).format(model=f"{self.name}.nnb")
         return _SCRIPT.format(
-            start=start,
+            start=f"from struct import pack, unpack\n{start}" if entry == "values" else start,
             units=self.sizes[-1],
             inputs=self.sizes[0],
             rows=ROWS_FILE,
