@@ -189,6 +189,6 @@ def _shortcut(w: Writer) -> None:
             w.line('" data(2, 0x4902, 0x4A03, 0x4B03, 0x4798, 0xE006, 0, %d, %d, %d, %d, %d, %d)\\n"')
             w.line("% tuple([half for at in (_address(_y), _work_at, _TICKS) for half in (at & 0xFFFF, at >> 16)])")
         w.line(")")
-    w.line("except (SyntaxError, MemoryError):  # the board has no assembler, or no room for it")
+    w.line("except (SyntaxError, MemoryError, RuntimeError):  # no assembler, or no room for it on heap or stack")
     with w.block("    def predict_ticks(t):"):
         w.line("    return _run(t, _y, _work_at, _TICKS)")

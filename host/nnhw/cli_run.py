@@ -16,7 +16,7 @@ from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json
 from nnhw.cli_model import renumbered
 from nnhw.datasets import Dataset
-from nnhw.driver import Exported
+from nnhw.driver import Exported, held
 from nnhw.targets import TargetError
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import to_real
@@ -187,7 +187,7 @@ def compare(
     """
     found = (module or verification.exported(build)).run(target, "values", dataset.rows).logits
     model = build.model
-    expected = reference.logits(model, reference.codes(model, reference.ticks(model, dataset.rows)))
+    expected = reference.logits(model, reference.codes(model, reference.ticks(model, held(target, dataset.rows))))
     return int((found == expected).all(axis=1).sum()), found
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.doorway import infer
+from nnhw.doorway import finer_grid, infer
 from nnhw.network import Input
 
 Array = NDArray[np.float64]
@@ -239,6 +239,20 @@ def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArra
     held = [group[: min(round(fraction * len(group)), max(len(group) - 1, 0))] for group in groups]
     chosen = np.sort(np.concatenate(held))
     return np.setdiff1d(np.arange(len(order)), chosen), chosen
+
+
+def coarse_steps(dataset: Dataset, inputs: tuple[Input, ...]) -> list[str]:
+    """A line for every input whose data are finer than ticks of numbers so large can be, with the remedy."""
+    lines = []
+    for index, entry in enumerate(inputs):
+        grid = finer_grid(dataset.rows[:, index], entry.step)
+        if grid is not None:
+            lines.append(
+                f"{entry.name}: the data are in steps of {grid:g}, ticks in steps of {entry.step:g}, since a board's floats "
+                f"are too short for more at {max(abs(entry.low), abs(entry.high)):g}; to keep all digits, give whole "
+                f"numbers (the value / {grid:g}) to predict_ticks, or train on the value less an offset"
+            )
+    return lines
 
 
 def inputs_from(dataset_train: Dataset) -> tuple[Input, ...]:

@@ -15,7 +15,9 @@ Array = NDArray[np.float64]
 
 _FINEST_DECIMALS = 6
 _MOST_TICKS = 65535  # from low to high
-_LARGEST_TICK = 2**29
+LARGEST_TICK = 2**21
+"""So far from 0 every value on the grid becomes its tick, on every board (SPEC 3.2)."""
+
 _LEAST_SCALE = 1 / 8  # of the declared range
 _LEAST_MARGIN = 4  # steps
 _TOLERANCE = 1e-14  # relative; a few roundings of a float
@@ -32,7 +34,7 @@ def infer(name: str, column: Array) -> Input:
                       outward to multiples of step; low does not pass 0 where no value is negative
 
     The step is coarsened by the smallest odd factor that makes ``(high - low) / step`` at most 65535 and low and high
-    at most 2^29 steps. (Odd: multiples of the finer step then never fall half-way between two ticks, so that rounding
+    at most 2^21 steps. (Odd: multiples of the finer step then never fall half-way between two ticks, so that rounding
     them stays robust in single precision.)
     """
     minimum, maximum = float(column.min()), float(column.max())
@@ -40,7 +42,7 @@ def infer(name: str, column: Array) -> Input:
     grid = _grid(column)
     while True:
         low, high = _range(minimum, maximum, grid)
-        excess = max(Fraction(high - low, _MOST_TICKS), Fraction(max(-low, high), _LARGEST_TICK))
+        excess = max(Fraction(high - low, _MOST_TICKS), Fraction(max(-low, high), LARGEST_TICK))
         if excess <= 1:
             break
         factor = ceil(excess)
@@ -53,6 +55,13 @@ def infer(name: str, column: Array) -> Input:
         low=float(low * grid),
         high=float(high * grid),
     )
+
+
+def finer_grid(column: Array, step: float) -> float | None:
+    """The step on which a column's values lie, where it is too fine for so large values; None where ``step`` is no coarser."""
+    grid = _grid(column)
+    far = max(map(abs, _range(float(column.min()), float(column.max()), grid)))
+    return float(grid) if step > float(grid) and far > LARGEST_TICK else None
 
 
 def _grid(column: Array) -> Fraction:

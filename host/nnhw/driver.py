@@ -95,8 +95,19 @@ _FLAT_MODULES = ("nnrun/kernels.py", "nnrun/core.py", "nnrun/reader.py")
 _FILE_BYTES = {"microbit": 3000}
 """The largest file that fits beside a module in the file system of a target."""
 
+_SHORT_FLOATS = ("microbit",)
+"""Targets whose floats have 30 bits (SPEC 3.2)."""
+
 _SHALLOW = ("microbit",)
 """Targets that run a script at such a depth that their stack has no room for ``predict``; it has at the prompt."""
+
+
+def held(target: str, values: NDArray[Any]) -> NDArray[np.float32]:
+    """Raw values as the floats of a target hold them."""
+    bits = float32_bits(values)
+    if target in _SHORT_FLOATS:
+        bits &= ~3
+    return np.asarray(bits.astype(np.uint32).view(np.float32))
 
 
 def _texts(entry: Entry, rows: NDArray[Any]) -> list[list[str]]:
