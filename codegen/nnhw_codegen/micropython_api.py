@@ -95,7 +95,7 @@ def answers(w: Writer, program: Program, *from_ticks: str) -> None:
     with w.function("predict(values)", f"Raw values to the {ANSWER[program.decision]}."):
         w.lines("ticks_from_values(values, _t)", *(from_ticks or ("return predict_ticks(_t)",)))
     if program.classes:
-        # Names that label made when it is called would be fewer bytes of heap between calls, and some at each call.
-        w.lines("", "", f"_names = {program.classes!r}")
+        # A list, since a board makes one of interned strings, which take half the heap of those in a tuple.
+        w.lines("", "", f"_names = {list(program.classes)!r}")
         with w.function("label(values)", "Raw values to the name of the class."):
             w.line("return _names[predict(values)]")

@@ -39,7 +39,7 @@ def emit(w: Writer, steps: Sequence[Reciprocal]) -> None:
             with w.block("elif v < 0 or v > 0:"):
                 w.line(f"r0 = {TICK_LIMIT}")
             with w.block("else:"):
-                w.line('raise ValueError("not a number")')
+                w.line('raise ValueError("NaN")')
             w.line("t[i] = -r0 if n else r0")
 
 
