@@ -39,9 +39,10 @@ def inputs(plan: Plan) -> int:
 
 
 def tables(plan: Plan) -> tuple[int, int]:
-    """Where in the file the tables begin and end."""
+    """Where in the file the tables begin and end; with the steps before them, since to skip those takes more code."""
     data = plan.data
-    begin = at = _DOOR + 28 * inputs(plan)
+    begin = _DOOR + 20 * inputs(plan)
+    at = begin + 8 * inputs(plan)
     for _ in range(data[19]):
         at += 4 + -(-(data[at] | data[at + 1] << 8) * data[at + 2] // 32) * 4
     return begin, at
@@ -129,10 +130,7 @@ def read(path):
         s[1] = $high
         if f.read($identity) != $header:
             raise ValueError(path + ': another model')
-        take(f, (c, c, c, c, c, c, D))
-        for k in range($steps):
-            take(f, (c,))
-        take(f, (Q,))
+        take(f, (c, c, c, c, c, c, D, Q))
         for k in range($end, $fixed, 4):
             take(f, (c,))
         if s == $sum:
@@ -168,7 +166,6 @@ def file_modules(plan: Plan) -> dict[str, str]:
         "identity": nnt.IDENTITY_BYTES,
         "low": begun & 65535,
         "high": begun >> 16,
-        "steps": 2 * inputs(plan),
         "end": tables(plan)[1],
         "fixed": plan.state,
         "sum": list(struct.unpack_from("<2H", data, 8)),
