@@ -116,7 +116,9 @@ def _doorway(w: Writer, program: Program, prefix: str, form: Form) -> None:
     if form == "loop":
         rows = [v for i in program.inputs for v in (i.low, i.low + i.span, i.gain, i.offset, i.shift)]
         c_layers.array(w, "int32_t", f"{prefix}_doorway", rows)
-    w.line("/* A tick less an end of its range may overflow; half of it less half of that end may not, and has its sign. */")
+    w.line(
+        "/* A tick less an end of its range may overflow; half of it less half of that end may not, and has its sign. */"
+    )
     with w.braces(f"static inline int32_t {prefix}_within(int32_t tick, int32_t low, int32_t high)"):
         w.line("const int32_t below = ((tick >> 1) - ((high + 1) >> 1)) >> 31;")
         w.line("const int32_t tail = ((tick >> 1) - ((low + 1) >> 1)) >> 31;")

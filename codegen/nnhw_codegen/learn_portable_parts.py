@@ -35,7 +35,7 @@ class Array:
 
 def inputs(plan: Plan) -> int:
     """How many inputs the model has."""
-    return plan.data[16] | plan.data[17] << 8
+    return int(plan.data[16] | plan.data[17] << 8)
 
 
 def tables(plan: Plan) -> tuple[int, int]:

@@ -53,4 +53,6 @@ def magnitude(high: str, low: str) -> str:
     """The form of SPEC 3.1 for small integers: h and r0 hold the mantissa, s the shift, n the sign."""
     if low == "0":
         return f"((h * {high} << 5) + (r0 * {high} - n >> 7) >> min(s, 30)) + 1 >> 1"
-    return f"((h * {high} << 5) + (h * {low} + (r0 * {high} << 1) + (r0 * {low} - n >> 12) >> 8) >> min(s, 30)) + 1 >> 1"
+    return (
+        f"((h * {high} << 5) + (h * {low} + (r0 * {high} << 1) + (r0 * {low} - n >> 12) >> 8) >> min(s, 30)) + 1 >> 1"
+    )

@@ -76,7 +76,7 @@ def from_bits(bits: IntArray, step: Reciprocal) -> IntArray:
     # Up to 20 bits the ticks pass their limit, from 51 on they are 0.
     by = np.clip(shift, 21, 51)
     size = np.where(shift < 21, TICK_LIMIT, (product + (1 << by - 1)) >> by)
-    return np.where(bits >> 31, -1, 1) * saturate(size, TICK_LIMIT)
+    return np.asarray(np.where(bits >> 31, -1, 1) * saturate(size, TICK_LIMIT))
 
 
 def from_values(rows: NDArray[np.floating[Any]], steps: tuple[float, ...]) -> IntArray:

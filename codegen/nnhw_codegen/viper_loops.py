@@ -25,9 +25,7 @@ def constants(w: Writer, program: Program) -> None:
     w.line(f"_W = {data}" if program.weight_bits == 8 else f"_W = _aligned({data})")
     rows = [np.stack([layer.bias + _LIFT.lift, layer.shift], axis=1).ravel() for layer in program.layers]
     # SPEC 3.3: the ends of the range and the offset are lifted to be positive.
-    doors = [
-        (_ENDS + i.low, _ENDS + i.low + i.span, i.gain, i.offset + _LIFT.lift, i.shift) for i in program.inputs
-    ]
+    doors = [(_ENDS + i.low, _ENDS + i.low + i.span, i.gain, i.offset + _LIFT.lift, i.shift) for i in program.inputs]
     words = np.concatenate([*rows, np.array(doors).ravel()]).astype("<u4").tobytes()
     w.line(f"_B = array('I', {bytes_literal(words)})")
     w.line("_AW, _AB = addressof(_W), addressof(_B)")

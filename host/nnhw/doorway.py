@@ -58,7 +58,7 @@ def infer(name: str, column: Array) -> Input:
 
 
 def finer_grid(column: Array, step: float) -> float | None:
-    """The step on which a column's values lie, where it is too fine for so large values; None where ``step`` is no coarser."""
+    """The step of a column's own values where it is too fine for numbers so large; None where ``step`` is no coarser."""
     grid = _grid(column)
     far = max(map(abs, _range(float(column.min()), float(column.max()), grid)))
     return float(grid) if step > float(grid) and far > LARGEST_TICK else None

@@ -68,7 +68,7 @@ def random_values(model: QModel, count: int, seed: int = 0) -> NDArray[np.float6
     ticks = random_ticks(model, count, seed)
     between = np.random.default_rng([seed, 3]).uniform(-0.5, 0.5, ticks.shape)
     between[::2] = 0
-    return values_of(model, ticks) + np.asarray(between * np.array([entry.step for entry in model.inputs]))
+    return np.asarray((ticks + between) * np.array([entry.step for entry in model.inputs]))
 
 
 def golden(model: QModel, rows: NDArray[np.floating[Any]] | None, seed: int = 0) -> list[dict[str, Any]]:

@@ -9,7 +9,24 @@ import pytest
 from nnhw_codegen.qmodel import QInput
 from nnhw_codegen.ticks import TICK_LIMIT, float32_bits, from_bits, from_values, reciprocal
 
-STEPS = (1.0, 0.1, 0.01, 0.001, 1e-6, 0.05, 0.25, 0.3, 0.7, 1 / 3, 1e6, 2.0**-14, 3.3 / 4096, 3.3 / 65535, 1e-30, 1e30)
+STEPS = (
+    1.0,
+    0.1,
+    0.01,
+    0.001,
+    1e-6,
+    0.05,
+    0.25,
+    0.3,
+    0.7,
+    1 / 3,
+    1e6,
+    2.0**-14,
+    3.3 / 4096,
+    3.3 / 65535,
+    1e-30,
+    1e30,
+)
 
 
 def exact(bits, step):
@@ -40,7 +57,9 @@ def in_small_integers(bits, step):
 @pytest.mark.parametrize("step", STEPS)
 def test_reference_and_small_integers_are_the_exact_fractions(step):
     generator, found = np.random.default_rng(3), reciprocal(step)
-    near = np.clip(found.last - generator.integers(-2, 34, 1500), 0, 254)  # where the shift is neither too large nor too small
+    near = np.clip(
+        found.last - generator.integers(-2, 34, 1500), 0, 254
+    )  # where the shift is neither too large nor too small
     exponents = np.concatenate([np.arange(256), near])
     fractions = generator.choice([0, 1, 0x7FFFFF, 0x400000, *generator.integers(0, 1 << 23, 60)], len(exponents))
     fractions[exponents == 255] = 0

@@ -138,9 +138,11 @@ def test_a_class_from_raw_values_takes_nothing_from_the_heap(target: str, code: 
 FAR = """
 from array import array
 big = 1 << 33
-for t in ((big, -big, big, 0), [-big, big, 40, -1 << 70], array("i", (2147483647, -2147483648, 2147483647, 7)), b"\\x05\\x06\\x07\\xff"):
+ends = array("i", (2147483647, -2147483648, 2147483647, 7))
+for t in ((big, -big, big, 0), [-big, big, 40, -1 << 70], ends, b"\\x05\\x06\\x07\\xff"):
     print(m.predict_ticks(t))
-for v in ((1e9, -1e12, 1e20, 3e38), (1 << 40, -1 << 40, 0, 1 << 70), (inf, -inf, 1e-40, -0.0), (4343.104450, 0, 9.8, 2500)):
+rows = ((1e9, -1e12, 1e20, 3e38), (1 << 40, -1 << 40, 0, 1 << 70), (inf, -inf, 1e-40, -0.0), (4343.104450, 0, 9.8, 2500))
+for v in rows:
     print(m.predict(v))
 for n in range(4):
     try:
