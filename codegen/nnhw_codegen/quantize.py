@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from nnhw_codegen.doorway import MAX_SHIFT
 from nnhw_codegen.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
-from nnhw_codegen.round_weights import compensation, round_weights
+from nnhw_codegen.round_weights import Compensation, compensation, round_weights
 from nnhw_codegen.tables import formats, integer_form
 
 FloatArray = NDArray[np.floating[Any]]
@@ -95,14 +96,36 @@ def _answer_loss(network: Network, want: FloatArray, model: QModel, ticks: IntAr
 
 
 @dataclass(frozen=True, eq=False)
+class _Codes:
+    """What enters a layer: codes ``x`` (n, fan_in) of the calibration rows, and the proved range of each (fan_in,)."""
+
+    x: IntArray
+    frac: int
+    low: IntArray
+    high: IntArray
+
+    @cached_property
+    def spread(self) -> Compensation:
+        """How these codes let one weight make up for the rounding of another."""
+        return compensation(self.x)
+
+
+@dataclass(frozen=True, eq=False)
 class _Start:
     """What the first layer sees for one width of the input codes: its weights per code, the doorway, calibration codes."""
 
     layers: list[Layer]
     inputs: tuple[QInput, ...]
-    low: IntArray
-    high: IntArray
-    x: IntArray
+    codes: _Codes
+
+
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """A quantized layer, by how many bits its weights are coarser than they could be, and the codes that leave it."""
+
+    layer: QLayer
+    given_up: IntArray
+    codes: _Codes
 
 
 class _Calibrated:
@@ -114,6 +137,7 @@ class _Calibrated:
         self._rows = rows
         self._z = network.preactivations(network.standardize(rows))
         self._starts: dict[int, _Start] = {}
+        self._layers: dict[tuple[int, tuple[int, ...]], _Done] = {}
 
     def loss(self, model: QModel) -> float:
         """``answer_loss`` on the calibration rows."""
@@ -126,28 +150,39 @@ class _Calibrated:
             inputs = tuple(doorway.integers(entry, limit) for entry in network.inputs)
             low, high = (np.array(v, dtype=np.int64) for v in zip(*(i.code_range for i in inputs), strict=True))
             x = np.clip(np.floor(network.standardize(self._rows) + 0.5), low, high).astype(np.int64)
-            self._starts[width] = _Start(network.layers, inputs, low, high, x)
+            # The first layer's weights are per code, so its input frac is 0 (SPEC 3.5).
+            self._starts[width] = _Start(network.layers, inputs, _Codes(x, 0, low, high))
         return self._starts[width]
 
     def quantize(self, widths: tuple[int, ...]) -> QuantizeReport:
         """Quantize with given widths in bits: of the input codes, then of each hidden layer's outputs."""
-        network, start = self._network, self._start(widths[0])
-        low, high, x = start.low, start.high, start.x
-        layers: list[QLayer] = []
-        given_up = []
-        frac = 0  # the first layer's weights are per code (SPEC 3.5)
-        for index, (layer, z) in enumerate(zip(start.layers, self._z, strict=True)):
-            last = index + 1 == len(start.layers)
-            activation = _integer_activation(layer, last, classifies=bool(network.classes))
-            limit = 0 if activation is None else _z_limit(activation, widths[index if last else index + 1])
-            done, bits = _quantize_layer(layer, activation, z, x, frac, low, high, self.precision, limit)
-            low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
-            frac = done.output_frac
-            x = reference.layer_output(done, x)
+        start = self._start(widths[0])
+        codes, layers = start.codes, []
+        for index in range(len(start.layers)):
+            # A layer depends on the widths up to its own outputs: the search changes one and keeps those before it.
+            known = widths[: index + 2]
+            if (index, known) not in self._layers:
+                self._layers[index, known] = self._layer(start.layers, index, codes, known[-1])
+            done = self._layers[index, known]
             layers.append(done)
-            given_up.append(bits)
-        model = QModel(self.precision, start.inputs, tuple(layers), network.classes, network.outputs)
-        return QuantizeReport(model, widths, tuple(given_up))
+            codes = done.codes
+        model = QModel(
+            self.precision,
+            start.inputs,
+            tuple(done.layer for done in layers),
+            self._network.classes,
+            self._network.outputs,
+        )
+        return QuantizeReport(model, widths, tuple(done.given_up for done in layers))
+
+    def _layer(self, layers: list[Layer], index: int, codes: _Codes, width: int) -> _Done:
+        """Quantize one layer that takes ``codes``; ``width`` is that of its outputs, for the last one that of its inputs."""
+        last = index + 1 == len(layers)
+        activation = _integer_activation(layers[index], last, classifies=bool(self._network.classes))
+        limit = 0 if activation is None else _z_limit(activation, width)
+        done, given_up = _quantize_layer(layers[index], activation, self._z[index], codes, self.precision, limit)
+        low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
+        return _Done(done, given_up, _Codes(reference.layer_output(done, codes.x), done.output_frac, low, high))
 
 
 def code_limit(width: int, never_negative: bool) -> int:
@@ -191,10 +226,7 @@ def _quantize_layer(
     layer: Layer,
     activation: Activation | None,
     z: FloatArray,
-    x: IntArray,
-    input_frac: int,
-    low: IntArray,
-    high: IntArray,
+    codes: _Codes,
     precision: Precision,
     limit: int,
 ) -> tuple[QLayer, IntArray]:
@@ -202,7 +234,7 @@ def _quantize_layer(
 
     Returns how many bits each neuron gave up, too.
     """
-    spread = compensation(x)
+    input_frac = codes.frac
     largest = np.abs(layer.weights).max(axis=1)
     if not precision.per_neuron:
         largest = np.full_like(largest, largest.max())
@@ -217,9 +249,9 @@ def _quantize_layer(
         weight_frac = np.minimum(weight_frac, z_frac + MAX_SHIFT - input_frac)
         shift = weight_frac + input_frac - z_frac
         scaled = np.ldexp(layer.weights, weight_frac[:, None]), np.ldexp(layer.bias, weight_frac + input_frac)
-        weights, scaled_bias = round_weights(*scaled, precision.weight_limit, spread)
+        weights, scaled_bias = round_weights(*scaled, precision.weight_limit, codes.spread)
         bias = to_code(scaled_bias, 0) + rounding(shift)
-        bounds = proof.accumulator_bounds(weights, bias, low, high)
+        bounds = proof.accumulator_bounds(weights, bias, codes.low, codes.high)
         bad = proof.overflowing(precision.accumulator_limit, *bounds)
         if bad.size:
             fewer = bad if precision.per_neuron else slice(None)
