@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from conformance.networks import emitted, quantized
 from conftest import usable_target
+from learning_boards import LONG
 
 from nnhw import activations, cli
 from nnhw.driver import Exported
@@ -182,3 +185,25 @@ def test_what_lies_far_outside_saturates_however_it_enters(target: str, code: st
     script = start(code) + "inf = 1e300 * 1e300\nnan = inf - inf\n" + FAR
     printed = get_script_target(target).run(dict(module(model, code).files), script)
     assert printed.split() == [*map(str, wanted), *["refused"] * 4]
+
+
+@pytest.mark.parametrize("target", ["wasm", "unix", "microbit", "rp2040-core", *(["pico"] if LONG else [])])
+def test_ticks_of_every_kind_of_float_are_the_reference_s(target: str) -> None:
+    usable_target(target)
+    stride = 1009 if target == "pico" else 400 if LONG else 4001
+    check = Path(__file__).parents[2] / "benchmarks/ticks.py"
+    command = [sys.executable, str(check), "--on", target, "--sample", str(stride)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["0 differences"], done.stdout + done.stderr
+
+
+def test_the_check_of_ticks_finds_another_integer(tmp_path: Path) -> None:
+    usable_target("wasm")
+    root = Path(__file__).parents[2]
+    faulty = "import sys\nsys.path.insert(0, {!r})\nimport ticks as check\nmake = check.ticks\n"
+    faulty += "check.ticks = lambda asked, rows: make(asked, rows) + (rows > 1e5)\n"
+    faulty += "sys.argv[1:] = ['--on', 'wasm', '--sample', '4001']\ncheck.main()\n"
+    (tmp_path / "faulty.py").write_text(faulty.format(str(root / "benchmarks")))
+    done = subprocess.run([sys.executable, str(tmp_path / "faulty.py")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the checksums differ" in done.stdout
