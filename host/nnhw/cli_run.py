@@ -19,7 +19,7 @@ from nnhw.cli_data_options import data_options, target_option
 from nnhw.cli_model import load_matching
 from nnhw.data.encode import encode_row
 from nnhw.datasets import DataOptions, Dataset
-from nnhw.driver import Exported
+from nnhw.driver import Exported, held
 from nnhw.targets import TargetError
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import to_real
@@ -210,7 +210,7 @@ def compare(
     """
     found = (module or verification.exported(build)).run(target, "values", dataset.rows).logits
     model = build.model
-    expected = reference.logits(model, reference.codes(model, reference.ticks(model, dataset.rows)))
+    expected = reference.logits(model, reference.codes(model, reference.ticks(model, held(target, dataset.rows))))
     return int((found == expected).all(axis=1).sum()), found
 
 

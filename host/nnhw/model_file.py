@@ -43,7 +43,7 @@ LAYER_KEYS = ("units", "activation", "slope", "weights", "bias")
 PACKED_KEYS = ("encoding", "dtype", "shape", "data")
 
 _LARGEST = 1e30
-_LARGEST_TICK = 2**29
+_LARGEST_TICK = 2**28
 _MOST_UNITS = 65536
 _MOST_ROWS = 4096
 _LISTED_WEIGHTS = 10_000  # more than this are saved as base64
@@ -226,7 +226,7 @@ def _input(node: Node) -> Input:
     if max(-item.low, item.high) / item.step > _LARGEST_TICK:
         raise node.fault(
             f"step {item.step:g} is too fine for low {item.low:g} and high {item.high:g}: "
-            "both must lie within 2^29 steps of 0; use a coarser step"
+            "both must lie within 2^28 steps of 0; use a coarser step"
         )
     return item
 
