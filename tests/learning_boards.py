@@ -68,7 +68,9 @@ def lesson(model: Trainable, steps: int, seed: int = 1, change: bool = True) -> 
     low, span = (np.array([getattr(entry, name) for entry in model.doorway]) for name in ("low", "span"))
     ticks = generator.integers(low - span // 10, low + span + span // 10 + 1, (steps, len(low)))
     units = model.learner.plan.layers[-1].units
-    if model.classes:
+    if model.multilabel:
+        targets = model.target_codes(generator.integers(0, 2, (steps, units)))
+    elif model.classes:
         targets = model.target_codes(generator.integers(0, max(2, units), steps))
     else:
         targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)

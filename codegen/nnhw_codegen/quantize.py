@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,12 @@ from nnhw_codegen.round_weights import compensation, round_weights
 from nnhw_codegen.tables import formats, integer_form
 
 FloatArray = NDArray[np.floating[Any]]
+
+DAMPING = 1e-6
+"""Share of the trace of x'x that keeps a last layer where its inputs say nothing."""
+
+RESOLUTION = 2.0**-23
+"""Of float32, in which boards tell values."""
 
 SEARCH_PASSES = 2
 """Passes over the layers when their activation widths are chosen one after the other."""
@@ -41,7 +47,9 @@ def quantize(network: Network, precision: Precision, rows: FloatArray | None = N
     """Quantize ``network``.
 
     ``rows`` (n, inputs), in raw units, calibrate formats and widths; without them, rows spread evenly over the declared
-    input ranges do. Raises ValueError where an input's declared range cannot be represented.
+    input ranges do. Weights that were fine-tuned for ``precision``, as ``network.training`` tells, are taken as they are;
+    else the last layer of a regression makes up for what the layers before it lose. Raises ValueError where an input's
+    declared range cannot be represented.
     """
     return quantize_report(network, precision, rows).model
 
@@ -77,21 +85,31 @@ def answer_loss(network: Network, model: QModel, rows: FloatArray) -> float:
     """How far the integers are from changing answers on ``rows``: smaller is better.
 
     For classes, the mean over the rows of |change of the winner's margin| / margin, each at most 1 (at 1 the answer
-    changes); for values, the mean square error over the variance.
+    changes), of answers of yes or no the margin being the logit; for values, the mean over the outputs of mean square
+    error over variance.
     """
     return _answer_loss(network, network.logits(rows), model, reference.ticks(model, rows))
 
 
 def _answer_loss(network: Network, want: FloatArray, model: QModel, ticks: IntArray) -> float:
-    found = to_real(reference.logits(model, reference.codes(model, ticks)), model.output_frac)
+    found = reference.reals(model, reference.logits(model, reference.codes(model, ticks)))
     if model.decision == "values":
-        return float(np.mean((found - network.answers(want)) ** 2) / max(float(np.var(want)), 1e-30))
-    if model.decision == "threshold":
-        want, found = np.hstack([want, 0 * want]), np.hstack([found, 0 * found])
+        return float(np.mean(unlikeness(network.answers(want), found)))
+    if model.decision != "argmax":
+        return float(np.minimum(1.0, np.abs(found - want) / np.maximum(np.abs(want), 1e-30)).mean())
     order = np.argsort(want, axis=1)
     first, second = order[:, -1:], order[:, -2:-1]
     before, after = (np.take_along_axis(v, first, 1) - np.take_along_axis(v, second, 1) for v in (want, found))
     return float(np.minimum(1.0, np.abs(after - before) / np.maximum(before, 1e-30)).mean())
+
+
+def unlikeness(wanted: FloatArray, found: FloatArray) -> NDArray[np.float64]:
+    """Mean square of the difference over the variance of ``wanted``, of each output (units,); both are (n, units).
+
+    What the floats of a board cannot tell apart counts as that variance: an output may be a constant.
+    """
+    finest = np.maximum(RESOLUTION * np.abs(wanted).max(axis=0), 1e-15)
+    return np.asarray(np.mean((wanted - found) ** 2, axis=0) / np.maximum(np.var(wanted, axis=0), finest**2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +129,7 @@ class _Calibrated:
     def __init__(self, network: Network, precision: Precision, rows: FloatArray) -> None:
         self.precision = precision
         self._network = network
+        self._tuned = network.training.get("precision") == precision.name
         self._rows = rows
         self._z = network.preactivations(network.standardize(rows))
         self._starts: dict[int, _Start] = {}
@@ -135,19 +154,51 @@ class _Calibrated:
         low, high, x = start.low, start.high, start.x
         layers: list[QLayer] = []
         given_up = []
+        offsets = np.zeros(0 if network.classes else len(network.layers[-1].bias))
         frac = 0  # the first layer's weights are per code (SPEC 3.5)
         for index, (layer, z) in enumerate(zip(start.layers, self._z, strict=True)):
             last = index + 1 == len(start.layers)
             activation = _integer_activation(layer, last, classifies=bool(network.classes))
             limit = 0 if activation is None else _z_limit(activation, widths[index if last else index + 1])
-            done, bits = _quantize_layer(layer, activation, z, x, frac, low, high, self.precision, limit)
+            apart = last and not network.classes and (activation is None or activation.curve is None)
+            if apart and activation is None:
+                layer = _regressed(layer, z, to_real(x, frac)) if index and not self._tuned else layer
+                offsets = _offsets(layer, to_real(np.maximum(np.abs(low), np.abs(high)), frac))
+                layer = replace(layer, bias=layer.bias - offsets)
+            done, bits = _quantize_layer(layer, activation, z, x, frac, low, high, self.precision, limit, apart)
             low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
-            frac = done.output_frac
+            frac = int(done.output_frac[0])
             x = reference.layer_output(done, x)
             layers.append(done)
             given_up.append(bits)
-        model = QModel(self.precision, start.inputs, tuple(layers), network.classes, network.outputs)
+        model = QModel(
+            self.precision,
+            start.inputs,
+            tuple(layers),
+            network.classes,
+            network.outputs,
+            network.multilabel,
+            tuple(offsets.tolist()),
+        )
         return QuantizeReport(model, widths, tuple(given_up))
+
+
+def _regressed(layer: Layer, z: FloatArray, x: FloatArray) -> Layer:
+    """A linear last layer that makes up for what the layers before it lost as integers.
+
+    Of the codes' reals x (n, fan_in) it gives the float network's outputs z (n, units) as nearly as least squares can.
+    """
+    ones = np.hstack([x, np.ones((len(x), 1))])
+    moment = ones.T @ ones / len(x)
+    moment[np.diag_indices(layer.weights.shape[1])] += DAMPING * max(float(np.trace(moment)), 1e-9)
+    change = np.linalg.solve(moment, ones.T @ (z - x @ layer.weights.T - layer.bias) / len(x)).T
+    return Layer(layer.weights + change[:, :-1], layer.bias + change[:, -1], layer.activation)
+
+
+def _offsets(layer: Layer, reach: FloatArray) -> NDArray[np.float64]:
+    """What stands beside the integers of each output (SPEC 5.4), given the largest magnitude of each input (fan_in,)."""
+    apart = np.abs(layer.bias) > np.abs(layer.weights) @ reach
+    return np.where(apart, np.asarray(layer.bias, dtype=np.float32), 0.0).astype(np.float64)
 
 
 def code_limit(width: int, never_negative: bool) -> int:
@@ -181,7 +232,7 @@ def _integer_activation(layer: Layer, last: bool, classifies: bool) -> Activatio
 
 
 def _z_frac(activation: Activation, z: FloatArray, limit: int) -> int:
-    """The calibrated format of a hidden layer's z: the largest magnitude on the calibration rows just fits."""
+    """The calibrated format of z where it is saturated: the largest magnitude on the calibration rows just fits."""
     if activation.ramp == 0 and activation.curve is None and z.max() > 0:
         return best_frac(float(z.max()), limit)  # what saturates below zero becomes 0 all the same
     return best_frac(float(np.abs(z).max()), limit)
@@ -197,23 +248,29 @@ def _quantize_layer(
     high: IntArray,
     precision: Precision,
     limit: int,
+    apart: bool,
 ) -> tuple[QLayer, IntArray]:
     """Give up weight bits, neuron by neuron or for the whole layer, until the proof holds (SPEC 2.2, 5.3).
 
-    Returns how many bits each neuron gave up, too.
+    ``apart``: every neuron has formats of its own, also of z (SPEC 5.4, 5.5). Returns how many bits each neuron gave up,
+    too.
     """
     spread = compensation(x)
     largest = np.abs(layer.weights).max(axis=1)
-    if not precision.per_neuron:
+    per_neuron = precision.per_neuron or apart
+    if not per_neuron:
         largest = np.full_like(largest, largest.max())
     weight_frac = np.array([best_frac(float(v), precision.weight_limit) for v in largest], dtype=np.int64)
     given_up = np.zeros_like(weight_frac)
-    wanted, output_frac, coarser = 0, 0, 0
+    coarser = np.zeros_like(weight_frac)
     if activation is not None:
-        wanted, output_frac = formats(activation, _z_frac(activation, z, limit), limit)
+        calibrated = [_z_frac(activation, part, limit) for part in (z.T if apart else [z] * len(weight_frac))]
+        wanted, output_frac = np.array([formats(activation, frac, limit) for frac in calibrated]).T
     while True:
-        finest = int(weight_frac.min()) + input_frac - coarser
-        z_frac = finest if activation is None else min(wanted, finest)
+        finest = weight_frac + input_frac - coarser
+        if not apart:
+            finest = np.full_like(finest, finest.min())
+        z_frac = finest if activation is None else np.minimum(wanted, finest)
         weight_frac = np.minimum(weight_frac, z_frac + MAX_SHIFT - input_frac)
         shift = weight_frac + input_frac - z_frac
         scaled = np.ldexp(layer.weights, weight_frac[:, None]), np.ldexp(layer.bias, weight_frac + input_frac)
@@ -222,14 +279,16 @@ def _quantize_layer(
         bounds = proof.accumulator_bounds(weights, bias, low, high)
         bad = proof.overflowing(precision.accumulator_limit, *bounds)
         if bad.size:
-            fewer = bad if precision.per_neuron else slice(None)
+            fewer = bad if per_neuron else slice(None)
             weight_frac[fewer] -= 1
             given_up[fewer] += 1
-        elif proof.z_too_wide(shift, *bounds):
-            coarser += 1
-        else:
+            continue
+        wide = proof.z_too_wide(shift, *bounds)
+        if not wide.any():
             break
+        coarser += wide
     if activation is None or activation.ramp is not None:
         output_frac = z_frac
-    expr = None if activation is None else integer_form(activation, z_frac, output_frac, limit)
+    # The form of a straight part alone is the same in every format.
+    expr = None if activation is None else integer_form(activation, int(z_frac[0]), int(output_frac[0]), limit)
     return QLayer(weights, bias, shift, limit, expr, input_frac, z_frac, output_frac, *bounds), given_up

@@ -10,16 +10,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import build_folder, datasets, driver, evaluate, targets
+from nnhw import build_folder, driver, evaluate, targets
 from nnhw import verify as verification
 from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json
-from nnhw.cli_model import renumbered
+from nnhw.cli_model import load_matching
 from nnhw.datasets import Dataset
 from nnhw.driver import Exported
 from nnhw.targets import TargetError
 from nnhw_codegen import reference
-from nnhw_codegen.fixed import to_real
 
 _DIRECTORY = click.Path(path_type=Path)
 FIRMWARE = "nnhw.firmware"
@@ -152,9 +151,12 @@ def run(
 
 
 def _answer(build: Build, logits: NDArray[np.int64]) -> Any:
+    answer = reference.decide(build.model, logits)[0]
+    if build.model.decision == "multilabel":
+        return [name for name, yes in zip(build.model.classes, answer, strict=True) if yes]
     if build.model.classes:
-        return build.model.classes[int(reference.decide(build.model, logits)[0])]
-    values = to_real(logits[0], build.model.output_frac).tolist()
+        return build.model.classes[int(answer)]
+    values = answer.tolist()
     return values[0] if len(values) == 1 else values
 
 
@@ -162,10 +164,7 @@ def _run_data(
     build: Build, module: Exported, data: str, target: str | None, names: tuple[str, ...], as_json: bool
 ) -> None:
     model = build.model
-    dataset = datasets.load(data, target, "classification" if model.classes else "regression")
-    if len(dataset.features) != len(model.inputs):
-        raise UserError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(model.inputs)}")
-    dataset = renumbered(dataset, model.classes)
+    dataset = load_matching(model, data, target)
     runs = {name: compare(build, name, dataset, module) for name in names}
     if as_json:
         print_json({name: {"rows": len(dataset.rows), "identical": n} for name, (n, _) in runs.items()})
@@ -192,10 +191,15 @@ def compare(
 
 
 def quality_lines(build: Build, dataset: Dataset, logits: NDArray[np.int64]) -> list[str]:
-    """Accuracy and confusion matrix, or the error of values."""
-    answers = reference.decide(build.model, logits)
-    if not build.model.classes:
-        return [f"root mean squared error {np.sqrt(np.mean((answers - dataset.targets) ** 2)):.5g}"]
+    """Accuracy and confusion matrix; the error of values, or how often each answer of yes or no is right."""
+    model, answers = build.model, reference.decide(build.model, logits)
+    if model.decision == "values":
+        errors = np.sqrt(np.mean((answers - dataset.targets) ** 2, axis=0))
+        names = [f" of {name}" for name in model.outputs] if len(model.outputs) > 1 else [""] * len(errors)
+        return [f"root mean squared error{name} {error:.5g}" for name, error in zip(names, errors, strict=True)]
+    if model.decision == "multilabel":
+        shares = 100 * (answers == dataset.targets).mean(axis=0)
+        return [f"accuracy of {name} {share:.1f} %" for name, share in zip(model.classes, shares, strict=True)]
     right = int((answers == dataset.targets).sum())
     matrix = evaluate.confusion(dataset.targets, answers, len(build.model.classes))
     share = f"accuracy {right}/{len(answers)} = {100 * right / len(answers):.1f} %"

@@ -32,8 +32,9 @@ class DataError(ValueError):
 class Dataset:
     """Rows in raw units and what they should give.
 
-    ``rows`` is float64 (n, features). For classes, ``targets`` is int64 (n,), indices into ``classes``; for
-    regression it is float64 (n, outputs) and ``classes`` is empty.
+    ``rows`` is float64 (n, features). For classes, ``targets`` is int64 (n,), indices into ``classes``; where each class is
+    a question of its own, answered with yes or no, it is int64 (n, classes), 1 or 0; for regression it is float64
+    (n, outputs) and ``classes`` is empty.
     """
 
     name: str
@@ -42,6 +43,11 @@ class Dataset:
     targets: NDArray[Any]
     classes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether each class is a question of its own."""
+        return bool(self.classes) and self.targets.ndim == 2
 
     def take(self, rows: NDArray[np.int64]) -> Dataset:
         """The data set of these rows only, in this order."""
@@ -106,13 +112,7 @@ def load_csv(path: str | Path, target: str, task: Task = "auto") -> Dataset:
     if len(lines) < 2:
         raise DataError(f"{path}: found {len(lines)} rows below the header; expected at least 2")
     at = header.index(target)
-    columns = [
-        [_number(path, line, header[index], cells[index]) for line, cells in lines]
-        for index in range(len(header))
-        if index != at
-    ]
-    rows = np.array(columns, dtype=np.float64).T.copy()
-    features = tuple(header[:at] + header[at + 1 :])
+    features, rows = _features(path, header, lines, (target,))
     cells = [(line, row[at]) for line, row in lines]
     for line, cell in cells:
         if not cell:
@@ -122,6 +122,44 @@ def load_csv(path: str | Path, target: str, task: Task = "auto") -> Dataset:
         return Dataset(path.stem, features, rows, np.array(values, dtype=np.float64), outputs=(target,))
     targets, classes = _classes(path, target, cells)
     return Dataset(path.stem, features, rows, targets, classes)
+
+
+def load_columns(path: str | Path, answers: Sequence[str], multilabel: bool) -> Dataset:
+    """A CSV file as ``load_csv`` reads it, with several columns of ``answers``: values, or for ``multilabel`` 0 and 1.
+
+    Raises DataError that names file, line and column.
+    """
+    path = Path(path)
+    header, lines = _read(path)
+    missing = [name for name in answers if name not in header]
+    if missing:
+        raise DataError(f"{path}: no column {missing[0]!r} with answers; columns: {', '.join(header)}")
+    if len(header) == len(answers):
+        raise DataError(f"{path}: every column holds answers; add at least one column of inputs")
+    features, rows = _features(path, header, lines, answers)
+    places = [header.index(name) for name in answers]
+    targets = np.array(
+        [[_number(path, line, header[at], cells[at]) for at in places] for line, cells in lines], dtype=np.float64
+    ).reshape(len(lines), len(answers))
+    if not multilabel:
+        return Dataset(path.stem, features, rows, targets, outputs=tuple(answers))
+    wrong = np.argwhere((targets != 0) & (targets != 1))
+    if len(wrong):
+        row, column = wrong[0]
+        line, cells = lines[row]
+        raise DataError(
+            f"{path}: line {line}, column {answers[column]!r}: expected 0 or 1, found {cells[places[column]]!r}"
+        )
+    return Dataset(path.stem, features, rows, targets.astype(np.int64), tuple(answers))
+
+
+def _features(
+    path: Path, header: list[str], lines: list[tuple[int, list[str]]], answers: Sequence[str]
+) -> tuple[tuple[str, ...], Array]:
+    """Names and numbers (n, features) of the columns that hold no answers."""
+    places = [index for index, name in enumerate(header) if name not in answers]
+    columns = [[_number(path, line, header[at], cells[at]) for line, cells in lines] for at in places]
+    return tuple(header[at] for at in places), np.array(columns, dtype=np.float64).T.copy()
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -232,7 +270,7 @@ def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArra
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction!r}; expected a share between 0 and 1")
     order = np.random.default_rng([seed, 2]).permutation(len(dataset.rows))
-    if dataset.classes:
+    if dataset.classes and not dataset.multilabel:
         groups = [order[dataset.targets[order] == index] for index in range(len(dataset.classes))]
     else:
         groups = [order]

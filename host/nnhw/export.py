@@ -15,16 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import __version__, boards, build_folder, vectors
+from nnhw import __version__, boards, build_folder, choose, vectors
 from nnhw.boards import Board
 from nnhw.build_folder import Build
-from nnhw.choose import choose
 from nnhw.network import Network
 from nnhw.targets import TargetError, mpy
 from nnhw_codegen import emitters, nnb, precision, program
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.qmodel import FORMAT, QModel
-from nnhw_codegen.quantize import quantize
 from nnhw_codegen.text import Origin, identifier
 
 AUTO = "auto"
@@ -77,10 +75,18 @@ def export(
     if rows is not None:
         network = replace(network, calibration=rows)
     if precision_name == AUTO:
-        model = choose(network).chosen.report.model
+        choice = choose.choose(network)
     else:
-        model = quantize(network, precision.get(precision_name), network.calibration)
-    return write(model, directory, code, board=board, source=source, rows=network.calibration)
+        choice = choose.choose(network, precisions=(precision.get(precision_name),))
+    return write(
+        choice.chosen.report.model,
+        directory,
+        code,
+        board=board,
+        source=source,
+        rows=network.calibration,
+        agreement=choose.agreement_lines(network, choice),
+    )
 
 
 def write(
@@ -93,13 +99,15 @@ def write(
     rows: NDArray[np.floating[Any]] | None = None,
     options: Sequence[str] = (),
     extra: Callable[[str, str, Emitter], Mapping[str, bytes]] | None = None,
+    agreement: Sequence[str] = (),
 ) -> Build:
     """Write the build folder of a quantized model; see ``build_folder.write`` for what is replaced.
 
     ``board`` names the one to compile for; ``code`` "auto" is the fastest that it runs and has room for, without a board
     portable. ``source`` is the name of the model file, which names the module; ``rows`` (n, inputs), raw, become test
     vectors; ``options`` are further words of the command that made the model; ``extra`` makes further files out of the
-    model's name, the banner and the emitter. Raises ValueError for an unknown code or board and code that the board does
+    model's name, the banner and the emitter; ``agreement`` says, line by line, how near the integers are to the floats.
+    Raises ValueError for an unknown code or board and code that the board does
     not run, BuildError where ``directory`` may not be replaced.
     """
     build_folder.check_replaceable(directory)
@@ -131,7 +139,7 @@ def write(
         board_files = [*modules, "selftest.py", "vectors.jsonl"]
         urls = [[file, file] for file in board_files]
         files["package.json"] = _json({"urls": urls, "version": __version__})
-    files["README.md"] = _readme(model, origin, emitted, golden, files)
+    files["README.md"] = _readme(model, origin, emitted, golden, files, agreement)
     facts = {
         "name": name,
         "source": Path(source).name,
@@ -230,18 +238,33 @@ _USAGE_OTHER = (
 )
 
 
+def _outputs(model: QModel) -> str:
+    """What comes out, and how the integers stand for it."""
+    if model.decision == "values":
+        names = model.outputs or tuple(f"output {j}" for j in range(model.sizes[-1]))
+        formats = zip(names, model.output_frac.tolist(), model.offsets, strict=True)
+        return ", ".join(f"`{name}` = integer / 2^{frac} + {offset!r}" for name, frac, offset in formats)
+    if model.decision == "multilabel":
+        return "; ".join(f"bit {j} of the answer: `{name}`" for j, name in enumerate(model.classes))
+    return "the number of the class: " + ", ".join(f"{j} `{name}`" for j, name in enumerate(model.classes))
+
+
 def _readme(
     model: QModel,
     origin: Origin,
     emitted: Mapping[str, bytes],
     golden: list[dict[str, Any]],
     files: Mapping[str, bytes],
+    agreement: Sequence[str],
 ) -> bytes:
     modules = [file for file in emitted if file.endswith(".py")]
     example = golden[-1]
     values = tuple(float(f"{t * i.step:.9g}") for t, i in zip(example["ticks"], model.inputs, strict=True))
     call, answer = f"predict({values})", example["answer"]
-    if model.classes:
+    if model.decision == "multilabel":
+        call = f"label({values})"
+        answer = tuple(name for j, name in enumerate(model.classes) if example["answer"] >> j & 1)
+    elif model.classes:
         call, answer = f"label({values})", model.classes[example["answer"]]
     usage = Template(_USAGE_MICROPYTHON if modules else _USAGE_OTHER).substitute(
         modules=" ".join(modules),
@@ -258,5 +281,7 @@ def _readme(
         sizes="-".join(map(str, model.sizes)),
         inputs=", ".join(f"`{i.name}` in steps of {i.step:g}" for i in model.inputs),
         usage=usage,
+        outputs=_outputs(model),
+        agreement="\n".join(f"- {line}" for line in agreement) or "Not judged.",
         table="\n".join(f"| `{name}` | {len(content):,} |" for name, content in files.items()),
     )

@@ -152,8 +152,8 @@ def test_a_forged_file_is_refused_or_computes_within_its_bounds(load, activation
 
 def test_another_format_says_what_to_do(load):
     data = bytearray(nnb.to_bytes(quantized((2, 4, 1), "relu", "w8a8")))
-    data[3] = 2
-    with pytest.raises(ValueError, match="model made for format 2, this nnrun reads 1: run 'nnhw export' again"):
+    data[3] = 1
+    with pytest.raises(ValueError, match="model made for format 1, this nnrun reads 2: run 'nnhw export' again"):
         load(bytes(data))
 
 
