@@ -21,7 +21,8 @@ _FLAGS = {"rate": "lr", "relu_at_zero": "relu-at-zero"}
 def outcome(report: Report) -> list[str]:
     """What came out: how good it is, how close to the floats, how large and how fast."""
     first, last = report.parts[0], report.parts[-1]
-    quality = _classes(report, first, last) if report.network.classes else _values(report, first, last)
+    tell = {"values": _values, "multilabel": _answers}.get(report.network.decision, _classes)
+    quality = tell(report, first, last)
     return [*quality, _size(report), *_speed(report)]
 
 
@@ -33,6 +34,15 @@ def _classes(report: Report, first: Part, last: Part) -> list[str]:
     if first is not last:
         told += f", and {_some(last.score(report.precision).accuracy, last)}"
     return [f"{_start(told)}.", _start(like)]
+
+
+def _answers(report: Report, first: Part, last: Part) -> list[str]:
+    share = 100 * (last.score(report.precision).agreement or 0)
+    like = f"On {last.told} at least {share:.2f} % of the answers to each question are the float network's."
+    if not first.known:
+        return [f"{like} {_UNKNOWN}"]
+    right = 100 * (first.score(report.precision).accuracy or 0)
+    return [f"On {first.told} {right:.1f} % of all answers of yes or no are right.", like]
 
 
 def _some(share: float | None, part: Part) -> str:
