@@ -188,7 +188,7 @@ def _answers(w: Writer, program: Program, prefix: str) -> None:
     if program.decision == "values":
         w.lines("", "/* Ticks to outputs. Each stands for a real:")
         for unit, (frac, offset) in enumerate(zip(program.output_frac, program.offsets, strict=True)):
-            w.line(f"   outputs[{unit}] / 2^{frac} + {offset!r}")
+            w.line(f"   outputs[{unit}] / 2^{frac}" + (f" + {offset!r}" if offset else ""))
         w.line("*/")
         with w.braces(f"static inline void {prefix}_predict_ticks(const int32_t *ticks, int32_t *outputs)"):
             w.line(f"int32_t codes[{macro}_INPUTS];")

@@ -243,7 +243,9 @@ def _outputs(model: QModel) -> str:
     if model.decision == "values":
         names = model.outputs or tuple(f"output {j}" for j in range(model.sizes[-1]))
         formats = zip(names, model.output_frac.tolist(), model.offsets, strict=True)
-        return ", ".join(f"`{name}` = integer / 2^{frac} + {offset!r}" for name, frac, offset in formats)
+        return ", ".join(
+            f"`{name}` = integer / 2^{frac}" + (f" + {offset!r}" if offset else "") for name, frac, offset in formats
+        )
     if model.decision == "multilabel":
         return "; ".join(f"bit {j} of the answer: `{name}`" for j, name in enumerate(model.classes))
     return "the number of the class: " + ", ".join(f"{j} `{name}`" for j, name in enumerate(model.classes))
