@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,15 @@ from numpy.typing import NDArray
 
 from nnhw.activations import Activation
 from nnhw.network import Layer, Network
-from nnhw_codegen import doorway, proof, reference
+from nnhw_codegen import doorway, output_layer, proof, reference
 from nnhw_codegen.doorway import MAX_SHIFT
 from nnhw_codegen.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
-from nnhw_codegen.round_weights import compensation, round_weights
+from nnhw_codegen.round_weights import Compensation, compensation, round_weights
 from nnhw_codegen.tables import formats, integer_form
 
 FloatArray = NDArray[np.floating[Any]]
-
-DAMPING = 1e-6
-"""Share of the trace of x'x that keeps a last layer where its inputs say nothing."""
 
 RESOLUTION = 2.0**-23
 """Of float32, in which boards tell values."""
@@ -113,14 +111,40 @@ def unlikeness(wanted: FloatArray, found: FloatArray) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
+class _Codes:
+    """What enters a layer: codes ``x`` (n, fan_in) of the calibration rows, and the proved range of each (fan_in,)."""
+
+    x: IntArray
+    frac: int
+    low: IntArray
+    high: IntArray
+
+    @cached_property
+    def spread(self) -> Compensation:
+        """How these codes let one weight make up for the rounding of another."""
+        return compensation(self.x)
+
+
+@dataclass(frozen=True, eq=False)
 class _Start:
     """What the first layer sees for one width of the input codes: its weights per code, the doorway, calibration codes."""
 
     layers: list[Layer]
     inputs: tuple[QInput, ...]
-    low: IntArray
-    high: IntArray
-    x: IntArray
+    codes: _Codes
+
+
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """A quantized layer, by how many bits its weights are coarser than they could be, and the codes that leave it.
+
+    ``offsets`` of a regression's last layer are those of its outputs.
+    """
+
+    layer: QLayer
+    given_up: IntArray
+    codes: _Codes
+    offsets: tuple[float, ...]
 
 
 class _Calibrated:
@@ -133,6 +157,7 @@ class _Calibrated:
         self._rows = rows
         self._z = network.preactivations(network.standardize(rows))
         self._starts: dict[int, _Start] = {}
+        self._layers: dict[tuple[int, tuple[int, ...]], _Done] = {}
 
     def loss(self, model: QModel) -> float:
         """``answer_loss`` on the calibration rows."""
@@ -145,60 +170,54 @@ class _Calibrated:
             inputs = tuple(doorway.integers(entry, limit) for entry in network.inputs)
             low, high = (np.array(v, dtype=np.int64) for v in zip(*(i.code_range for i in inputs), strict=True))
             x = np.clip(np.floor(network.standardize(self._rows) + 0.5), low, high).astype(np.int64)
-            self._starts[width] = _Start(network.layers, inputs, low, high, x)
+            # The first layer's weights are per code, so its input frac is 0 (SPEC 3.5).
+            self._starts[width] = _Start(network.layers, inputs, _Codes(x, 0, low, high))
         return self._starts[width]
 
     def quantize(self, widths: tuple[int, ...]) -> QuantizeReport:
         """Quantize with given widths in bits: of the input codes, then of each hidden layer's outputs."""
-        network, start = self._network, self._start(widths[0])
-        low, high, x = start.low, start.high, start.x
-        layers: list[QLayer] = []
-        given_up = []
-        offsets = np.zeros(0 if network.classes else len(network.layers[-1].bias))
-        frac = 0  # the first layer's weights are per code (SPEC 3.5)
-        for index, (layer, z) in enumerate(zip(start.layers, self._z, strict=True)):
-            last = index + 1 == len(start.layers)
-            activation = _integer_activation(layer, last, classifies=bool(network.classes))
-            limit = 0 if activation is None else _z_limit(activation, widths[index if last else index + 1])
-            apart = last and not network.classes and (activation is None or activation.curve is None)
-            if apart and activation is None:
-                layer = _regressed(layer, z, to_real(x, frac)) if index and not self._tuned else layer
-                offsets = _offsets(layer, to_real(np.maximum(np.abs(low), np.abs(high)), frac))
-                layer = replace(layer, bias=layer.bias - offsets)
-            done, bits = _quantize_layer(layer, activation, z, x, frac, low, high, self.precision, limit, apart)
-            low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
-            frac = int(done.output_frac[0])
-            x = reference.layer_output(done, x)
+        start = self._start(widths[0])
+        codes, layers = start.codes, []
+        for index in range(len(start.layers)):
+            # A layer depends on the widths up to its own outputs: the search changes one and keeps those before it.
+            known = widths[: index + 2]
+            if (index, known) not in self._layers:
+                self._layers[index, known] = self._layer(start.layers, index, codes, known[-1])
+            done = self._layers[index, known]
             layers.append(done)
-            given_up.append(bits)
+            codes = done.codes
         model = QModel(
             self.precision,
             start.inputs,
-            tuple(layers),
-            network.classes,
-            network.outputs,
-            network.multilabel,
-            tuple(offsets.tolist()),
+            tuple(done.layer for done in layers),
+            self._network.classes,
+            self._network.outputs,
+            self._network.multilabel,
+            layers[-1].offsets,
         )
-        return QuantizeReport(model, widths, tuple(given_up))
+        return QuantizeReport(model, widths, tuple(done.given_up for done in layers))
 
-
-def _regressed(layer: Layer, z: FloatArray, x: FloatArray) -> Layer:
-    """A linear last layer that makes up for what the layers before it lost as integers.
-
-    Of the codes' reals x (n, fan_in) it gives the float network's outputs z (n, units) as nearly as least squares can.
-    """
-    ones = np.hstack([x, np.ones((len(x), 1))])
-    moment = ones.T @ ones / len(x)
-    moment[np.diag_indices(layer.weights.shape[1])] += DAMPING * max(float(np.trace(moment)), 1e-9)
-    change = np.linalg.solve(moment, ones.T @ (z - x @ layer.weights.T - layer.bias) / len(x)).T
-    return Layer(layer.weights + change[:, :-1], layer.bias + change[:, -1], layer.activation)
-
-
-def _offsets(layer: Layer, reach: FloatArray) -> NDArray[np.float64]:
-    """What stands beside the integers of each output (SPEC 5.4), given the largest magnitude of each input (fan_in,)."""
-    apart = np.abs(layer.bias) > np.abs(layer.weights) @ reach
-    return np.where(apart, np.asarray(layer.bias, dtype=np.float32), 0.0).astype(np.float64)
+    def _layer(self, layers: list[Layer], index: int, codes: _Codes, width: int) -> _Done:
+        """Quantize one layer that takes ``codes``; ``width`` is that of its outputs, for the last one that of its inputs."""
+        last = index + 1 == len(layers)
+        activation = _integer_activation(layers[index], last, classifies=bool(self._network.classes))
+        limit = 0 if activation is None else _z_limit(activation, width)
+        layer, z = layers[index], self._z[index]
+        values = last and not self._network.classes
+        apart = values and (activation is None or activation.curve is None)
+        offsets = np.zeros(len(layer.bias) if values else 0)
+        if values and activation is None:
+            layer = (
+                output_layer.regressed(layer, z, to_real(codes.x, codes.frac)) if index and not self._tuned else layer
+            )
+            offsets = output_layer.offsets(
+                layer, to_real(np.maximum(np.abs(codes.low), np.abs(codes.high)), codes.frac)
+            )
+            layer = replace(layer, bias=layer.bias - offsets)
+        done, given_up = _quantize_layer(layer, activation, z, codes, self.precision, limit, apart)
+        low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
+        following = _Codes(reference.layer_output(done, codes.x), int(done.output_frac[0]), low, high)
+        return _Done(done, given_up, following, tuple(offsets.tolist()))
 
 
 def code_limit(width: int, never_negative: bool) -> int:
@@ -242,10 +261,7 @@ def _quantize_layer(
     layer: Layer,
     activation: Activation | None,
     z: FloatArray,
-    x: IntArray,
-    input_frac: int,
-    low: IntArray,
-    high: IntArray,
+    codes: _Codes,
     precision: Precision,
     limit: int,
     apart: bool,
@@ -255,7 +271,7 @@ def _quantize_layer(
     ``apart``: every neuron has formats of its own, also of z (SPEC 5.4, 5.5). Returns how many bits each neuron gave up,
     too.
     """
-    spread = compensation(x)
+    input_frac = codes.frac
     largest = np.abs(layer.weights).max(axis=1)
     per_neuron = precision.per_neuron or apart
     if not per_neuron:
@@ -274,9 +290,9 @@ def _quantize_layer(
         weight_frac = np.minimum(weight_frac, z_frac + MAX_SHIFT - input_frac)
         shift = weight_frac + input_frac - z_frac
         scaled = np.ldexp(layer.weights, weight_frac[:, None]), np.ldexp(layer.bias, weight_frac + input_frac)
-        weights, scaled_bias = round_weights(*scaled, precision.weight_limit, spread)
+        weights, scaled_bias = round_weights(*scaled, precision.weight_limit, codes.spread)
         bias = to_code(scaled_bias, 0) + rounding(shift)
-        bounds = proof.accumulator_bounds(weights, bias, low, high)
+        bounds = proof.accumulator_bounds(weights, bias, codes.low, codes.high)
         bad = proof.overflowing(precision.accumulator_limit, *bounds)
         if bad.size:
             fewer = bad if per_neuron else slice(None)
@@ -286,7 +302,7 @@ def _quantize_layer(
         wide = proof.z_too_wide(shift, *bounds)
         if not wide.any():
             break
-        coarser += wide
+        coarser += wide if apart else 1
     if activation is None or activation.ramp is not None:
         output_frac = z_frac
     # The form of a straight part alone is the same in every format.
