@@ -27,16 +27,8 @@ VERSION = 1
 SCHEMA = "urn:nnhw:model:1"
 
 MODEL_KEYS = (
-    "$schema",
-    "format",
-    "version",
-    "inputs",
-    "classes",
-    "multilabel",
-    "outputs",
-    "layers",
-    "training",
-    "calibration",
+    *("$schema", "format", "version", "inputs", "classes", "multilabel", "outputs", "layers"),
+    *("training", "calibration"),
 )
 INPUT_KEYS = ("name", "mean", "scale", "step", "low", "high")
 LAYER_KEYS = ("units", "activation", "slope", "weights", "bias")
@@ -182,7 +174,7 @@ def _network(model: Node) -> Network:
     multilabel = "multilabel" in model and model["multilabel"].boolean()
     if multilabel:
         _expect_multilabel(model, layers, classes)
-    if classes and count != len(classes) and (count, len(classes)) != (1, 2):
+    if classes and count != len(classes) and (multilabel or (count, len(classes)) != (1, 2)):
         raise model["classes"].fault(f"found {len(classes)} classes, but the last layer has {count} units")
     if classes and len(classes) < 2:
         raise model["classes"].fault("expected at least two classes, found one")
@@ -199,10 +191,6 @@ def _expect_multilabel(model: Node, layers: list[Layer], classes: tuple[str, ...
     if layers[-1].activation is None:
         raise model["multilabel"].fault(
             "softmax is for classes that exclude each other; use logsig on the last layer"
-        )
-    if len(classes) != len(layers[-1].bias):
-        raise model["classes"].fault(
-            f"found {len(classes)} classes, but the last layer has {len(layers[-1].bias)} units"
         )
     if len(classes) > MOST_ANSWERS:
         raise model["classes"].fault(

@@ -15,7 +15,7 @@ from output_cases import explained, large_offset, several_scales, yes_or_no
 from nnhw import choose, cli, evaluate, model_file
 from nnhw.datasets import DataError, load_columns
 from nnhw.fine_tune import fine_tune
-from nnhw.network import MOST_ANSWERS, Network
+from nnhw.network import MOST_ANSWERS
 from nnhw.train import TrainingError, create, fit, target_matrix, train
 from nnhw_codegen import nnb, precision, reference
 from nnhw_codegen.proof import ProofError
@@ -193,15 +193,11 @@ def test_answer_columns_hold_0_and_1(tmp_path: Path) -> None:
     assert load_columns(path, ("right", "up"), False).targets.tolist() == [[0, 1], [1, 2]]
 
 
-def _saved(network: Network, name: str) -> None:
-    model_file.save(network, f"{name}.json")
-
-
 def test_questions_go_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usable_target("unix")
     monkeypatch.chdir(tmp_path)
     data, network = yes_or_no()
-    _saved(network, "signs")
+    model_file.save(network, "signs.json")
     text = nnhw("export", "signs.json", "--precision", "w8a16")
     assert "training rows get the float network's answers" in text
     assert "bit 1 of the answer: `up`" in Path("build/signs/README.md").read_text()
