@@ -4,6 +4,7 @@ from math import floor
 
 from nnrun.core import Core, expect
 from nnrun.reader import FORMAT, read, u16
+from nnrun.reals import formats
 
 __all__ = ["FORMAT", "Net", "load"]
 
@@ -33,7 +34,7 @@ class Net(Core):
         self.decision = ("argmax", "threshold", "values", "multilabel")[data[17]]
         self.output_frac = (u16(data, 22) ^ 32768) - 32768
         if self.decision == "values":
-            self.offsets, self.output_frac = map(tuple, self._formats())
+            self.offsets, self.output_frac = map(tuple, formats(data))
 
     def ticks(self, values, out):
         """Raw values -> ticks; the only floats before the answer."""

@@ -61,7 +61,9 @@ class Core:
         decision = self.data[17]
         if decision:
             if decision == 2:
-                return self._reals(y, first, plan[1])
+                from nnrun.reals import reals
+
+                return reals(self.data, y, first)
             answer = int(y[first] > 0)
             if decision == 3:
                 for j in range(1, plan[1]):
@@ -70,15 +72,3 @@ class Core:
         for j in range(first, first + plan[1]):
             best += (y[j] > y[best]) * (j - best)
         return best - first
-
-    def _reals(self, y, first, units):
-        offsets, fracs = self._formats()
-        values = [y[first + j] / 2.0 ** fracs[j] + offsets[j] for j in range(units)]
-        return values[0] if units == 1 else tuple(values)
-
-    def _formats(self):
-        """Offset and frac of each output of a regression, two arrays."""
-        at = 24 + 4 * len(self._door)
-        count = self.data[20] | self.data[21] << 8
-        end = at + 4 * count
-        return array("f", self.data[at:end]), array("h", self.data[end : end + 2 * count])

@@ -40,9 +40,9 @@ class Net(Core):
         self._steps = [float(texts[labels + 2 * i + 1]) for i in range(count)]
         at = self.plan.outputs
         end = at + 4 * u16(data, 24)
-        self._offsets = array("f", data[at:end])
-        self._units = [2.0**frac for frac in array("h", data[end : end + 2 * u16(data, 24)])]
-        self._aim = (self.aim, self.aim, self._aim_at, self._aim_each)[data[21]]
+        fracs = array("h", data[end : end + 2 * u16(data, 24)])
+        # Few attributes: a board looks for a method among all of them first.
+        self._formats = [(2.0**frac, offset) for frac, offset in zip(fracs, array("f", data[at:end]))]
         self._clear()
 
     def _clear(self):
@@ -64,29 +64,29 @@ class Net(Core):
             at += 1
 
     def predict(self, values):
-        """Raw values -> class index; value, or a tuple of several; answers of yes or no as bits, the first lowest."""
+        """Raw values -> class index; for a regression the value, or a tuple of several."""
         self._enter(values)
         if self.classes:
             self.forward()
             return self.decide()
         self.forward(True)
         y = self.plan.y
-        found = [self.plan.room[y + j] / self._units[j] + self._offsets[j] for j in range(self.plan.units)]
+        found = [self.plan.room[y + j] / unit + offset for j, (unit, offset) in enumerate(self._formats)]
         return found[0] if len(found) == 1 else tuple(found)
 
     def label(self, values):
-        """Raw values -> name of the class, or a tuple of the names that are answered with yes."""
+        """Raw values -> name of the class."""
         if not self.classes:
             raise ValueError("this model gives values, not classes: use predict")
-        if self.decision == "multilabel":
-            answer = self.predict(values)
-            return tuple([name for j, name in enumerate(self.classes) if answer >> j & 1])  # pyright: ignore[reportOperatorIssue] - bits
         return self.classes[self.predict(values)]  # pyright: ignore[reportArgumentType, reportCallIssue] - an index where there are classes
 
     def learn(self, values, target):
-        """One step: raw values and the class index, the value (a tuple of several), or 0 and 1 for each answer."""
+        """One step: raw values and the class index, or for a regression the value (a tuple of several)."""
         self._enter(values)
-        target = self._aim(target)
+        if self.classes:
+            self.aim(target)
+        else:
+            self._aim_at(target)
         self.step()
         plan = self.plan
         room, y, error = plan.room, plan.y, self._error
@@ -98,23 +98,14 @@ class Net(Core):
         if self.classes:
             self._right += self.decide() == target
 
-    def _aim_each(self, answers):
-        plan = self.plan
-        if len(answers) != plan.units:
-            raise ValueError("expected %d answers of 0 or 1, found %d" % (plan.units, len(answers)))
-        wanted = 0
-        for j in range(plan.units):
-            plan.room[plan.targets + j] = self._one if answers[j] else 0
-            wanted |= bool(answers[j]) << j
-        return wanted
-
     def _aim_at(self, values):
         if not isinstance(values, (tuple, list)):
             values = (values,)
         if len(values) != self.plan.units:
             raise ValueError("expected %d target values, found %d" % (self.plan.units, len(values)))
         for j in range(len(values)):
-            code = (values[j] - self._offsets[j]) * self._units[j] + 0.5
+            unit, offset = self._formats[j]
+            code = (values[j] - offset) * unit + 0.5
             self.plan.room[self.plan.targets + j] = floor(min(max(code, -5e8), 5e8))
 
     def rate(self, multiplier, shift):
@@ -128,7 +119,7 @@ class Net(Core):
         values in the units that they learn in (SPEC 9.10), so that none drowns another.
         """
         if self._count:
-            unit = self._units[0] if len(self._units) == 1 else 1 << self.data[26]
+            unit = self._formats[0][0] if len(self._formats) == 1 else 1 << self.data[26]
             line = "loss: %.4g" % (self._error / self._count / self.plan.units / unit)
             if self.classes:
                 line += " acc: %.3f" % (self._right / self._count)
@@ -160,7 +151,7 @@ class Net(Core):
         units, frac = self.plan.shapes[layer]
         scales = [1.0] * units
         if layer + 1 == len(self.plan.weights) and not self.classes:
-            scales = [(1 << data[26]) / unit for unit in self._units]
+            scales = [(1 << data[26]) / unit for unit, _ in self._formats]
         size = data[20] >> 3
         codes = [data[at + i] - 128 if size == 1 else u16(data, at + 2 * i) - 32768 for i in range(count)]
         width = count // units
@@ -180,6 +171,37 @@ class Net(Core):
             self.flip()
 
 
+class Answers(Net):
+    """A model that answers each class with yes or no; decision is "multilabel" (SPEC 6.4).
+
+    predict gives the answers as an integer, bit j that to class j; learn takes a sequence of 0 and 1.
+    """
+
+    def aim(self, bits):
+        """Make the answers in these bits the target of the next step."""
+        plan = self.plan
+        for j in range(plan.units):
+            plan.room[plan.targets + j] = self._one if bits >> j & 1 else 0
+
+    def decide(self):
+        """The answers of the last pre-activations."""
+        plan, bits = self.plan, 0
+        for j in range(plan.units):
+            bits |= (plan.room[plan.z + j] > 0) << j
+        return bits
+
+    def label(self, values):
+        """Raw values -> a tuple of the names that are answered with yes."""
+        bits = self.predict(values)
+        return tuple([name for j, name in enumerate(self.classes) if bits >> j & 1])  # pyright: ignore[reportOperatorIssue] - no values here
+
+    def learn(self, values, target):
+        """One step: raw values, and 1 or 0 for each class."""
+        if len(target) != self.plan.units:
+            raise ValueError("expected %d answers of 0 or 1, found %d" % (self.plan.units, len(target)))
+        super().learn(values, sum([bool(target[j]) << j for j in range(len(target))]))
+
+
 def load(path, module=None):
     """The model in a .nnt file, or in PATH.new where a save was cut off.
 
@@ -187,4 +209,5 @@ def load(path, module=None):
     ValueError for a file that is damaged or of another format, and for a module of another model; OSError if there is no
     file.
     """
-    return Net(read(path), module)
+    data = read(path)
+    return (Answers if data[21] == 3 else Net)(data, module)
