@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+BASE ?= HEAD
 STUBS = micropython-rp2-stubs==1.29.0.post1
 
 BIN = $(VENV)/bin
@@ -9,7 +10,7 @@ HASH := $(firstword $(shell cksum pyproject.toml))
 UV := $(shell command -v uv 2>/dev/null)
 PIP_INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help demo test check lint types imports format clean
+.PHONY: help demo test check lint types imports same format clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -34,6 +35,9 @@ types: $(VENV)/.test-$(HASH) typings/.$(STUBS) ## mypy for the PC, pyright with 
 
 imports: $(VENV)/.test-$(HASH) ## which package may import which
 	$(BIN)/lint-imports
+
+same: $(VENV)/.test-$(HASH) ## whether every export is, to the byte, what BASE=COMMIT makes (HEAD without it)
+	$(BIN)/python tests/house/same.py $(BASE)
 
 format: $(VENV)/.test-$(HASH) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,18 @@ from numpy.typing import NDArray
 
 from nnhw.activations import Activation
 from nnhw.network import Layer, Network
-from nnhw_codegen import doorway, proof, reference
+from nnhw_codegen import doorway, output_layer, proof, reference
 from nnhw_codegen.doorway import MAX_SHIFT
 from nnhw_codegen.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
-from nnhw_codegen.round_weights import compensation, round_weights
+from nnhw_codegen.round_weights import Compensation, compensation, round_weights
 from nnhw_codegen.tables import formats, integer_form
 
 FloatArray = NDArray[np.floating[Any]]
+
+RESOLUTION = 2.0**-23
+"""Of float32, in which boards tell values."""
 
 SEARCH_PASSES = 2
 """Passes over the layers when their activation widths are chosen one after the other."""
@@ -41,7 +45,9 @@ def quantize(network: Network, precision: Precision, rows: FloatArray | None = N
     """Quantize ``network``.
 
     ``rows`` (n, inputs), in raw units, calibrate formats and widths; without them, rows spread evenly over the declared
-    input ranges do. Raises ValueError where an input's declared range cannot be represented.
+    input ranges do. Weights that were fine-tuned for ``precision``, as ``network.training`` tells, are taken as they are;
+    else the last layer of a regression makes up for what the layers before it lose. Raises ValueError where an input's
+    declared range cannot be represented.
     """
     return quantize_report(network, precision, rows).model
 
@@ -77,21 +83,46 @@ def answer_loss(network: Network, model: QModel, rows: FloatArray) -> float:
     """How far the integers are from changing answers on ``rows``: smaller is better.
 
     For classes, the mean over the rows of |change of the winner's margin| / margin, each at most 1 (at 1 the answer
-    changes); for values, the mean square error over the variance.
+    changes), of answers of yes or no the margin being the logit; for values, the mean over the outputs of mean square
+    error over variance.
     """
     return _answer_loss(network, network.logits(rows), model, reference.ticks(model, rows))
 
 
 def _answer_loss(network: Network, want: FloatArray, model: QModel, ticks: IntArray) -> float:
-    found = to_real(reference.logits(model, reference.codes(model, ticks)), model.output_frac)
+    found = reference.reals(model, reference.logits(model, reference.codes(model, ticks)))
     if model.decision == "values":
-        return float(np.mean((found - network.answers(want)) ** 2) / max(float(np.var(want)), 1e-30))
-    if model.decision == "threshold":
-        want, found = np.hstack([want, 0 * want]), np.hstack([found, 0 * found])
+        return float(np.mean(unlikeness(network.answers(want), found)))
+    if model.decision != "argmax":
+        return float(np.minimum(1.0, np.abs(found - want) / np.maximum(np.abs(want), 1e-30)).mean())
     order = np.argsort(want, axis=1)
     first, second = order[:, -1:], order[:, -2:-1]
     before, after = (np.take_along_axis(v, first, 1) - np.take_along_axis(v, second, 1) for v in (want, found))
     return float(np.minimum(1.0, np.abs(after - before) / np.maximum(before, 1e-30)).mean())
+
+
+def unlikeness(wanted: FloatArray, found: FloatArray) -> NDArray[np.float64]:
+    """Mean square of the difference over the variance of ``wanted``, of each output (units,); both are (n, units).
+
+    What the floats of a board cannot tell apart counts as that variance: an output may be a constant.
+    """
+    finest = np.maximum(RESOLUTION * np.abs(wanted).max(axis=0), 1e-15)
+    return np.asarray(np.mean((wanted - found) ** 2, axis=0) / np.maximum(np.var(wanted, axis=0), finest**2))
+
+
+@dataclass(frozen=True, eq=False)
+class _Codes:
+    """What enters a layer: codes ``x`` (n, fan_in) of the calibration rows, and the proved range of each (fan_in,)."""
+
+    x: IntArray
+    frac: int
+    low: IntArray
+    high: IntArray
+
+    @cached_property
+    def spread(self) -> Compensation:
+        """How these codes let one weight make up for the rounding of another."""
+        return compensation(self.x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +131,20 @@ class _Start:
 
     layers: list[Layer]
     inputs: tuple[QInput, ...]
-    low: IntArray
-    high: IntArray
-    x: IntArray
+    codes: _Codes
+
+
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """A quantized layer, by how many bits its weights are coarser than they could be, and the codes that leave it.
+
+    ``offsets`` of a regression's last layer are those of its outputs.
+    """
+
+    layer: QLayer
+    given_up: IntArray
+    codes: _Codes
+    offsets: tuple[float, ...]
 
 
 class _Calibrated:
@@ -111,9 +153,11 @@ class _Calibrated:
     def __init__(self, network: Network, precision: Precision, rows: FloatArray) -> None:
         self.precision = precision
         self._network = network
+        self._tuned = network.training.get("precision") == precision.name
         self._rows = rows
         self._z = network.preactivations(network.standardize(rows))
         self._starts: dict[int, _Start] = {}
+        self._layers: dict[tuple[int, tuple[int, ...]], _Done] = {}
 
     def loss(self, model: QModel) -> float:
         """``answer_loss`` on the calibration rows."""
@@ -126,28 +170,54 @@ class _Calibrated:
             inputs = tuple(doorway.integers(entry, limit) for entry in network.inputs)
             low, high = (np.array(v, dtype=np.int64) for v in zip(*(i.code_range for i in inputs), strict=True))
             x = np.clip(np.floor(network.standardize(self._rows) + 0.5), low, high).astype(np.int64)
-            self._starts[width] = _Start(network.layers, inputs, low, high, x)
+            # The first layer's weights are per code, so its input frac is 0 (SPEC 3.5).
+            self._starts[width] = _Start(network.layers, inputs, _Codes(x, 0, low, high))
         return self._starts[width]
 
     def quantize(self, widths: tuple[int, ...]) -> QuantizeReport:
         """Quantize with given widths in bits: of the input codes, then of each hidden layer's outputs."""
-        network, start = self._network, self._start(widths[0])
-        low, high, x = start.low, start.high, start.x
-        layers: list[QLayer] = []
-        given_up = []
-        frac = 0  # the first layer's weights are per code (SPEC 3.5)
-        for index, (layer, z) in enumerate(zip(start.layers, self._z, strict=True)):
-            last = index + 1 == len(start.layers)
-            activation = _integer_activation(layer, last, classifies=bool(network.classes))
-            limit = 0 if activation is None else _z_limit(activation, widths[index if last else index + 1])
-            done, bits = _quantize_layer(layer, activation, z, x, frac, low, high, self.precision, limit)
-            low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
-            frac = done.output_frac
-            x = reference.layer_output(done, x)
+        start = self._start(widths[0])
+        codes, layers = start.codes, []
+        for index in range(len(start.layers)):
+            # A layer depends on the widths up to its own outputs: the search changes one and keeps those before it.
+            known = widths[: index + 2]
+            if (index, known) not in self._layers:
+                self._layers[index, known] = self._layer(start.layers, index, codes, known[-1])
+            done = self._layers[index, known]
             layers.append(done)
-            given_up.append(bits)
-        model = QModel(self.precision, start.inputs, tuple(layers), network.classes, network.outputs)
-        return QuantizeReport(model, widths, tuple(given_up))
+            codes = done.codes
+        model = QModel(
+            self.precision,
+            start.inputs,
+            tuple(done.layer for done in layers),
+            self._network.classes,
+            self._network.outputs,
+            self._network.multilabel,
+            layers[-1].offsets,
+        )
+        return QuantizeReport(model, widths, tuple(done.given_up for done in layers))
+
+    def _layer(self, layers: list[Layer], index: int, codes: _Codes, width: int) -> _Done:
+        """Quantize one layer that takes ``codes``; ``width`` is that of its outputs, for the last one that of its inputs."""
+        last = index + 1 == len(layers)
+        activation = _integer_activation(layers[index], last, classifies=bool(self._network.classes))
+        limit = 0 if activation is None else _z_limit(activation, width)
+        layer, z = layers[index], self._z[index]
+        values = last and not self._network.classes
+        apart = values and (activation is None or activation.curve is None)
+        offsets = np.zeros(len(layer.bias) if values else 0)
+        if values and activation is None:
+            layer = (
+                output_layer.regressed(layer, z, to_real(codes.x, codes.frac)) if index and not self._tuned else layer
+            )
+            offsets = output_layer.offsets(
+                layer, to_real(np.maximum(np.abs(codes.low), np.abs(codes.high)), codes.frac)
+            )
+            layer = replace(layer, bias=layer.bias - offsets)
+        done, given_up = _quantize_layer(layer, activation, z, codes, self.precision, limit, apart)
+        low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
+        following = _Codes(reference.layer_output(done, codes.x), int(done.output_frac[0]), low, high)
+        return _Done(done, given_up, following, tuple(offsets.tolist()))
 
 
 def code_limit(width: int, never_negative: bool) -> int:
@@ -181,7 +251,7 @@ def _integer_activation(layer: Layer, last: bool, classifies: bool) -> Activatio
 
 
 def _z_frac(activation: Activation, z: FloatArray, limit: int) -> int:
-    """The calibrated format of a hidden layer's z: the largest magnitude on the calibration rows just fits."""
+    """The calibrated format of z where it is saturated: the largest magnitude on the calibration rows just fits."""
     if activation.ramp == 0 and activation.curve is None and z.max() > 0:
         return best_frac(float(z.max()), limit)  # what saturates below zero becomes 0 all the same
     return best_frac(float(np.abs(z).max()), limit)
@@ -191,45 +261,50 @@ def _quantize_layer(
     layer: Layer,
     activation: Activation | None,
     z: FloatArray,
-    x: IntArray,
-    input_frac: int,
-    low: IntArray,
-    high: IntArray,
+    codes: _Codes,
     precision: Precision,
     limit: int,
+    apart: bool,
 ) -> tuple[QLayer, IntArray]:
     """Give up weight bits, neuron by neuron or for the whole layer, until the proof holds (SPEC 2.2, 5.3).
 
-    Returns how many bits each neuron gave up, too.
+    ``apart``: every neuron has formats of its own, also of z (SPEC 5.4, 5.5). Returns how many bits each neuron gave up,
+    too.
     """
-    spread = compensation(x)
+    input_frac = codes.frac
     largest = np.abs(layer.weights).max(axis=1)
-    if not precision.per_neuron:
+    per_neuron = precision.per_neuron or apart
+    if not per_neuron:
         largest = np.full_like(largest, largest.max())
     weight_frac = np.array([best_frac(float(v), precision.weight_limit) for v in largest], dtype=np.int64)
     given_up = np.zeros_like(weight_frac)
-    wanted, output_frac, coarser = 0, 0, 0
+    coarser = np.zeros_like(weight_frac)
     if activation is not None:
-        wanted, output_frac = formats(activation, _z_frac(activation, z, limit), limit)
+        calibrated = [_z_frac(activation, part, limit) for part in (z.T if apart else [z] * len(weight_frac))]
+        wanted, output_frac = np.array([formats(activation, frac, limit) for frac in calibrated]).T
     while True:
-        finest = int(weight_frac.min()) + input_frac - coarser
-        z_frac = finest if activation is None else min(wanted, finest)
+        finest = weight_frac + input_frac - coarser
+        if not apart:
+            finest = np.full_like(finest, finest.min())
+        z_frac = finest if activation is None else np.minimum(wanted, finest)
         weight_frac = np.minimum(weight_frac, z_frac + MAX_SHIFT - input_frac)
         shift = weight_frac + input_frac - z_frac
         scaled = np.ldexp(layer.weights, weight_frac[:, None]), np.ldexp(layer.bias, weight_frac + input_frac)
-        weights, scaled_bias = round_weights(*scaled, precision.weight_limit, spread)
+        weights, scaled_bias = round_weights(*scaled, precision.weight_limit, codes.spread)
         bias = to_code(scaled_bias, 0) + rounding(shift)
-        bounds = proof.accumulator_bounds(weights, bias, low, high)
+        bounds = proof.accumulator_bounds(weights, bias, codes.low, codes.high)
         bad = proof.overflowing(precision.accumulator_limit, *bounds)
         if bad.size:
-            fewer = bad if precision.per_neuron else slice(None)
+            fewer = bad if per_neuron else slice(None)
             weight_frac[fewer] -= 1
             given_up[fewer] += 1
-        elif proof.z_too_wide(shift, *bounds):
-            coarser += 1
-        else:
+            continue
+        wide = proof.z_too_wide(shift, *bounds)
+        if not wide.any():
             break
+        coarser += wide if apart else 1
     if activation is None or activation.ramp is not None:
         output_frac = z_frac
-    expr = None if activation is None else integer_form(activation, z_frac, output_frac, limit)
+    # The form of a straight part alone is the same in every format.
+    expr = None if activation is None else integer_form(activation, int(z_frac[0]), int(output_frac[0]), limit)
     return QLayer(weights, bias, shift, limit, expr, input_frac, z_frac, output_frac, *bounds), given_up

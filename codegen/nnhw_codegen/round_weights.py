@@ -20,6 +20,10 @@ DAMPING = 0.01
 """Share of the mean diagonal that is added to X'X: weights of inputs that never moved stay where they are."""
 
 
+BLOCK = 32
+"""So many inputs are rounded before what their errors do to the inputs behind them is summed in one product."""
+
+
 @dataclass(frozen=True, eq=False)
 class Compensation:
     """How the error of a weight is spread: the order of the inputs, and the Cholesky factor of the inverse of X'X."""
@@ -44,11 +48,18 @@ def round_weights(
     weights: FloatArray, bias: FloatArray, limit: int, spread: Compensation
 ) -> tuple[IntArray, FloatArray]:
     """Scaled weights (units, fan_in) -> codes within +-limit, and the scaled bias (units,) that takes up the rest."""
-    rest = np.hstack([weights[:, spread.order], bias[:, None]]).astype(np.float64)
-    codes = np.empty(weights.shape, dtype=np.int64)
-    for i, input_index in enumerate(spread.order):
-        rounded = np.clip(np.floor(rest[:, i] + 0.5), -limit, limit)
-        codes[:, input_index] = rounded
-        error = (rest[:, i] - rounded) / spread.factor[i, i]
-        rest[:, i + 1 :] -= error[:, None] * spread.factor[i, i + 1 :]
-    return codes, rest[:, -1]
+    units, fan_in = weights.shape
+    rest = np.ascontiguousarray(np.hstack([weights[:, spread.order], bias[:, None]]).T, dtype=np.float64)
+    codes = np.empty((fan_in, units), dtype=np.int64)
+    for start in range(0, fan_in, BLOCK):
+        end = min(start + BLOCK, fan_in)
+        factor = spread.factor[start:end]
+        errors = np.empty((end - start, units))
+        block = rest[start:end]
+        for i in range(end - start):
+            rounded = np.clip(np.floor(block[i] + 0.5), -limit, limit)
+            codes[spread.order[start + i]] = rounded
+            errors[i] = (block[i] - rounded) / factor[i, start + i]
+            block[i + 1 :] -= factor[i, start + i + 1 : end, None] * errors[i]
+        rest[end:] -= factor[:, end:].T @ errors
+    return codes.T.copy(), rest[-1]

@@ -9,7 +9,6 @@ net.save("iris.nnt")
 
 from array import array
 from math import floor
-from struct import unpack_from
 
 from nnrun.learn_core import Core, kernel_of
 from nnrun.learn_reader import u16
@@ -19,7 +18,8 @@ from nnrun.learn_store import read, write
 class Net(Core):
     """A model that learns, in memory.
 
-    classes, outputs (of a regression) and inputs are tuples of names; decision is "argmax", "threshold" or "values".
+    classes, outputs (of a regression) and inputs are tuples of names; decision is "argmax", "threshold", "values" or
+    "multilabel".
     A wrong number of values is a ValueError.
     """
 
@@ -33,13 +33,16 @@ class Net(Core):
         for _ in range(labels + 2 * count + data[18]):
             texts.append(bytes(data[at + 1 : at + 1 + data[at]]).decode())
             at += 1 + data[at]
-        self.decision = ("argmax", "threshold", "values")[data[21]]
+        self.decision = ("argmax", "threshold", "values", "multilabel")[data[21]]
         names = tuple(texts[:labels])
         self.classes, self.outputs = ((), names) if data[21] == 2 else (names, ())
         self.inputs = tuple([texts[labels + 2 * i] for i in range(count)])
         self._steps = [float(texts[labels + 2 * i + 1]) for i in range(count)]
-        self._unit = 2.0 ** ((u16(data, 24) ^ 32768) - 32768)
-        self._offsets = unpack_from("<%dd" % self.plan.units, data, self.plan.state - 8 * self.plan.units)
+        at = self.plan.outputs
+        end = at + 4 * u16(data, 24)
+        self._offsets = array("f", data[at:end])
+        self._units = [2.0**frac for frac in array("h", data[end : end + 2 * u16(data, 24)])]
+        self._aim = (self.aim, self.aim, self._aim_at, self._aim_each)[data[21]]
         self._clear()
 
     def _clear(self):
@@ -61,29 +64,29 @@ class Net(Core):
             at += 1
 
     def predict(self, values):
-        """Raw values -> class index; for a regression the value, or a tuple of several."""
+        """Raw values -> class index; value, or a tuple of several; answers of yes or no as bits, the first lowest."""
         self._enter(values)
         if self.classes:
             self.forward()
             return self.decide()
         self.forward(True)
         y = self.plan.y
-        found = [self.plan.room[y + j] / self._unit + self._offsets[j] for j in range(self.plan.units)]
+        found = [self.plan.room[y + j] / self._units[j] + self._offsets[j] for j in range(self.plan.units)]
         return found[0] if len(found) == 1 else tuple(found)
 
     def label(self, values):
-        """Raw values -> name of the class."""
+        """Raw values -> name of the class, or a tuple of the names that are answered with yes."""
         if not self.classes:
             raise ValueError("this model gives values, not classes: use predict")
+        if self.decision == "multilabel":
+            answer = self.predict(values)
+            return tuple([name for j, name in enumerate(self.classes) if answer >> j & 1])  # pyright: ignore[reportOperatorIssue] - bits
         return self.classes[self.predict(values)]  # pyright: ignore[reportArgumentType, reportCallIssue] - an index where there are classes
 
     def learn(self, values, target):
-        """One step: raw values and the class index, or for a regression the value (a tuple of several)."""
+        """One step: raw values and the class index, the value (a tuple of several), or 0 and 1 for each answer."""
         self._enter(values)
-        if self.classes:
-            self.aim(target)
-        else:
-            self._aim_at(target if isinstance(target, (tuple, list)) else (target,))
+        target = self._aim(target)
         self.step()
         plan = self.plan
         room, y, error = plan.room, plan.y, self._error
@@ -95,11 +98,23 @@ class Net(Core):
         if self.classes:
             self._right += self.decide() == target
 
+    def _aim_each(self, answers):
+        plan = self.plan
+        if len(answers) != plan.units:
+            raise ValueError("expected %d answers of 0 or 1, found %d" % (plan.units, len(answers)))
+        wanted = 0
+        for j in range(plan.units):
+            plan.room[plan.targets + j] = self._one if answers[j] else 0
+            wanted |= bool(answers[j]) << j
+        return wanted
+
     def _aim_at(self, values):
+        if not isinstance(values, (tuple, list)):
+            values = (values,)
         if len(values) != self.plan.units:
             raise ValueError("expected %d target values, found %d" % (self.plan.units, len(values)))
         for j in range(len(values)):
-            code = (values[j] - self._offsets[j]) * self._unit + 0.5
+            code = (values[j] - self._offsets[j]) * self._units[j] + 0.5
             self.plan.room[self.plan.targets + j] = floor(min(max(code, -5e8), 5e8))
 
     def rate(self, multiplier, shift):
@@ -109,10 +124,11 @@ class Net(Core):
     def report(self):
         """Print how the steps since the last report went, as Thonny's plotter draws it.
 
-        The loss is the mean error of an output, in magnitude: of a probability, or of a value in its own unit.
+        The loss is the mean error of an output, in magnitude: of a probability, or of a value in its own unit; of several
+        values in the units that they learn in (SPEC 9.10), so that none drowns another.
         """
         if self._count:
-            unit = self._unit if self.decision == "values" else 1 << self.data[26]
+            unit = self._units[0] if len(self._units) == 1 else 1 << self.data[26]
             line = "loss: %.4g" % (self._error / self._count / self.plan.units / unit)
             if self.classes:
                 line += " acc: %.3f" % (self._right / self._count)
@@ -142,16 +158,18 @@ class Net(Core):
         data = self.data
         at, count = self.plan.weights[layer]
         units, frac = self.plan.shapes[layer]
-        scale = 1.0
+        scales = [1.0] * units
         if layer + 1 == len(self.plan.weights) and not self.classes:
-            scale = (1 << data[26]) / self._unit
+            scales = [(1 << data[26]) / unit for unit in self._units]
         size = data[20] >> 3
         codes = [data[at + i] - 128 if size == 1 else u16(data, at + 2 * i) - 32768 for i in range(count)]
-        reals = [code * scale / 2.0**frac for code in codes]
         width = count // units
+        reals = [codes[i] * scales[i // width] / 2.0**frac for i in range(count)]
         at += size * count + 3 & ~3
         biases = array("i", data[at : at + 4 * units])
-        return [reals[j * width : (j + 1) * width] for j in range(units)], [b * scale / 16777216 for b in biases]
+        return [reals[j * width : (j + 1) * width] for j in range(units)], [
+            biases[j] * scales[j] / 16777216 for j in range(units)
+        ]
 
     def save(self, path):
         """Write the model, whole or not at all; see nnrun.learn_store. OSError where it cannot be written."""

@@ -52,7 +52,7 @@ class Core:
             room[t + i] = ticks[i]
 
     def aim(self, index):
-        """Make class ``index`` the target of the next step."""
+        """Make class ``index`` the target of the next step; returns it."""
         plan = self.plan
         units, room, targets = plan.units, plan.room, plan.targets
         if not 0 <= index < (units if units > 1 else 2):
@@ -63,6 +63,7 @@ class Core:
         if units > 1 or index:
             room[targets] = self._one
         self._aimed = targets
+        return index
 
     def forward(self, answer=False):
         """From the ticks to the last pre-activations, or to the outputs."""
@@ -80,11 +81,14 @@ class Core:
         self._kernel(plan.room, self._handle, program)  # pyright: ignore[reportArgumentType] - viper takes buffers
 
     def decide(self):
-        """The class of the last pre-activations, the first of equals (SPEC 6)."""
+        """The class of the last pre-activations, the first of equals, or answers of yes or no as bits (SPEC 6)."""
         plan = self.plan
         room, z, units = plan.room, plan.z, plan.units
-        if units == 1:
-            return int(room[z] > 0)
+        if self.data[21]:
+            answer = int(room[z] > 0)
+            for j in range(1, units):
+                answer |= (room[z + j] > 0) << j
+            return answer
         best, most = z, room[z]
         for j in range(z + 1, z + units):
             if room[j] > most:

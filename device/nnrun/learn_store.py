@@ -7,7 +7,7 @@ was cut off.
 
 import os
 
-FORMAT = 1
+FORMAT = 2
 
 
 def u16(data, at):
