@@ -27,6 +27,7 @@ _EXTRAS = {
     ),
     "boards": ("mpremote",),
     "study": ("scikit-learn", "joblib"),
+    "tables": ("pandas", "openpyxl", "pyarrow"),
     "cluster": ("dask",),
 }
 

@@ -12,6 +12,7 @@ import click
 
 from nnhw import datasets
 from nnhw.cli import UserError, print_json, progress_bar, user_input
+from nnhw.cli_data_options import data_options, target_option
 from nnhw.cli_train import parse_layers
 
 
@@ -99,7 +100,8 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tu
 
 @click.command()
 @click.argument("data")
-@click.option("--target", metavar="COLUMN", help="Column of the CSV file to learn.")
+@target_option
+@data_options
 @click.option("--task", type=click.Choice(["auto", "classification"]), default="auto", show_default=True)
 @click.option(
     "--hidden", callback=parse_names, default="relu,leaky_relu,softplus,logsig", show_default=True,
@@ -122,6 +124,7 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tu
 def compare(
     data: str,
     target: str | None,
+    reading: datasets.DataOptions,
     task: datasets.Task,
     hidden: tuple[str, ...],
     layers: tuple[int, ...],
@@ -134,7 +137,7 @@ def compare(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Which activation suits DATA (iris, wine, breast_cancer, digits or a CSV file with --target COLUMN)?
+    """Which activation suits DATA (iris, wine, breast_cancer, digits or a file with --target COLUMN)?
 
     Trains many networks of each, in pairs, and quantizes them all.
     """
@@ -142,7 +145,7 @@ def compare(
     from nnhw import compare_page
     from nnhw.study import write_atomically
 
-    dataset = datasets.load(data, target, task)
+    dataset = datasets.load(data, target, task, reading)
     with user_input():
         setting = engine.Setting(
             dataset, hidden, layers, seeds, epochs, precisions=precisions, relu_at_zero=float(relu_at_zero)

@@ -18,6 +18,7 @@ _MOST_TICKS = 65535  # from low to high
 _LARGEST_TICK = 2**29
 _LEAST_SCALE = 1 / 8  # of the declared range
 _LEAST_MARGIN = 4  # steps
+_SAMPLE = 64  # values, tried before all are
 _TOLERANCE = 1e-14  # relative; a few roundings of a float
 
 
@@ -37,7 +38,7 @@ def infer(name: str, column: Array) -> Input:
     """
     minimum, maximum = float(column.min()), float(column.max())
     constant = minimum == maximum
-    grid = _grid(column)
+    grid = resolution(column) or _binary_grid(column)
     while True:
         low, high = _range(minimum, maximum, grid)
         excess = max(Fraction(high - low, _MOST_TICKS), Fraction(max(-low, high), _LARGEST_TICK))
@@ -55,12 +56,27 @@ def infer(name: str, column: Array) -> Input:
     )
 
 
-def _grid(column: Array) -> Fraction:
+def flag(name: str, column: Array) -> Input:
+    """The Input called ``name`` for a column of 0 and 1, which no board reads otherwise: step 1, from 0 to 1."""
+    return Input(name, float(column.mean()), max(float(column.std()), _LEAST_SCALE), step=1.0, low=0.0, high=1.0)
+
+
+def resolution(column: Array) -> Fraction | None:
+    """The coarsest of 1, 0.1, ... 1e-6 that all values (n,) are multiples of; None where none is."""
+    sample = column[:: max(1, len(column) // _SAMPLE)]
     for decimals in range(_FINEST_DECIMALS + 1):
-        # A decimal number is the float nearest to ticks / 10^decimals; sums such as 0.1 + 0.2 miss it by little.
-        ticks = np.rint(column * 10.0**decimals)
-        if np.allclose(ticks / 10.0**decimals, column, rtol=_TOLERANCE, atol=0.0):
+        if _on_grid(sample, decimals) and _on_grid(column, decimals):
             return Fraction(1, 10**decimals)
+    return None
+
+
+def _on_grid(column: Array, decimals: int) -> bool:
+    """Whether each value is the float nearest to ticks / 10^decimals, or next to it, as sums like 0.1 + 0.2 are."""
+    scale = 10.0**decimals
+    return bool((np.abs(np.rint(column * scale) / scale - column) <= _TOLERANCE * np.abs(column)).all())
+
+
+def _binary_grid(column: Array) -> Fraction:
     span = float(np.ptp(column)) or abs(float(column[0]))
     return Fraction(2) ** (frexp(span)[1] - 1 - 14)
 

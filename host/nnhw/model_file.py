@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations
+from nnhw import activations, model_columns
 from nnhw.json_reader import Fault, Node, read_json
 from nnhw.network import MOST_ANSWERS, Input, Layer, Network
 
@@ -27,7 +27,7 @@ VERSION = 1
 SCHEMA = "urn:nnhw:model:1"
 
 MODEL_KEYS = (
-    *("$schema", "format", "version", "inputs", "classes", "multilabel", "outputs", "layers"),
+    *("$schema", "format", "version", "inputs", "columns", "classes", "multilabel", "outputs", "layers"),
     *("training", "calibration"),
 )
 INPUT_KEYS = ("name", "mean", "scale", "step", "low", "high")
@@ -91,6 +91,8 @@ def dumps(network: Network) -> str:
         "version": VERSION,
         "inputs": [{key: getattr(item, key) for key in INPUT_KEYS} for item in network.inputs],
     }
+    if network.columns:
+        model["columns"] = model_columns.to_json(network.columns)
     if network.classes:
         model["classes"] = list(network.classes)
     if network.multilabel:
@@ -157,6 +159,8 @@ def _network(model: Node) -> Network:
         )
     model.expect_keys(MODEL_KEYS, required=("inputs", "layers"))
     inputs = _inputs(model["inputs"])
+    names = [item.name for item in inputs]
+    columns = model_columns.from_json(model["columns"], names) if "columns" in model else ()
     classes = model["classes"].names() if "classes" in model else ()
     outputs = model["outputs"].names() if "outputs" in model else ()
     if classes and outputs:
@@ -182,7 +186,7 @@ def _network(model: Node) -> Network:
         raise model["outputs"].fault(f"found {len(outputs)} names, but the last layer has {count} units")
     training = model["training"].finite_mapping() if "training" in model else {}
     calibration = _calibration(model["calibration"], len(inputs)) if "calibration" in model else None
-    return Network(layers, inputs, classes, outputs, training, calibration, multilabel)
+    return Network(layers, inputs, classes, outputs, training, calibration, columns, multilabel)
 
 
 def _expect_multilabel(model: Node, layers: list[Layer], classes: tuple[str, ...]) -> None:

@@ -106,6 +106,7 @@ def train(
         multilabel=dataset.multilabel,
         seed=options.seed,
     )
+    network.columns = dataset.columns
     last = network.layers[-1]
     if _is_plain_regression(network):
         mean, scale = _target_scaling(dataset.targets)

@@ -13,7 +13,7 @@ from conftest import usable_target
 from output_cases import explained, large_offset, several_scales, yes_or_no
 
 from nnhw import choose, cli, evaluate, model_file
-from nnhw.datasets import DataError, load_columns
+from nnhw.datasets import DataError, load
 from nnhw.fine_tune import fine_tune
 from nnhw.network import MOST_ANSWERS
 from nnhw.train import TrainingError, create, fit, target_matrix, train
@@ -186,11 +186,11 @@ def test_data_of_another_kind_than_the_network_are_refused() -> None:
 def test_answer_columns_hold_0_and_1(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,right,up\n1,0,1\n2,1,2\n")
-    with pytest.raises(DataError, match=r"a\.csv: line 3, column 'up': expected 0 or 1, found '2'"):
-        load_columns(path, ("right", "up"), True)
-    with pytest.raises(DataError, match="no column 'near' with answers"):
-        load_columns(path, ("right", "near"), True)
-    assert load_columns(path, ("right", "up"), False).targets.tolist() == [[0, 1], [1, 2]]
+    with pytest.raises(DataError, match=r"a\.csv: line 3, column 'up': expected 0 or 1, found 2"):
+        load(path, ("right", "up"), "multilabel")
+    with pytest.raises(DataError, match="no column 'near' to learn"):
+        load(path, ("right", "near"), "multilabel")
+    assert load(path, ("right", "up"), "regression").targets.tolist() == [[0, 1], [1, 2]]
 
 
 def test_questions_go_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
