@@ -85,6 +85,7 @@ from NAME_learn_state import S
 
 c = array('H', bytes(4))
 s = [0, 0]
+t = [True]  # whether PATH is whole, else PATH.new is
 
 
 def add(a):
@@ -109,13 +110,16 @@ def write(path, other):
 
 def save(path):
     # To the file that was loaded. While one of two files is written, the other one is whole.
-    write(path + '.new', path)
+    if t[0]:
+        write(path + '.new', path)
+    t[0] = False
     write(path, path + '.new')
+    t[0] = True
 """
 )
 
 _LOAD = Template(
-    """from NAME_learn_save import add, c, s, write
+    """from NAME_learn_save import add, c, s, t, write
 from NAME_learn_state import D, Q, S
 
 
@@ -145,7 +149,8 @@ def read(path):
 
 
 def load(path):
-    # From PATH, or from PATH.new where a save was cut off, which is then finished.
+    # From PATH, or from PATH.new where a save was cut off, which is then finished if there is room.
+    t[0] = True
     try:
         read(path)
     except (OSError, ValueError) as error:
@@ -153,7 +158,12 @@ def load(path):
             read(path + '.new')
         except (OSError, ValueError):
             raise error
-        write(path, path + '.new')
+        t[0] = False
+        try:
+            write(path, path + '.new')
+            t[0] = True
+        except OSError:
+            pass
 """
 )
 

@@ -94,7 +94,7 @@ def _fixed_part(model: Trainable) -> bytes:
     strings += [text for entry in model.inputs for text in (entry.name, repr(float(entry.step)))]
     strings += [SOFTMAX if activation is None else activation.name for activation in model.activations]
     numbers = [v for entry in model.inputs for v in (entry.mean, entry.scale, entry.low, entry.high)]
-    numbers += [float(a.ramp or 0) if a is not None else 0.0 for a in model.activations]
+    numbers += [float(a.integer_ramp or 0) if a is not None else 0.0 for a in model.activations]
     counts = (len(model.inputs), len(plan.layers), len(tables), profile.weight_bits, DECISIONS.index(model.decision))
     return b"".join(
         [

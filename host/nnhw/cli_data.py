@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import click
@@ -42,6 +43,6 @@ def data(file: str, target: str | None, task: datasets.Task, reading: DataOption
             click.echo(line)
         if not prepared.faults:
             wanted = target or describe.likely(prepared) or "COLUMN"
-            click.echo(f"next      nnhw train {file} --target {wanted}")
+            click.echo(f"next      {shlex.join(['nnhw', 'train', file, '--target', wanted, *reading.words()])}")
     if prepared.faults:
         sys.exit(2)

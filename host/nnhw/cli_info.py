@@ -29,6 +29,7 @@ _EXTRAS = {
     "study": ("scikit-learn", "joblib"),
     "tables": ("pandas", "openpyxl", "pyarrow"),
     "cluster": ("dask",),
+    "import": ("onnx", "h5py", "tflite"),
 }
 
 

@@ -266,12 +266,20 @@ def export(
         return
     for line in choose.table(network, tried, auto):
         click.echo(line)
+    for note in tried.chosen.report.notes:
+        click.echo(f"note      {note}")
     for line in export_lines(network, build):
         click.echo(line)
 
 
 def _fine_tuned(dataset: Dataset, network: Network, wanted: precision.Precision) -> QuantizeReport:
     return fine_tune(network, wanted, dataset.rows, target_matrix(network, dataset)).report
+
+
+def _calibrated_on(network: Network) -> str:
+    if network.calibration is None:
+        return "rows spread over the declared input ranges, as the model keeps none"
+    return f"{len(network.calibration)} rows that the model keeps"
 
 
 def export_lines(network: Network, build: Build) -> list[str]:
@@ -283,6 +291,7 @@ def export_lines(network: Network, build: Build) -> list[str]:
     lines = [
         f"wrote     {build.directory}: {facts['precision']}, {code}; bytes: {files}",
         f"proof     no sum reaches 2^{limit.bit_length() - 1} and no integer 2^30, for any input",
+        f"rows      calibrated on {_calibrated_on(network)}",
     ]
     if network.calibration is not None and network.classes:
         same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -152,8 +153,9 @@ def compare(
         )
     with progress_bar(1.0) as advance:
         rows = engine.compare(setting, jobs, scheduler, lambda share: advance(share, ""))
-    wanted = f" --target {target}" if target else ""
-    command = f"nnhw compare {data}{wanted} --hidden {','.join(hidden)} --seeds {seeds} --epochs {epochs}"
+    chosen = [*(["--target", target] if target else []), *reading.words()]
+    words = ["nnhw", "compare", data, *chosen, "--hidden", ",".join(hidden), "--seeds", str(seeds)]
+    command = shlex.join([*words, "--epochs", str(epochs)])
     write_atomically(out, compare_page.render(setting, rows, command))
     if as_json:
         click.echo(engine.to_json(setting, rows), nl=False)

@@ -20,8 +20,8 @@ from nnhw.data.table import Table
 from nnhw.network import Column, Input
 
 __all__ = [
-    "Array", "DataError", "DataOptions", "Dataset", "Task", "inputs_from", "load", "load_for", "names", "read_table",
-    "split", "split_rows",
+    "Array", "DataError", "DataOptions", "Dataset", "Task", "inputs_from", "load", "load_for", "load_rows", "names",
+    "read_table", "split", "split_rows",
 ]  # fmt: skip
 
 _SKLEARN_NAMES = ("wine", "breast_cancer", "digits")
@@ -140,6 +140,23 @@ def _load_sklearn(name: str) -> Dataset:
         np.asarray(bunch.target, dtype=np.int64),
         tuple(str(label) for label in bunch.target_names),
     )
+
+
+def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = None) -> tuple[tuple[str, ...], Array]:
+    """Names and raw values (n, columns) of the inputs alone: of a data set by name, or of a file.
+
+    Of a table, the columns that are called ``inputs`` are taken if it has them all, else all but ``leave_out``; arrays
+    name none. Raises DataError as ``load`` does.
+    """
+    if source in names():
+        dataset = load(source)
+        return dataset.features, dataset.rows
+    found = read_table(source, DataOptions())
+    targets = () if leave_out is None else names_in((leave_out,), found.names)
+    options = DataOptions(columns=tuple(inputs) if set(inputs) <= set(found.names) else ())
+    prepared = prepare.prepare(found, targets, options=options)
+    features, rows, _ = prepare.inputs(prepared, options)
+    return () if Path(source).suffix.lower() in frames.ARRAYS else features, rows
 
 
 def inputs_from(dataset_train: Dataset) -> tuple[Input, ...]:

@@ -1,10 +1,10 @@
-"""The doorway of an input, inferred from its training data: mean, scale, resolution and declared range."""
+"""The doorway of an input, inferred from its rows or its range: mean, scale, resolution and declared range."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from math import ceil, floor, frexp
+from math import ceil, floor, frexp, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,22 @@ def infer(name: str, column: Array) -> Input:
         low=float(low * grid),
         high=float(high * grid),
     )
+
+
+def of_range(name: str, low: float, high: float, mean: float | None = None, scale: float | None = None) -> Input:
+    """The Input called ``name`` for values of [low, high], low < high, where no rows tell more.
+
+    step              a power of two near 1/16384 of the span, coarser where low or high would lie beyond 2^28 steps
+    low and high      moved outward to multiples of step
+    mean and scale    the middle, and the standard deviation of evenly spread values, unless given; scale is at least an
+                      eighth of the declared range, as in ``infer``
+    """
+    span = high - low
+    step = 2.0 ** (frexp(max(span, max(abs(low), abs(high)) * 2.0**-14))[1] - 1 - 14)
+    first, last = floor(low / step) * step, ceil(high / step) * step
+    mean = (low + high) / 2 if mean is None else mean
+    scale = span / sqrt(12.0) if scale is None else scale
+    return Input(name, mean=mean, scale=max(scale, (last - first) * _LEAST_SCALE), step=step, low=first, high=last)
 
 
 def flag(name: str, column: Array) -> Input:

@@ -7,11 +7,11 @@ import zlib
 
 import numpy as np
 import pytest
-from random_models import expected, quantized, tick_rows
+from random_models import expected, network, quantized, tick_rows
 
 import nnrun
 from nnhw import activations
-from nnhw_codegen import nnb, precision, reference
+from nnhw_codegen import nnb, precision, quantize, reference
 from nnhw_codegen.binary import FileError
 from nnhw_codegen.proof import ProofError
 from nnrun import selftest
@@ -72,6 +72,16 @@ def test_raw_values_give_the_ticks_and_answers_of_the_reference(load):
     ):
         net.ticks(row, ticks)
         assert (ticks, net.predict(row), net.label(row)) == (wanted, answer, f"class {answer}")
+
+
+@pytest.mark.parametrize(("biases", "wanted"), [((0, 0, 0), 0), ((0, 1, 1), 1), ((-1, 0, -1), 1), ((0,), 0)])
+def test_of_equal_classes_the_first_is_the_answer(load, biases, wanted):
+    float_model = network((1, len(biases)), "relu")
+    float_model.layers[0].weights *= 0
+    float_model.layers[0].bias[:] = biases
+    model = quantize.quantize(float_model, precision.get("w8a8"))
+    row = np.array([[5]])
+    assert load(model).predict_ticks((5,)) == reference.decide(model, expected(model, row))[0] == wanted
 
 
 @pytest.mark.parametrize("units", [1, 2])

@@ -82,7 +82,8 @@ class TestData:
         refused = nnhw("train", "t.csv", "--target", "kind", code=2)
         assert "line 16: found 2 cells" in refused
         assert "line 5, column 'weight'" in refused
-        nnhw("data", "t.csv", "--target", "kind", "--skip-bad")
+        text = nnhw("data", "t.csv", "--target", "kind", "--skip-bad")
+        assert text.endswith("next      nnhw train t.csv --target kind --skip-bad\n")
 
     def test_suggests_what_to_learn(self, folder: Path) -> None:
         (folder / "t.csv").write_text(

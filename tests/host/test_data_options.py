@@ -232,6 +232,7 @@ def test_the_record_of_options_holds_what_differs_and_leads_back() -> None:
     options = DataOptions(header=False, drop=("a", "b"), missing="mean", clip=True)
     assert options.record() == {"header": False, "drop": ["a", "b"], "missing": "mean", "clip": True}
     assert from_record(options.record()) == options
+    assert options.words() == ["--no-header", "--drop", "a", "--drop", "b", "--clip", "--missing", "mean"]
     assert from_record(None) == DataOptions()
     with pytest.raises(DataError, match="unknown options of the data: kolumns"):
         from_record({"kolumns": 1})

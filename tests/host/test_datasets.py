@@ -5,7 +5,7 @@ import pytest
 
 from nnhw import datasets
 from nnhw.datasets import DataError, Dataset, inputs_from, load, split, split_rows
-from nnhw.doorway import infer
+from nnhw.doorway import infer, of_range
 
 IRIS = load("iris")
 
@@ -267,3 +267,30 @@ class TestDoorway:
 
 def test_names_are_the_packaged_set_and_those_of_scikit_learn():
     assert datasets.names() == ("iris", "wine", "breast_cancer", "digits")
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (0.0, 4095.0),
+        (-1.0, 1.0),
+        (1e6, 1e6 + 1e-3),
+        (-3e29, 7e29),
+        (0.1, 0.7),
+        (-5.0, 1e9),
+        (1e-9, 3e-9),
+        (-9.0, -2.0),
+    ],
+)
+def test_the_doorway_of_a_range_holds_it_in_steps_that_a_tick_can_count(low, high):
+    found = of_range("x", low, high)
+    assert found.low <= low < high <= found.high
+    assert found.step == 2.0 ** round(np.log2(found.step))
+    assert found.low / found.step == int(found.low / found.step)
+    assert found.high / found.step == int(found.high / found.step)
+    assert max(-found.low, found.high) / found.step <= 2**29
+    assert (found.high - found.low) / found.step <= 65535
+    assert found.mean == (low + high) / 2
+    assert found.scale == pytest.approx((high - low) / 12**0.5) or found.scale == (found.high - found.low) / 8
+    given = of_range("x", low, high, 0.25, 1e30)
+    assert (given.mean, given.scale) == (0.25, 1e30)

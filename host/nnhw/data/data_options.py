@@ -45,6 +45,18 @@ class DataOptions:
         changed = {name: value for name, value in given.items() if value != getattr(DataOptions(), name)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in changed.items()}
 
+    def words(self) -> list[str]:
+        """The words of a command that give these options."""
+        told: list[str] = []
+        for name, value in self.record().items():
+            option = f"--{name.replace('_', '-')}"
+            if isinstance(value, bool):
+                told.append(option if value else f"--no-{name}")
+            else:
+                for word in value if isinstance(value, list) else [value]:
+                    told += [option, word]
+        return told
+
 
 def from_record(record: Any) -> DataOptions:
     """The options that ``DataOptions.record`` told. Raises DataError for a record of something else."""

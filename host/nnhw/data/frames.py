@@ -27,8 +27,9 @@ def read_arrays(path: Path) -> Table:
         arrays = {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or 'no NumPy file'}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read: {error}; save arrays of numbers or texts") from None
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        # NumPy's own message advises to open files that can run any program.
+        raise DataError(f"{path}: not an array of numbers or texts; save it with numpy.save or numpy.savez") from None
     lengths = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) != 1 or not all(lengths.values()):
         told = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())

@@ -14,7 +14,7 @@ from nnhw.data import encode, leaks, outliers
 from nnhw.data.choose_columns import Choice, choose
 from nnhw.data.columns import ColumnFacts, examine
 from nnhw.data.data_options import DataOptions
-from nnhw.data.dataset import Dataset, Task
+from nnhw.data.dataset import Array, Dataset, Task
 from nnhw.data.faults import Fault, in_cell, refuse
 from nnhw.data.table import Table
 from nnhw.network import Column
@@ -96,12 +96,12 @@ def prepare(
     return Prepared(table, facts, choice, tuple(encoded), found, rows, tuple(faults), tuple(notes))
 
 
-def dataset(prepared: Prepared, name: str, options: DataOptions) -> Dataset:
-    """The rows to learn from. Raises DataError that tells every fault."""
-    table, choice, rows = prepared.table, prepared.choice, prepared.rows
+def inputs(prepared: Prepared, options: DataOptions) -> tuple[tuple[str, ...], Array, tuple[str, ...]]:
+    """Names of the inputs, their values (n, inputs), and all notes. Raises DataError that tells every fault."""
+    table, rows = prepared.table, prepared.rows
     refuse(table.name, prepared.faults)
     notes = list(prepared.notes)
-    known = {column.name: column for column in choice.inputs}
+    known = {column.name: column for column in prepared.choice.inputs}
     parts = []
     for column in prepared.columns:
         part = encode.encode_column(column, known[column.name])
@@ -115,11 +115,18 @@ def dataset(prepared: Prepared, name: str, options: DataOptions) -> Dataset:
     features = tuple(feature for column in prepared.columns for feature in column.input_names)
     twice = [feature for feature, count in Counter(features).items() if count > 1]
     refuse(table.name, [Fault(f"two inputs are called {feature!r}", "rename a column") for feature in twice])
+    return features, np.ascontiguousarray(np.concatenate(parts, axis=1)), tuple(notes)
+
+
+def dataset(prepared: Prepared, name: str, options: DataOptions) -> Dataset:
+    """The rows to learn from. Raises DataError that tells every fault."""
+    table, choice, rows = prepared.table, prepared.choice, prepared.rows
+    features, values, notes = inputs(prepared, options)
     plain = all(column.is_plain for column in prepared.columns)
     result = Dataset(
         name,
         features,
-        np.ascontiguousarray(np.concatenate(parts, axis=1)),
+        values,
         np.zeros(0),
         columns=() if plain else prepared.columns,
         groups=None if choice.group is None else _groups(table, choice.group, rows),
@@ -129,8 +136,8 @@ def dataset(prepared: Prepared, name: str, options: DataOptions) -> Dataset:
         outputs = tuple(column.name for column in choice.answers)
         targets = prepared.answers.values[rows]
         if prepared.answers.yes_no:
-            return replace(result, targets=targets.astype(np.int64), classes=outputs, notes=tuple(notes))
-        return replace(result, targets=targets, outputs=outputs, notes=tuple(notes))
+            return replace(result, targets=targets.astype(np.int64), classes=outputs, notes=notes)
+        return replace(result, targets=targets, outputs=outputs, notes=notes)
     labels = [label for label, taken in zip(prepared.answers.labels, rows, strict=True) if taken]
     indices, classes, faults = reading.classes_of(", ".join(column.name for column in choice.answers), labels)
     refuse(table.name, faults)
