@@ -10,8 +10,7 @@ from string import Template
 
 from nnhw_codegen import nnt
 from nnhw_codegen.binary import Reader
-from nnhw_codegen.micropython_api import ANSWER, exact_text
-from nnhw_codegen.nnb import DECISIONS
+from nnhw_codegen.micropython_api import exact_text
 from nnhw_codegen.text import Writer, bytes_literal
 from nnrun.learn_reader import Plan
 
@@ -192,11 +191,6 @@ def gives_values(plan: Plan) -> bool:
 def answers_each(plan: Plan) -> bool:
     """True for answers of yes or no, one per class."""
     return bool(plan.data[21] == 3)
-
-
-def told(plan: Plan) -> str:
-    """What ``predict`` gives, in words."""
-    return ANSWER[DECISIONS[plan.data[21]]]
 
 
 def _formats(plan: Plan) -> list[tuple[float, float]]:

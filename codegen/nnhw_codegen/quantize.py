@@ -21,9 +21,6 @@ from nnhw_codegen.tables import formats, integer_form
 
 FloatArray = NDArray[np.floating[Any]]
 
-RESOLUTION = 2.0**-23
-"""Of float32, in which boards tell values."""
-
 SEARCH_PASSES = 2
 """Passes over the layers when their activation widths are chosen one after the other."""
 
@@ -94,22 +91,13 @@ def answer_loss(network: Network, model: QModel, rows: FloatArray) -> float:
 def _answer_loss(network: Network, want: FloatArray, model: QModel, ticks: IntArray) -> float:
     found = reference.reals(model, reference.logits(model, reference.codes(model, ticks)))
     if model.decision == "values":
-        return float(np.mean(unlikeness(network.answers(want), found)))
+        return float(np.mean(output_layer.unlikeness(network.answers(want), found)))
     if model.decision != "argmax":
         return float(np.minimum(1.0, np.abs(found - want) / np.maximum(np.abs(want), 1e-30)).mean())
     order = np.argsort(want, axis=1)
     first, second = order[:, -1:], order[:, -2:-1]
     before, after = (np.take_along_axis(v, first, 1) - np.take_along_axis(v, second, 1) for v in (want, found))
     return float(np.minimum(1.0, np.abs(after - before) / np.maximum(before, 1e-30)).mean())
-
-
-def unlikeness(wanted: FloatArray, found: FloatArray) -> NDArray[np.float64]:
-    """Mean square of the difference over the variance of ``wanted``, of each output (units,); both are (n, units).
-
-    What the floats of a board cannot tell apart counts as that variance: an output may be a constant.
-    """
-    finest = np.maximum(RESOLUTION * np.abs(wanted).max(axis=0), 1e-15)
-    return np.asarray(np.mean((wanted - found) ** 2, axis=0) / np.maximum(np.var(wanted, axis=0), finest**2))
 
 
 @dataclass(frozen=True, eq=False)
