@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from nnhw_codegen.expr import Expr, Operand, Register, Step, Table, Z
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.qmodel import QInput
 
 OPS = ("add", "sub", "mul", "shr", "min", "max", "look")
 _CONSTANT = 128  # operand bytes from here on name a constant, those below a register
@@ -45,6 +46,12 @@ def int32_bytes(values: ArrayLike) -> bytes:
     return np.asarray(values, dtype="<i4").tobytes()
 
 
+def doorway_bytes(inputs: Sequence[QInput]) -> bytes:
+    """Rows of the doorway, then the reciprocal of each step (SPEC 7.3)."""
+    rows = [v for i in inputs for v in (i.low, i.span, i.gain, i.offset, i.shift)]
+    return int32_bytes(rows + [v for i in inputs for v in (i.reciprocal.factor, i.reciprocal.exponent)])
+
+
 def table_bytes(table: Table) -> bytes:
     """Entries (u16), bits (u8), a zero byte, the entries."""
     return struct.pack("<HBx", len(table.values), table.bits) + pad(table.to_bytes())
@@ -75,6 +82,11 @@ def steps_bytes(steps: Sequence[Step], tables: Sequence[Table]) -> tuple[list[in
     return constants, code
 
 
+def outputs_bytes(offsets: Sequence[float], fracs: ArrayLike) -> bytes:
+    """Offset (f32) of each output of a regression, then frac (i16) of each (SPEC 7.9)."""
+    return np.asarray(offsets, dtype="<f4").tobytes() + pad(np.asarray(fracs, dtype="<i2").tobytes())
+
+
 class Reader:
     """Takes consecutive fields off a file; raises FileError where it ends too early."""
 
@@ -95,6 +107,16 @@ class Reader:
         self.take(-size % 4)
         return result
 
+    def outputs(self, count: int) -> tuple[tuple[float, ...], IntArray]:
+        """What ``outputs_bytes`` gave."""
+        offsets = np.frombuffer(self.take(4 * count), dtype="<f4").astype(np.float64)
+        return tuple(offsets.tolist()), self.array("<i2", count)
+
+    def doorway(self, count: int) -> tuple[list[list[int]], list[list[int]]]:
+        """What ``doorway_bytes`` gave: rows of low, span, gain, offset, shift, and rows of factor, exponent."""
+        rows, steps = self.array("<i4", 5 * count), self.array("<i4", 2 * count)
+        return rows.reshape(count, 5).tolist(), steps.reshape(count, 2).tolist()
+
     def text(self) -> str:
         """What ``text_bytes`` gave."""
         return self.take(self.take(1)[0]).decode()
@@ -103,6 +125,18 @@ class Reader:
         """What ``table_bytes`` gave."""
         count, bits = struct.unpack("<HBx", self.take(4))
         return Table(tuple(self.array(f"<u{bits // 8}", count).tolist()), bits)
+
+
+def entries(names: Sequence[tuple[str, float]], rows: list[list[int]], steps: list[list[int]]) -> tuple[QInput, ...]:
+    """Inputs of the given names and steps; raises FileError where a step and its reciprocal do not fit together."""
+    result = tuple(QInput(*name, *row) for name, row in zip(names, rows, strict=True))
+    for entry, (factor, exponent) in zip(result, steps, strict=True):
+        if (entry.reciprocal.factor, entry.reciprocal.exponent) != (factor, exponent):
+            raise FileError(
+                f"input {entry.name!r}: {factor} / 2^{exponent} is not the reciprocal of its step {entry.step!r}: "
+                "export the model again"
+            )
+    return result
 
 
 def expression(code: list[tuple[int, ...]], constants: list[int], tables: list[Table], result: int) -> Expr:

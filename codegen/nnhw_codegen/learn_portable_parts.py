@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from string import Template
 
-from nnhw_codegen import nnt
+from nnhw_codegen import micropython_values, nnt
+from nnhw_codegen.binary import Reader
+from nnhw_codegen.micropython_api import exact_text
 from nnhw_codegen.text import Writer, bytes_literal
+from nnhw_codegen.ticks import reciprocal
 from nnrun.learn_reader import Plan
 
 _FAR = 5e8
-"""Every board holds it exactly; it lies beyond any input's range and below 2^29."""
+"""Every board holds it exactly; targets are below 2^29 (SPEC 9.6)."""
 
 _DOOR = 40
 
@@ -32,10 +35,21 @@ class Array:
         return f"array({self.kind!r}, bytes({self.size * self.count}))"
 
 
+def inputs(plan: Plan) -> int:
+    """How many inputs the model has."""
+    return int(plan.data[16] | plan.data[17] << 8)
+
+
+def _outputs(plan: Plan) -> int:
+    """The number of outputs of a regression, 0 for classes."""
+    return int(plan.data[24] | plan.data[25] << 8)
+
+
 def tables(plan: Plan) -> tuple[int, int]:
-    """Where in the file the tables begin and end."""
+    """Where in the file the tables begin and end; with the steps before them, since to skip those takes more code."""
     data = plan.data
-    begin = at = _DOOR + 20 * (data[16] | data[17] << 8)
+    begin = _DOOR + 20 * inputs(plan)
+    at = plan.outputs + (6 * _outputs(plan) + 3 & ~3)
     for _ in range(data[19]):
         at += 4 + -(-(data[at] | data[at + 1] << 8) * data[at + 2] // 32) * 4
     return begin, at
@@ -57,11 +71,11 @@ def state(plan: Plan) -> dict[int, Array]:
 
 
 def state_module(plan: Plan, arrays: Iterable[Array], room: int) -> str:
-    """What ``load`` fills, doorway D, tables Q and state S, and v, which holds all vectors."""
+    """What ``load`` fills, doorway D (and formats of values), tables Q and state S, and v, which holds all vectors."""
     begin, end = tables(plan)
     w = Writer()
     w.lines("from array import array", "")
-    w.line(f"D = {Array('i', 4, begin - _DOOR >> 2).text}")
+    w.line(f"D = {Array('i', 4, 5 * inputs(plan)).text}")
     w.line(f"Q = {Array('B', 1, end - begin).text}")
     with w.block("S = ("):
         for array in arrays:
@@ -181,21 +195,35 @@ def gives_values(plan: Plan) -> bool:
     return bool(plan.data[21] == 2)
 
 
-def _unit(plan: Plan) -> tuple[float, tuple[float, ...]]:
-    """Of the values of a regression: codes per unit, and what is added (SPEC 9.10)."""
-    (frac,) = struct.unpack_from("<h", plan.data, 24)
-    return 2.0**frac, struct.unpack_from(f"<{plan.units}d", plan.data, plan.state - 8 * plan.units)
+def answers_each(plan: Plan) -> bool:
+    """True for answers of yes or no, one per class."""
+    return bool(plan.data[21] == 3)
+
+
+def _formats(plan: Plan) -> list[tuple[float, float]]:
+    """Of each value of a regression: codes per unit, and what is added (SPEC 9.10)."""
+    offsets, fracs = Reader(bytes(plan.data[plan.outputs :])).outputs(_outputs(plan))
+    return [(2.0**frac, offset) for frac, offset in zip(fracs.tolist(), offsets, strict=True)]
 
 
 def values(w: Writer, plan: Plan, y: int) -> None:
     """Return the outputs at ``y`` as reals."""
-    unit, offsets = _unit(plan)
-    found = [f"v[{y + j}] / {unit!r}" + (f" + {offset!r}" if offset else "") for j, offset in enumerate(offsets)]
+    found = [
+        f"v[{y + j}] / {unit!r}" + (f" + {exact_text(offset)}" if offset else "")
+        for j, (unit, offset) in enumerate(_formats(plan))
+    ]
     w.line(f"return {', '.join(found)}")
 
 
-def decide(w: Writer, units: int, z: int) -> None:
-    """Return the class of the pre-activations at ``z``, the first of equals (SPEC 6)."""
+def decide(w: Writer, plan: Plan, z: int) -> None:
+    """Return the class of the pre-activations at ``z``, the first of equals, or answers of yes or no (SPEC 6)."""
+    units = plan.units
+    if answers_each(plan):
+        w.line("b = 0")
+        with w.block(f"for j in range({units}):"):
+            w.line(f"b |= (v[{z} + j] > 0) << j")
+        w.line("return b")
+        return
     if units == 1:
         w.line(f"return int(v[{z}] > 0)")
         return
@@ -209,11 +237,14 @@ def aim(w: Writer, plan: Plan, targets: int) -> None:
     """Make ``target`` codes at ``targets``."""
     units, frac = plan.units, plan.data[26]
     if gives_values(plan):
-        unit, offsets = _unit(plan)
-        for j, offset in enumerate(offsets):
+        for j, (unit, offset) in enumerate(_formats(plan)):
             target = "target" if units == 1 else f"target[{j}]"
-            code = f"{f'({target} - {offset!r})' if offset else target} * {unit!r} + 0.5"
+            code = f"{f'({target} - {exact_text(offset)})' if offset else target} * {unit!r} + 0.5"
             w.line(f"v[{targets + j}] = floor(min(max({code}, {-_FAR}), {_FAR}))")
+        return
+    if answers_each(plan):
+        with w.block(f"for j in range({units}):"):
+            w.line(f"v[{targets} + j] = (target[j] > 0) << {frac}")
         return
     with w.block(f"if not 0 <= target < {max(units, 2)}:"):
         w.line(f"raise ValueError('class %s of {max(units, 2)}' % target)")
@@ -227,13 +258,13 @@ def aim(w: Writer, plan: Plan, targets: int) -> None:
 def interface(plan: Plan) -> str:
     """The module to import where memory allows: raw values in place of ticks, names, another rate."""
     data = plan.data
-    labels, inputs = data[22] | data[23] << 8, data[16] | data[17] << 8
+    labels = data[22] | data[23] << 8
     at, texts = plan.texts, []
-    for _ in range(labels + 2 * inputs):
+    for _ in range(labels + 2 * inputs(plan)):
         texts.append(bytes(data[at + 1 : at + 1 + data[at]]).decode())
         at += 1 + data[at]
     w = Writer()
-    w.lines("from math import floor", "")
+    w.lines(micropython_values.IMPORT, "")
     for part, names in (
         ("backward", "learn_ticks"),
         ("forward", "predict_ticks"),
@@ -245,30 +276,22 @@ def interface(plan: Plan) -> str:
     w.line()
     w.line(f"# Inputs: {', '.join(map(repr, texts[labels::2]))}")
     w.line(f"{'OUTPUTS' if gives_values(plan) else 'CLASSES'} = {tuple(texts[:labels])!r}")
-    _ticks(w, [float(text) for text in texts[labels + 1 :: 2]])
+    w.line(f"_t = [0] * {inputs(plan)}")
+    micropython_values.emit(w, [reciprocal(float(text)) for text in texts[labels + 1 :: 2]])
     with w.function("predict(values)", "Raw values to the answer."):
-        w.line("return predict_ticks(ticks(values))")
+        w.lines("ticks_from_values(values, _t)", "return predict_ticks(_t)")
     if not gives_values(plan):
-        with w.function("label(values)", "Raw values to the name of the class."):
-            w.line("return CLASSES[predict(values)]")
+        told = "a tuple of the names that are answered with yes" if answers_each(plan) else "the name of the class"
+        with w.function("label(values)", f"Raw values to {told}."):
+            if answers_each(plan):
+                w.line("b = predict(values)")
+                w.line(f"return tuple([CLASSES[j] for j in range({plan.units}) if b >> j & 1])")
+            else:
+                w.line("return CLASSES[predict(values)]")
     with w.function("learn(values, target)", "One step of training: raw values, and what the answer should be."):
-        w.line("learn_ticks(ticks(values), target)")
+        w.lines("ticks_from_values(values, _t)", "learn_ticks(_t, target)")
     _rate(w, plan)
     return w.text()
-
-
-def _ticks(w: Writer, steps: list[float]) -> None:
-    count = len(steps)
-    w.line(f"_t = [0] * {count}")
-    if len(set(steps)) > 1:
-        w.line(f"_STEP = {tuple(steps)!r}")
-    step = "_STEP[i]" if len(set(steps)) > 1 else repr(steps[0])
-    with w.function("ticks(values)", "Raw values to ticks."):
-        with w.block(f"if len(values) != {count}:"):
-            w.line(f"raise ValueError('expected {count} values, found %d' % len(values))")
-        with w.block(f"for i in range({count}):"):
-            w.line(f"_t[i] = floor(min(max(values[i] / {step} + 0.5, {-_FAR}), {_FAR}))")
-        w.line("return _t")
 
 
 def _rate(w: Writer, plan: Plan) -> None:

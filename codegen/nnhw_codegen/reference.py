@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 from nnhw_codegen.expr import evaluate
 from nnhw_codegen.fixed import IntArray, saturate, to_real
 from nnhw_codegen.qmodel import QLayer, QModel
+from nnhw_codegen.ticks import from_values
 
 
 def ticks(model: QModel, rows: NDArray[np.floating[Any]]) -> IntArray:
-    """Raw values (n, inputs) -> ticks, floor(value / step + 0.5) (SPEC 3.1), limited to what the doorway takes."""
-    step = np.array([entry.step for entry in model.inputs])
-    low, high = model.tick_range
-    # The limit keeps far-out values within the integers of the doorway (SPEC 3.2); it changes no code.
-    return np.asarray(np.clip(np.floor(rows / step + 0.5), low - 1, high + 1), dtype=np.int64)
+    """Raw values (n, inputs) -> ticks (SPEC 3.1); raises ValueError where one is not a number (NaN)."""
+    return from_values(rows, tuple(entry.step for entry in model.inputs))
 
 
 def codes(model: QModel, tick_rows: IntArray) -> IntArray:
-    """Ticks (n, inputs), |tick| < 2^29 -> input codes (SPEC 3.3)."""
+    """Ticks (n, inputs), any integers -> input codes (SPEC 3.3)."""
     low, span, gain, offset, shift = np.array(
         [(i.low, i.span, i.gain, i.offset, i.shift) for i in model.inputs], dtype=np.int64
     ).T
@@ -53,15 +51,28 @@ def logits(model: QModel, code_rows: IntArray) -> IntArray:
     return x
 
 
+def reals(model: QModel, outputs: IntArray) -> NDArray[np.float64]:
+    """Outputs (n, units) -> what they stand for (n, units): the values of a regression, the logits of classes (SPEC 6.3)."""
+    return np.asarray(to_real(outputs, model.output_frac) + (np.array(model.offsets) if model.offsets else 0.0))
+
+
 def decide(model: QModel, outputs: IntArray) -> NDArray[Any]:
-    """Outputs (n, units) -> class indices (n,); for regression the values as reals (n, units) (SPEC 6)."""
+    """Outputs (n, units) -> class indices (n,); reals, or 0 and 1, of each output (n, units) (SPEC 6)."""
     if model.decision == "values":
-        return to_real(outputs, model.output_frac)
+        return reals(model, outputs)
+    if model.decision == "multilabel":
+        return np.asarray((outputs > 0).astype(np.int64))
     if model.decision == "threshold":
         return np.asarray((outputs[:, 0] > 0).astype(np.int64))
     return np.asarray(outputs.argmax(axis=1))  # the first of equal maxima
 
 
+def board_answers(model: QModel, outputs: IntArray) -> NDArray[Any]:
+    """``decide`` as boards tell it: answers of yes or no as the bits of one integer (n,) (SPEC 6.4)."""
+    decided = decide(model, outputs)
+    return decided @ (1 << np.arange(outputs.shape[1])) if model.decision == "multilabel" else decided
+
+
 def predict(model: QModel, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
-    """Raw values (n, inputs) -> class indices (n,), or values (n, units) of a regression model."""
+    """Raw values (n, inputs) -> answers as ``decide`` gives them."""
     return decide(model, logits(model, codes(model, ticks(model, rows))))

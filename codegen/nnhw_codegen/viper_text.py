@@ -25,7 +25,7 @@ LARGEST_CONSTANT = (1 << 30) - 1
 """Beyond it, MicroPython makes a constant an object, which viper cannot compute with."""
 
 SIGN = 1 << 29
-"""Ticks and pre-activations are below this in magnitude."""
+"""Pre-activations are below this in magnitude."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,16 @@ BELOW = "(a >> 31 & a)"  # min(a, 0): the sign is 0 or -1
 ABOVE = "((a >> 31) + 1) * a"  # max(a, 0)
 
 
+def tick_sign(w: Writer) -> None:
+    """Before the doorway: c and m for ``TICK``."""
+    assign(w, "c", 1 << 31)
+    w.line("m = c + c - 1")
+
+
+TICK = "({} + c & m) - c"
+"""A tick of 32 bits, whatever bits above them its load gave."""
+
+
 def finish(w: Writer, sum_: str, lowered: int, clips: tuple[bool, bool], limit: int, raised: int = 0) -> None:
     """Saturate the expression ``sum_`` - lowered below and above where ``clips`` says so; leaves it + raised in a."""
     add = -lowered
@@ -151,9 +161,11 @@ def _step(w: Writer, step: Step, tables: tuple[Table, ...]) -> None:
 
 
 def decision_start(w: Writer, program: Program) -> None:
-    """Before the first output of a loop: b, the largest output, is below every output; k is its index."""
+    """Before the first output: b, the largest output, is below every output; k is its index, or the answers so far."""
     if program.decision == "argmax":
         w.lines(f"b = 0 - {SIGN}", "k = 0")
+    elif program.decision == "multilabel":
+        w.line("k = 0")
 
 
 def decision_step(w: Writer, program: Program, unit: str, last: bool = False) -> None:
@@ -163,11 +175,13 @@ def decision_step(w: Writer, program: Program, unit: str, last: bool = False) ->
         if not last:
             w.line(f"b = b - {BELOW}")
         w.line(f"k = (a >> 31 & {unit} - k) + k")
+    elif program.decision == "multilabel":
+        w.line(f"k = (0 - a >> 31 & 1 << {unit}) + k")
 
 
 def decision_end(w: Writer, program: Program) -> None:
-    """Return the class index; for values, which are in y, 0."""
-    if program.decision == "argmax":
+    """Return the class index, or the answers of yes or no; for values, which are in y, 0."""
+    if program.decision in ("argmax", "multilabel"):
         w.line("return k")
     elif program.decision == "threshold":
         w.line("return (0 - a >> 31) & 1")

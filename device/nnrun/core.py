@@ -8,6 +8,9 @@ except (ImportError, NotImplementedError, SyntaxError, ValueError):
     from nnrun.kernels import activate, dense, doorway
 
 
+_FAR = (1 << 29) - 1  # beyond every range
+
+
 def expect(wanted, found):
     """Raise ValueError where the number of values is wrong."""
     if wanted != found:
@@ -27,7 +30,7 @@ class Core:
         self._x = array("i", self._t)
 
     def logits(self, ticks, out):
-        """Ticks, integers below 2^29 in magnitude -> outputs. Nothing lands on the heap."""
+        """Ticks, any integers -> outputs. Nothing lands on the heap."""
         self._enter(ticks)
         self._forward()
         self._leave(out)
@@ -36,7 +39,7 @@ class Core:
         count = len(self._x)
         expect(count, len(ticks))
         for i in range(count):
-            self._t[i] = ticks[i]
+            self._t[i] = min(max(ticks[i], -_FAR), _FAR)  # an array would wrap what its 32 bits do not hold
         doorway(self._door, self._t, self._x, count)  # pyright: ignore[reportArgumentType] - viper takes buffers
 
     def _forward(self):
@@ -53,20 +56,22 @@ class Core:
             out[j] = y[plan[8] + j]
 
     def predict_ticks(self, ticks):
-        """Ticks -> class index, the first of equals; for a regression model the value, or a tuple of several."""
+        """Ticks -> class index, the first of equals; answers of yes or no as bits, the first lowest; value, or a tuple."""
         self._enter(ticks)
         self._forward()
         plan, y = self._layers[-1]
         best = first = plan[8]
-        if self.data[17] == 2:
-            return self._reals(y, first, plan[1])
-        if self.data[17]:
-            return int(y[first] > 0)
+        decision = self.data[17]
+        if decision:
+            if decision == 2:
+                from nnrun.reals import reals
+
+                return reals(self.data, y, first)
+            answer = int(y[first] > 0)
+            if decision == 3:
+                for j in range(1, plan[1]):
+                    answer |= (y[first + j] > 0) << j
+            return answer
         for j in range(first, first + plan[1]):
             best += (y[j] > y[best]) * (j - best)
         return best - first
-
-    def _reals(self, y, first, units):
-        frac = (self.data[20] | self.data[21] << 8 ^ 32768) - 32768
-        values = [v / 2.0**frac for v in y[first : first + units]]
-        return values[0] if units == 1 else tuple(values)

@@ -7,7 +7,7 @@ was cut off; where there is no room for that, PATH.new is the only whole file, a
 
 import os
 
-FORMAT = 1
+FORMAT = 2
 
 
 def u16(data, at):

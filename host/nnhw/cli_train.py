@@ -45,7 +45,10 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
 @target_option
 @data_options
 @click.option(
-    "--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True
+    "--task",
+    type=click.Choice(["auto", "classification", "multilabel", "regression"]),
+    default="auto",
+    show_default=True,
 )
 @click.option(
     "--layers", callback=parse_layers, default="8", show_default=True, help="Hidden units: 8, or 16,16, or none."
@@ -138,6 +141,8 @@ def train(
         network = tuned.network
         network.training["precision"] = precision_name
     model_file.save(network, out)
+    for line in datasets.coarse_steps(kept, network.inputs):
+        click.echo(f"step      {line}", err=as_json)
     parts = {"train": quality(network, kept)} | ({"held_out": quality(network, held)} if held else {})
     if as_json:
         result = {"model": str(out), "epochs": len(history.epochs), "best_epoch": history.best, **parts}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnhw import vectors
 from nnhw.build_folder import Build
-from nnhw.driver import Entry, Exported
+from nnhw.driver import Entry, Exported, held
 from nnhw.flat_package import nnrun
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import IntArray
@@ -24,7 +24,7 @@ _FAST = ("wasm", "unix", "c")
 
 @dataclass(frozen=True)
 class Difference:
-    """The first row on which a target and the reference disagree: (logits, class index or None) of both."""
+    """The first row on which a target and the reference disagree: (logits, answer or None) of both."""
 
     entry: Entry
     row: int
@@ -35,7 +35,7 @@ class Difference:
     def __str__(self) -> str:
         def shown(result: tuple[list[int], int | None]) -> str:
             logits, answer = result
-            return " ".join(map(str, logits)) + ("" if answer is None else f"   class {answer}")
+            return " ".join(map(str, logits)) + ("" if answer is None else f"   answer {answer}")
 
         lines = [
             f"first difference: row {self.row}, from {self.entry}",
@@ -109,9 +109,9 @@ def verify(
     entries = tuple(entries) or module.entries(target)
     identical = 0
     for entry in entries:
-        rows, code_rows = _rows(model, entry, count, seed)
+        rows, code_rows = _rows(model, entry, count, seed, target)
         logits = reference.logits(model, code_rows)
-        answers = reference.decide(model, logits) if model.classes else np.zeros(len(rows), np.int64)
+        answers = reference.board_answers(model, logits) if model.classes else np.zeros(len(rows), np.int64)
         found = module.run(target, entry, rows)
         same = (found.logits == logits).all(axis=1) & ((found.answers == answers) | (found.answers < 0))
         identical += int(same.sum())
@@ -124,15 +124,16 @@ def verify(
     return Outcome(target, count, len(rows), entries, identical, None)
 
 
-def _rows(model: QModel, entry: Entry, count: int, seed: int) -> tuple[NDArray[Any], IntArray]:
+def _rows(model: QModel, entry: Entry, count: int, seed: int, target: str) -> tuple[NDArray[Any], IntArray]:
     """The rows to run, extremes first, and their input codes."""
     if entry == "codes":
         rows = np.concatenate([vectors.extreme_codes(model), vectors.random_codes(model, count, seed)])
         return rows, rows
-    ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, count, seed)])
     if entry == "ticks":
+        ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, count, seed)])
         return ticks, reference.codes(model, ticks)
-    values = vectors.values_of(model, ticks)
+    values = np.concatenate([vectors.extreme_values(model), vectors.random_values(model, count, seed)])
+    values = held(target, values)
     return values, reference.codes(model, reference.ticks(model, values))
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import struct
 import sys
 from pathlib import Path
 
@@ -42,7 +43,12 @@ def activate(fields):
 
 def decide(kind, outputs):
     model = type("Model", (), {"decision": kind})
-    return int(reference.decide(model, np.array([outputs]))[0])
+    return int(reference.board_answers(model, np.array([outputs]))[0])
+
+
+def real(fields):
+    model = type("Model", (), {"output_frac": np.array(fields["frac"]), "offsets": fields["offset"]})
+    return reference.reals(model, np.array([fields["outputs"]]))[0].tolist()
 
 
 def code(fields):
@@ -51,11 +57,17 @@ def code(fields):
 
 
 def ticks(fields):
-    value, step = fields
-    farthest = (1 << 29) - 1
-    model = type("Model", (), {"inputs": (QInput("x", step, -farthest, 2 * farthest, 1, 0, 0),)})
-    model.tick_range = np.array([-farthest]), np.array([farthest])
-    return int(reference.ticks(model, np.array([[value]]))[0, 0])
+    (value,) = struct.unpack(">f", bytes.fromhex(fields[0]))
+    model = type("Model", (), {"inputs": (QInput("x", float(fields[1]), 0, 1, 1, 0, 0),)})
+    try:
+        return int(reference.ticks(model, np.array([[value]]))[0, 0])
+    except ValueError:
+        return "ValueError"
+
+
+def reciprocal(step):
+    found = QInput("x", float(step), 0, 1, 1, 0, 0).reciprocal
+    return [found.factor, found.exponent]
 
 
 def bounds(fields):
@@ -75,12 +87,15 @@ OPERATIONS = {
     "fits": lambda v: not proof.overflowing(v[1], np.array([0]), np.array([v[0]])).size,
     "z_fits": lambda v: not proof.z_too_wide(np.array([v[1]]), np.array([0]), np.array([v[0]])),
     "ticks": ticks,
+    "reciprocal": reciprocal,
     "code": code,
     "code_range": lambda v: list(entry(v).code_range),
     "meaning": lambda v: int(MEANING[v[0]](np.int64(v[1]), np.int64(v[2]))),
     "activate": activate,
     "argmax": lambda v: decide("argmax", v),
     "threshold": lambda v: decide("threshold", v),
+    "multilabel": lambda v: decide("multilabel", v),
+    "reals": real,
 }
 
 

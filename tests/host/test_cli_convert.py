@@ -151,7 +151,7 @@ def test_a_csv_file_leaves_out_its_answers_and_is_taken_by_names() -> None:
         ),
         (
             (SKOPS, "-o", "m.json", "--data", "wrong.csv", "--target", "x"),
-            "wrong.csv: no column 'x'; columns: a, b, c",
+            "wrong.csv: no column 'x' to learn; columns: a, b, c",
         ),
         ((SKOPS, "-o", "m.json", "--data", "text.csv"), "text.csv: line 2, column 'a': expected a finite number"),
         ((SKOPS, "-o", "m.json", "--data", "nothing"), "no data set and no file is called 'nothing'"),
@@ -192,7 +192,7 @@ def test_a_csv_file_leaves_out_its_answers_and_is_taken_by_names() -> None:
 )
 def test_bad_input_ends_in_one_line(folder: Path, arguments: tuple[object, ...], message: str) -> None:
     Path("wrong.csv").write_text("a,b,c,d,e\n1,2,3,4,5\n1,2,3,4,5\n")
-    Path("text.csv").write_text("a,b,c,d\nx,2,3,4\n")
+    Path("text.csv").write_text("a,b,c,d\nx,2,3,4\n1,2,3,4\n")
     Path("text.npy").write_text("text")
     before = set(folder.iterdir())
     assert message in nnhw("convert", *arguments, code=2)

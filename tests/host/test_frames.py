@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnhw.datasets import DataError, DataOptions, load
+from nnhw.datasets import DataError, DataOptions, load, load_rows
 
 WANTED = [[1.5, 2], [2.5, 3], [3.5, 5], [4.5, 8]]
 
@@ -27,6 +27,17 @@ def test_a_file_of_arrays_is_read(tmp_path: Path) -> None:
         load(path, "y")
     np.save(tmp_path / "t.npy", np.array([[1.0, 0], [2, 1], [3, 0], [4, 1]]))
     assert load(tmp_path / "t.npy", "x2").classes == ("0", "1")
+
+
+def test_of_an_array_without_names_every_column_is_an_input(tmp_path: Path) -> None:
+    rows = np.stack([np.arange(30.0), np.arange(30.0) % 7], axis=1)
+    np.save(tmp_path / "t.npy", rows)
+    names, found = load_rows(str(tmp_path / "t.npy"))
+    assert names == ()
+    assert np.array_equal(found, rows)
+    (tmp_path / "t.csv").write_text("n,a\n" + "".join(f"{n:g},{a:g}\n" for n, a in rows))
+    assert load_rows(str(tmp_path / "t.csv"))[0] == ("a",)
+    assert load_rows(str(tmp_path / "t.csv"), ("n", "a"))[0] == ("n", "a")
 
 
 class Frame:

@@ -206,6 +206,14 @@ def test_hdf5_data_outside_the_file_is_not_opened(tmp_path: Path, kind: str) -> 
     assert "not opened" in told or "not followed" in told
 
 
+def test_hdf5_texts_without_an_end_are_not_followed(tmp_path: Path) -> None:
+    content = bytearray((FOLDER / "keras_iris_relu_softmax/model.h5").read_bytes())
+    first = content.index(b"GCOL") + 16
+    content[first : first + 2] = bytes(2)  # the free space that ends the collection, of no size
+    content[first + 8 : first + 16] = bytes(8)
+    assert "its texts do not follow each other" in refusal(tmp_path / "m.h5", bytes(content))
+
+
 def onnx_bytes(constant: onnx.TensorProto) -> bytes:
     nodes = [helper.make_node("Constant", [], ["w"], value=constant), helper.make_node("MatMul", ["x", "w"], ["y"])]
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in ("x", "y")]

@@ -14,12 +14,15 @@ from nnhw.model_files.archive import MOST_BYTES
 from nnhw.model_files.chain import Refusal
 
 _LARGEST_ATTRIBUTE = 2**24
+_HEAP = b"GCOL\x01\0\0\0"  # begins a collection of texts: signature, version, then 8 bytes of its size
+_HEAP_HEADER = 16  # bytes, of the collection and of each text in it
 
 
 class Hdf5:
     """The arrays and attributes of an HDF5 file. Raises Refusal for damage, and for what lies outside the file."""
 
     def __init__(self, content: bytes) -> None:
+        _check_heaps(content)
         try:
             self._file = h5py.File(io.BytesIO(content), "r")
         except Exception as error:  # whatever the library finds in a damaged file
@@ -92,3 +95,19 @@ class Hdf5:
             if found is None:
                 raise Refusal(f"HDF5 {path!r} is missing; is the file complete?")
         return found
+
+
+def _check_heaps(content: bytes) -> None:
+    """Refuse a collection of texts with one that takes no room: the library would read it over and over again."""
+    start = content.find(_HEAP)
+    while start >= 0:
+        end = min(len(content), start + int.from_bytes(content[start + 8 : start + 16], "little"))
+        place = start + _HEAP_HEADER
+        while place + _HEAP_HEADER <= end:
+            size = int.from_bytes(content[place + 8 : place + 16], "little")
+            is_free = content[place : place + 2] == bytes(2)  # then the size counts the header, too
+            step = size if is_free else _HEAP_HEADER + -(-size // 8) * 8
+            if step < _HEAP_HEADER:
+                raise Refusal("not a readable HDF5 file: its texts do not follow each other")
+            place += step
+        start = content.find(_HEAP, start + _HEAP_HEADER)
