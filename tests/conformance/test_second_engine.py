@@ -21,10 +21,12 @@ from second_engine import (
     training_plan,
 )
 from second_engine.codes import code_of, half
-from second_engine.file_bytes import Form, Table
+from second_engine.file_bytes import Form, Input, Table
 
 from nnhw.activations import Activation
-from nnhw_codegen import nnb, nnt, reference
+from nnhw.network import Layer
+from nnhw_codegen import nnb, nnt, precision, reference
+from nnhw_codegen.qmodel import QInput, QModel
 
 LONG = bool(os.environ.get("NNHW_LONG"))
 SOME = 1 if LONG else 8
@@ -39,6 +41,15 @@ each_lesson = pytest.mark.parametrize(("number", "case"), LESSONS, **NUMBERS)
 
 def slope_of(activation: Activation | None) -> float:
     return float(activation.ramp or 0) if activation is not None else 0.0
+
+
+def real(layer: Layer) -> tuple[list[list[float]], list[float]]:
+    return layer.weights.tolist(), layer.bias.tolist()
+
+
+def reference_input(step: float) -> QModel:
+    """A model of which only the doorway is asked: one input of this step."""
+    return QModel(precision.get("w16a16"), (QInput("x", step, 0, 1, 1, 0, 0),), (), ("a", "b"), ())
 
 
 def same_function(form: Form, tables: tuple[Table, ...], wanted, limit: int, seed: int) -> bool:
@@ -61,19 +72,32 @@ def test_a_model_gives_the_same_integers(number, case):
     for row, tick, code, output, answer in zip(
         rows.tolist(), ticks.tolist(), codes.tolist(), outputs.tolist(), answers, strict=True
     ):
-        found = [
-            doorway.code(entry, t) for entry, t in zip(model.inputs, doorway.ticks(row, model.steps), strict=True)
-        ]
-        assert found == code
-        assert [doorway.code(entry, t) for entry, t in zip(model.inputs, tick, strict=True)] == code
-        assert layers.forward(model, found) == output
-        assert decision.decide(model.decision, output, model.output_frac) == answer
+        assert doorway.ticks(model.inputs, row) == tick
+        assert doorway.codes(model.inputs, tick) == code
+        assert layers.forward(model, code) == output
+        assert decision.decide(model.decision, output, model.outputs) == answer
     for value in (-1, 0, 1):
         tie = [value] * len(outputs[0])
-        assert (
-            decision.decide(model.decision, tie, model.output_frac)
-            == reference.decide(product, np.array([tie]))[0].tolist()
-        )
+        answer = decision.decide(model.decision, tie, model.outputs)
+        assert answer == reference.decide(product, np.array([tie]))[0].tolist()
+        if model.decision == "multilabel":
+            assert decision.on_board(answer) == reference.board_answers(product, np.array([tie]))[0]
+
+
+@pytest.mark.parametrize("step", ["0.1", "1.0", "1e-06", "0.3", "1e-30", "7e+20", "0.00390625", "3.0000001"])
+def test_ticks_of_any_float32_are_the_same(step):
+    product = reference_input(float(step))
+    entry = Input(0, 1, 1, 0, 0, *doorway.reciprocal(step))
+    assert (entry.reciprocal, entry.exponent) == (
+        product.inputs[0].reciprocal.factor,
+        product.inputs[0].reciprocal.exponent,
+    )
+    bits = cases.float32_patterns(2000 if LONG else 200, float(step))
+    values = bits.view(np.float32).astype(np.float64)
+    ticks = reference.ticks(product, values[:, None])[:, 0].tolist()
+    assert [doorway.tick(entry, each) for each in bits.tolist()] == ticks
+    normal = [(each, tick) for each, tick in zip(bits.tolist(), ticks, strict=True) if 0 < each >> 23 & 255 < 255]
+    assert [doorway.short_tick(entry, each) for each, _ in normal] == [tick for _, tick in normal]
 
 
 @each_model
@@ -87,7 +111,7 @@ def test_a_model_is_what_the_clauses_derive(number, case):
     for entry, found in zip(network.inputs, model.inputs, strict=True):
         assert doorway.holds(found, limit)
         low, high = (round(Fraction(end) / Fraction(entry.step)) for end in (entry.low, entry.high))
-        assert doorway.derive(low, high, entry.scale, entry.step, limit) == found
+        assert doorway.derive(low, high, entry.scale, repr(entry.step), limit) == found
     widths = (*report.widths[1:], report.widths[-1])
     for layer, room, width in zip(network.layers, model.layers, widths, strict=True):
         if room.limit:
@@ -109,9 +133,7 @@ def test_a_lesson_leaves_the_same_integers(number, case):
         if step == len(codes) // 2:
             product.learner.set_rate(*lesson.later_rate)
             trainer.set_rate(*lesson.later_rate)
-        found = [
-            doorway.code(entry, t) for entry, t in zip(model.inputs, doorway.ticks(row, model.steps), strict=True)
-        ]
+        found = doorway.codes(model.inputs, doorway.ticks(model.inputs, row))
         wanted = (
             training.value_targets(model, target)
             if model.decision == "values"
@@ -131,23 +153,17 @@ def test_a_lesson_starts_as_its_network(number, case):
     start = cases.lesson((*case[:-1], "plain"), number, steps=5)
     model, state = nnt_file.read(nnt.to_bytes(start.model))
     assert (model.fd, model.fa, state.n) == (12, 10, 1)
-    last, biases = model.layers[-1], start.network.layers[-1].bias.tolist()
-    if model.decision == "values" and not last.value.steps:
-        largest = max(abs(w) for w in start.network.layers[-1].weights.flat)
-        assert model.output_frac == training_plan.output_frac(model.fd, largest)
-        offsets = tuple(training_plan.output_offset(model.fd, model.output_frac, b) for b in biases)
-        assert model.output_offsets == offsets
-    for layer, room, found in zip(start.network.layers, model.layers, state.layers, strict=True):
-        unit, offsets = 1.0, [0.0] * room.units
-        if room is last:
-            unit, offsets = 2.0 ** (model.output_frac - model.fd), model.output_offsets
-        weights = (layer.weights * unit).tolist()
+    assert model.outputs == training_plan.outputs(model, *real(start.network.layers[-1]))
+    for index, (room, found) in enumerate(zip(model.layers, state.layers, strict=True)):
+        weights, biases = real(start.network.layers[index])
+        if index + 1 == len(model.layers) and model.outputs:
+            units = [2.0 ** (kind.frac - model.fd) for kind in model.outputs]
+            weights = [[w * unit for w in row] for row, unit in zip(weights, units, strict=True)]
+            biases = [(b - kind.offset) * unit for b, kind, unit in zip(biases, model.outputs, units, strict=True)]
         fw = training_plan.weight_frac(model.weight_bits, max(abs(w) for row in weights for w in row))
         assert room.shifts.fw == fw
         assert found.weights == tuple(tuple(code_of(w, fw) for w in row) for row in weights)
-        assert found.biases == tuple(
-            code_of((b - o) * unit, 24) for b, o in zip(layer.bias.tolist(), offsets, strict=True)
-        )
+        assert found.biases == tuple(code_of(b, 24) for b in biases)
         s = room.shifts.update + state.k
         assert set(found.remainders) <= {half(s - max(0, s - 16))}
 

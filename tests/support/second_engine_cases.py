@@ -22,6 +22,7 @@ HIDDEN = (*activations.names(), "mixed")
 ENDS = (
     "classes",
     "yes or no",
+    "questions",
     "linear values",
     "logsig values",
     "tanh values",
@@ -37,6 +38,8 @@ LESSON_ENDS = (
     ("classes", "tanh", "auto"),
     ("yes or no", "logsig", "cross_entropy"),
     ("yes or no", "logsig", "mse"),
+    ("questions", "logsig", "auto"),
+    ("questions", "logsig", "mse"),
     ("values", "identity", "auto"),
     ("values", "tanh", "auto"),
     ("values", "logsig", "auto"),
@@ -105,13 +108,17 @@ def network(shape: tuple[int, ...], hidden: str, end: str, last: str, seed: int)
     values = end.endswith("values")
     classes = () if values else tuple(f"class {n}" for n in range(max(2, sizes[-1])))
     outputs = tuple(f"y{n}" for n in range(sizes[-1])) if values else ()
-    return Network(layers, inputs(sizes[0], generator), classes, outputs)
+    if values:
+        spread = 10 ** generator.uniform(-3, 3, sizes[-1])
+        layers[-1].weights *= spread[:, None]
+        layers[-1].bias = (layers[-1].bias + generator.choice([0, 100], sizes[-1])) * spread
+    return Network(layers, inputs(sizes[0], generator), classes, outputs, multilabel=end == "questions")
 
 
 def model(case: tuple[Any, ...], seed: int) -> tuple[Network, QuantizeReport]:
     """The network of a case of MODEL_FACTORS, and its integers."""
     name, hidden, end, shape = case
-    last = {"classes": "softmax", "yes or no": "logsig", "linear values": "identity"}.get(
+    last = {"classes": "softmax", "yes or no": "logsig", "questions": "logsig", "linear values": "identity"}.get(
         end, end.removesuffix(" values")
     )
     float_network = network(shape, hidden, end, last, seed)
@@ -124,7 +131,20 @@ def value_rows(entries: tuple[Input, ...], count: int, seed: int) -> np.ndarray:
     low, high, mean = (np.array([getattr(entry, key) for entry in entries]) for key in ("low", "high", "mean"))
     margin = (high - low) / 10
     random = generator.uniform(low - margin, high + margin, (count - 5, len(low)))
-    return np.vstack([low, high, mean, low - 100 * margin, high + 100 * margin, random])
+    rows = np.vstack([low, high, mean, low - 100 * margin, high + 100 * margin, random])
+    # Values reach every engine as float32 (SPEC 3.2).
+    return rows.astype(np.float32).astype(np.float64)
+
+
+def float32_patterns(count: int, step: float) -> np.ndarray:
+    """Bits of float32 numbers (n,): zeros, subnormals, infinities, halves of steps, the grid, and any exponent."""
+    generator = np.random.default_rng(count)
+    grid = np.arange(-count, count) * 0.5 * step
+    large = generator.uniform(-(2.0**29), 2.0**29, count) * step
+    some = generator.integers(0, 2**32, count, dtype=np.uint32)
+    some = some[(some >> 23 & 255) != 255]
+    special = np.array([0, 1 << 31, 1, 0x807FFFFF, 0x00800000, 0x7F7FFFFF, 0x7F800000, 0xFF800000], dtype=np.uint32)
+    return np.concatenate([np.concatenate([grid, large]).astype(np.float32).view(np.uint32), some, special])
 
 
 def lesson(case: tuple[Any, ...], seed: int, steps: int = STEPS) -> Lesson:
@@ -153,7 +173,9 @@ def lesson(case: tuple[Any, ...], seed: int, steps: int = STEPS) -> Lesson:
                 (1 << 29) - 1 - generator.integers(0, 2, biases.shape)
             )
     units = len(float_network.layers[-1].bias)
-    if float_network.classes:
+    if end == "questions":
+        targets = generator.integers(0, 2, (steps, units))
+    elif float_network.classes:
         targets = generator.integers(0, max(2, units), steps)
     else:
         targets = generator.normal(0, 1000.0 if kind == "extreme" else 1.0, (steps, units))

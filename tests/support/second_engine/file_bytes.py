@@ -9,13 +9,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Input:
-    """SPEC 7.3: the doorway of one input; name and step (decimal text) come with the strings."""
+    """SPEC 7.3: the doorway of one input, 1 / step as R / 2^k; name and step (decimal text) come with the strings."""
 
     low: int
     span: int
     gain: int
     offset: int
     shift: int
+    reciprocal: int
+    exponent: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """SPEC 7.9: one output of a regression stands for code / 2^frac + offset."""
+
+    offset: float
+    frac: int
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,15 @@ def check_start(data: bytes, magic: bytes, form: int) -> int:
 
 
 def read_inputs(reader: Reader, count: int) -> tuple[Input, ...]:
-    """SPEC 7.3: low, span, gain, offset, shift of each input."""
-    return tuple(Input(*reader.take("i", 5)) for _ in range(count))
+    """SPEC 7.3: low, span, gain, offset, shift of each input, then R and k of each."""
+    doorways = [reader.take("i", 5) for _ in range(count)]
+    return tuple(Input(*doorway, reader.one("I"), reader.one("i")) for doorway in doorways)
+
+
+def read_outputs(reader: Reader, count: int) -> tuple[Output, ...]:
+    """SPEC 7.9: offsets of the outputs of a regression, then their fracs."""
+    offsets = reader.take("f", count)
+    return tuple(Output(*pair) for pair in zip(offsets, reader.padded("h", count), strict=True))
 
 
 def read_tables(reader: Reader, count: int) -> tuple[Table, ...]:

@@ -20,7 +20,8 @@ def formats_hold(model: Model) -> bool:
     most = (1 << (model.weight_bits - 1)) - 1
     for layer in model.layers:
         fits = all(abs(weight) <= most for row in layer.weights for weight in row)
-        alike = model.weight_bits == 8 or len(set(layer.shifts)) == 1
+        own = model.weight_bits == 8 or (layer is model.layers[-1] and model.decision == "values")
+        alike = own or len(set(layer.shifts)) == 1
         if not (fits and alike and all(shift <= 30 for shift in layer.shifts)):
             return False
     chained = all(below.output_frac == layer.input_frac for below, layer in pairwise(model.layers))

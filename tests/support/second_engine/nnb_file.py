@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from second_engine.file_bytes import Form, Input, Reader, Table, check_start, read_form, read_inputs, read_tables
+from second_engine.file_bytes import (
+    Form,
+    Input,
+    Output,
+    Reader,
+    Table,
+    check_start,
+    read_form,
+    read_inputs,
+    read_outputs,
+    read_tables,
+)
 
-FORMAT = 1
-DECISIONS = ("argmax", "threshold", "values")
+FORMAT = 2
+DECISIONS = ("argmax", "threshold", "values", "multilabel")
 
 
 @dataclass(frozen=True)
@@ -31,10 +42,11 @@ class Model:
     precision: str
     weight_bits: int
     decision: str
-    output_frac: int
+    logit_frac: int
     inputs: tuple[Input, ...]
     names: tuple[str, ...]
     steps: tuple[str, ...]
+    outputs: tuple[Output, ...]
     tables: tuple[Table, ...]
     layers: tuple[Layer, ...]
     labels: tuple[str, ...]
@@ -67,9 +79,10 @@ def read(data: bytes) -> Model:
     reader = Reader(data, 12)
     inputs, layers, tables = reader.one("H"), reader.one("B"), reader.one("B")
     weight_bits, decision = reader.take("B", 2)
-    labels, output_frac = reader.one("H"), reader.one("h")
-    reader.zeros(2)
+    labels, outputs = reader.take("H", 2)
+    logit_frac = reader.one("h")
     doorway = read_inputs(reader, inputs)
+    answers = read_outputs(reader, outputs)
     lists = read_tables(reader, tables)
     rooms = tuple(read_layer(reader, weight_bits) for _ in range(layers))
     precision = reader.string()
@@ -83,10 +96,11 @@ def read(data: bytes) -> Model:
         precision,
         weight_bits,
         DECISIONS[decision],
-        output_frac,
+        logit_frac,
         doorway,
         tuple(n for n, _ in pairs),
         tuple(s for _, s in pairs),
+        answers,
         lists,
         rooms,
         names,

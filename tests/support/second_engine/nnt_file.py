@@ -6,7 +6,18 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from second_engine.file_bytes import Form, Input, Reader, Table, check_start, read_form, read_inputs, read_tables
+from second_engine.file_bytes import (
+    Form,
+    Input,
+    Output,
+    Reader,
+    Table,
+    check_start,
+    read_form,
+    read_inputs,
+    read_outputs,
+    read_tables,
+)
 from second_engine.nnb_file import DECISIONS, FORMAT, rows
 
 SCHEMES = ("residual", "carry", "lcg", "nearest")
@@ -79,7 +90,6 @@ class LearningModel:
 
     weight_bits: int
     decision: str
-    output_frac: int
     fd: int
     input_frac: int
     fa: int
@@ -90,6 +100,7 @@ class LearningModel:
     twice_relu_at_zero: int
     softmax: bool
     inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
     tables: tuple[Table, ...]
     layers: tuple[LearningLayer, ...]
     labels: tuple[str, ...]
@@ -98,7 +109,6 @@ class LearningModel:
     activations: tuple[str, ...]
     standardizations: tuple[Standardization, ...]
     left_slopes: tuple[float, ...]
-    output_offsets: tuple[float, ...]
 
 
 def read_layer(reader: Reader) -> LearningLayer:
@@ -139,11 +149,12 @@ def read(data: bytes) -> tuple[LearningModel, State]:
     assert struct.unpack_from("<I", data, 12) == (len(data),), "bytes of the file"
     reader = Reader(data, 16)
     inputs, layers, tables, weight_bits, decision, labels = (reader.one(kind) for kind in "HBBBBH")
-    output_frac = reader.one("h")
+    outputs = reader.one("H")
     fd, input_frac, fa = reader.take("b", 3)
     largest_fw, scheme, learning, loss, twice, softmax = reader.take("B", 6)
     reader.zeros(5)
     doorway = read_inputs(reader, inputs)
+    answers = read_outputs(reader, outputs)
     lists = read_tables(reader, tables)
     rooms = tuple(read_layer(reader) for _ in range(layers))
     names = tuple(reader.string() for _ in range(labels))
@@ -152,12 +163,10 @@ def read(data: bytes) -> tuple[LearningModel, State]:
     reader.align()
     standards = tuple(Standardization(*reader.take("d", 4)) for _ in range(inputs))
     left_slopes = reader.take("d", layers)
-    offsets = reader.take("d", rooms[-1].units)
     assert reader.place == size, "the fixed part ends elsewhere"
     model = LearningModel(
         weight_bits,
         DECISIONS[decision],
-        output_frac,
         fd,
         input_frac,
         fa,
@@ -168,6 +177,7 @@ def read(data: bytes) -> tuple[LearningModel, State]:
         twice,
         bool(softmax),
         doorway,
+        answers,
         lists,
         rooms,
         names,
@@ -176,6 +186,5 @@ def read(data: bytes) -> tuple[LearningModel, State]:
         activations,
         standards,
         left_slopes,
-        offsets,
     )
     return model, read_state(data, size, model)

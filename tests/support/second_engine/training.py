@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from second_engine import forms
-from second_engine.codes import code_of, half, real_of, sat
-from second_engine.decision import decide
+from second_engine.codes import code_of, half, sat
+from second_engine.decision import Answer, decide
 from second_engine.nnt_file import LayerState, LearningModel, State
 
 M16 = 32767
@@ -166,25 +166,25 @@ class Trainer:
         self.m, self.k = m, k
 
 
-def answer(trainer: Trainer, codes: list[int]) -> int | list[float]:
-    """SPEC 9.5, 9.10: the class, or the values of a regression."""
+def answer(trainer: Trainer, codes: list[int]) -> Answer:
+    """SPEC 9.5, 9.10: the answer to a row."""
     model, z = trainer.model, trainer.logits(codes)
-    if model.decision != "values":
-        return decide(model.decision, z, model.fd)
-    if model.layers[-1].value.steps:
+    if model.decision == "values" and model.layers[-1].value.steps:
         z = [forms.run(model.layers[-1].value, model.tables, sat(each, M16)) for each in z]
-    return [real_of(y, model.output_frac) + offset for y, offset in zip(z, model.output_offsets, strict=True)]
+    return decide(model.decision, z, model.outputs)
 
 
-def class_targets(model: LearningModel, label: int) -> list[int]:
-    """SPEC 9.6: 0 and 2^Fd for classes."""
+def class_targets(model: LearningModel, label: int | list[int]) -> list[int]:
+    """SPEC 9.6: 0 and 2^Fd for a class, and for no and yes."""
     one = 1 << model.fd
+    if isinstance(label, list):
+        return [one * each for each in label]
     if model.decision == "threshold":
-        return [one if label else 0]
-    return [one if j == label else 0 for j in range(model.layers[-1].units)]
+        return [one * label]
+    return [one * (j == label) for j in range(model.layers[-1].units)]
 
 
 def value_targets(model: LearningModel, values: list[float]) -> list[int]:
-    """SPEC 9.10: codes in F, less offset."""
-    pairs = zip(values, model.output_offsets, strict=True)
-    return [sat(code_of(value - offset, model.output_frac), BIAS_LIMIT) for value, offset in pairs]
+    """SPEC 9.10: codes in the F of each output, less its offset."""
+    pairs = zip(values, model.outputs, strict=True)
+    return [sat(code_of(value - kind.offset, kind.frac), BIAS_LIMIT) for value, kind in pairs]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import struct
 from fractions import Fraction
 
 from second_engine import doorway
 from second_engine.codes import finest_frac, half
 from second_engine.curves import slope_frac
-from second_engine.file_bytes import Input
+from second_engine.file_bytes import Input, Output
 from second_engine.functions import named
 from second_engine.nnt_file import LearningModel, Shifts
 
@@ -23,7 +24,7 @@ def weight_frac(weight_bits: int, largest: float) -> int:
 
 
 def output_frac(fd: int, largest: float) -> int:
-    """SPEC 9.10: F of a linear regression whose last layer has this largest weight: 1 <= largest * 2^(F - Fd) < 2."""
+    """SPEC 9.10: F of an output of a linear regression with this largest weight: 1 <= largest * 2^(F - Fd) < 2."""
     frac = fd
     while largest * 2.0 ** (frac - fd) >= 2:
         frac -= 1
@@ -33,8 +34,18 @@ def output_frac(fd: int, largest: float) -> int:
 
 
 def output_offset(fd: int, frac: int, bias: float) -> float:
-    """SPEC 9.10: the starting bias where it exceeds 8 in the unit of F, else 0."""
-    return bias if abs(bias) * 2.0 ** (frac - fd) > 8 else 0.0
+    """SPEC 9.10: the starting bias, as a float32, where it exceeds 8 in the unit of F, else 0."""
+    return struct.unpack("<f", struct.pack("<f", bias))[0] if abs(bias) * 2.0 ** (frac - fd) > 8 else 0.0
+
+
+def outputs(model: LearningModel, weights: list[list[float]], biases: list[float]) -> tuple[Output, ...]:
+    """SPEC 9.10: F and offset of each output of a regression that starts from these reals; only linear ones differ."""
+    if model.decision != "values":
+        return ()
+    if model.layers[-1].value.steps:
+        return tuple(Output(0.0, model.fd) for _ in biases)
+    fracs = [output_frac(model.fd, max(map(abs, row))) for row in weights]
+    return tuple(Output(output_offset(model.fd, frac, b), frac) for frac, b in zip(fracs, biases, strict=True))
 
 
 def forward_guard(n: int, weight_limit: int, fw: int, fx: int, fz: int) -> tuple[int, int, int, int]:
@@ -106,7 +117,7 @@ def derive_input(model: LearningModel, index: int) -> Input:
         unit = Fraction(2) ** (model.input_frac + shift)
         gain = math.floor(step / scale * unit + Fraction(1, 2))
         offset = math.floor((low * step - mean) / scale * unit + Fraction(1, 2)) + half(shift)
-        entry = Input(low, high - low, gain, offset, shift)
+        entry = Input(low, high - low, gain, offset, shift, *doorway.reciprocal(model.steps[index]))
         if doorway.holds(entry, M16):
             return entry
     raise AssertionError("no shift holds")
