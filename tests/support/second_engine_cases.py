@@ -51,7 +51,7 @@ LESSON_FACTORS = (
     LESSON_ENDS,
     HIDDEN,
     (0, 0.5, 1),
-    ((1, 5), (3, 8), (1, 2), (3, 13), (1, 16)),
+    ((1, 5), (3, 8), (1, 2), (3, 13), (1, 14)),
     nnt.TRAINED,
     SHAPES,
     ("plain", "extreme"),
@@ -108,7 +108,7 @@ def network(shape: tuple[int, ...], hidden: str, end: str, last: str, seed: int)
     values = end.endswith("values")
     classes = () if values else tuple(f"class {n}" for n in range(max(2, sizes[-1])))
     outputs = tuple(f"y{n}" for n in range(sizes[-1])) if values else ()
-    if values:
+    if last == "identity":
         spread = 10 ** generator.uniform(-3, 3, sizes[-1])
         layers[-1].weights *= spread[:, None]
         layers[-1].bias = (layers[-1].bias + generator.choice([0, 100], sizes[-1])) * spread

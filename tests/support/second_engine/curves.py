@@ -165,7 +165,7 @@ def magnitude_bits(limit: int) -> int:
 
 
 def formats(function: Function, limit: int, calibrated: int) -> tuple[int, int]:
-    """SPEC 4.6: the fracs of z and of the output, where calibration wants z in ``calibrated``."""
+    """SPEC 4.6: the largest frac of z, and that of the output, where calibration wants z in ``calibrated``."""
     covering = magnitude_bits(limit) - REACH_BITS
     if function.curve is None:
         return calibrated, calibrated

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from second_engine import doorway, forms
 from second_engine.codes import sat
 from second_engine.nnb_file import Layer, Model
@@ -16,7 +14,7 @@ WEIGHT_BITS = {"w16a16": 16, "w8a16": 8, "w8a8": 8, "acc16": 8}
 
 
 def formats_hold(model: Model) -> bool:
-    """SPEC 5.1, 5.3: widths, one format of weights per layer or per neuron, shifts from 0 to 30."""
+    """SPEC 5.1, 5.3, 5.4, 7.9: widths, one format of weights per layer or per neuron, shifts from 0 to 30."""
     most = (1 << (model.weight_bits - 1)) - 1
     for layer in model.layers:
         fits = all(abs(weight) <= most for row in layer.weights for weight in row)
@@ -24,8 +22,10 @@ def formats_hold(model: Model) -> bool:
         alike = own or len(set(layer.shifts)) == 1
         if not (fits and alike and all(shift <= 30 for shift in layer.shifts)):
             return False
-    chained = all(below.output_frac == layer.input_frac for below, layer in pairwise(model.layers))
-    return chained and model.layers[0].input_frac == 0 and model.weight_bits == WEIGHT_BITS[model.precision]
+    fracs = [0, *(layer.output_frac for layer in model.layers)]
+    chained = fracs[:-1] == [layer.input_frac for layer in model.layers]
+    last = model.outputs[0].frac if model.outputs else model.logit_frac
+    return chained and last == fracs[-1] and model.weight_bits == WEIGHT_BITS[model.precision]
 
 
 def forward(model: Model, codes: list[int]) -> list[int]:
