@@ -24,7 +24,7 @@ NAMED = {
         "conformance/test_verify_targets.py::test_a_forward_pass_takes_nothing_from_the_heap",
         "codegen/test_emit_viper.py::test_the_time_does_not_depend_on_the_input",
         "codegen/test_emit_c.py::test_a_prediction_takes_the_same_cycles_for_every_input",
-        "codegen/test_emit_c.py::test_only_the_optional_doorway_names_floats",
+        "codegen/test_emit_c.py::test_only_the_entry_for_raw_values_names_floats",
     ),
     "10.7": (
         "conformance/test_learn_targets.py::test_a_file_cut_at_any_byte_of_a_save_is_loaded_as_the_old_or_the_new_model",
