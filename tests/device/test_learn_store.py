@@ -130,7 +130,7 @@ def test_what_is_written_reaches_the_disk_before_anything_else_happens(rename, m
     disk = Disk({"m.nnt": TASK.before}, rename, 10**6)
     happened = []
     opened, renamed = disk.open, disk.rename
-    disk.open = lambda path, mode: happened.append(path) or opened(path, mode)
+    disk.open = lambda path, mode: (mode == "wb" and happened.append(path)) or opened(path, mode)
     disk.rename = lambda old, new: happened.append("rename") or renamed(old, new)
     disk.sync = lambda: happened.append("sync")
     put(disk, monkeypatch)
