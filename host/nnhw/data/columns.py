@@ -30,7 +30,6 @@ _ROW_NAMES = re.compile(
 )
 _TIMES = re.compile(r".*(?:time|date|stamp|unix|epoch|millis)|ts|t_?(?:s|ms|us)", re.IGNORECASE)
 _UNIX_SECONDS = (5e8, 4.3e9)
-_LARGEST_TICK = 2**28  # of an input
 _LEAST_COUNTED = 20  # rows that rise by 1 by chance are fewer
 _ANSWERS = re.compile(
     r"label|class(?:es)?|target|y|answer|species|outcome|output|result|diagnosis|category|gesture|activity|state",
@@ -163,7 +162,8 @@ def _of_numbers(
         if resolution is not None and step > 1.5 * resolution and _loses(resolution, low, high):
             suspicions.append(
                 f"spans {low:g} to {high:g} in steps of {float(resolution):g}: too many, so it is read in steps of "
-                f"{step:g}; subtract a start from it, or --drop it"
+                f"{step:g}; subtract a start from it, or --drop it; to keep all digits, give predict_ticks whole numbers "
+                f"of steps of {float(resolution):g}"
             )
         far = outliers.find(np.where(usable, values, np.nan))
         if far is not None:
@@ -173,7 +173,7 @@ def _of_numbers(
 
 def _loses(resolution: Fraction, low: float, high: float) -> bool:
     """Whether a coarser step takes away what was meant: of whole numbers, or of values far from 0; not of many decimals."""
-    return resolution >= 1 or max(-low, high) > _LARGEST_TICK * resolution
+    return resolution >= 1 or max(-low, high) > doorway.LARGEST_TICK * resolution
 
 
 def _number_kind(name: str, present: NDArray[np.float64]) -> tuple[Kind, list[str]]:
