@@ -79,6 +79,13 @@ def flag(name: str, column: Array) -> Input:
     return Input(name, float(column.mean()), max(float(column.std()), _LEAST_SCALE), step=1.0, low=0.0, high=1.0)
 
 
+def finer_grid(column: Array, step: float) -> float | None:
+    """The step of a column's own values where it is too fine for numbers so large; None where ``step`` is no coarser."""
+    grid = resolution(column) or _binary_grid(column)
+    far = max(map(abs, _range(float(column.min()), float(column.max()), grid)))
+    return float(grid) if step > float(grid) and far > LARGEST_TICK else None
+
+
 def resolution(column: Array) -> Fraction | None:
     """The coarsest of 1, 0.1, ... 1e-6 that all values (n,) are multiples of; None where none is."""
     sample = column[:: max(1, len(column) // _SAMPLE)]
