@@ -20,11 +20,11 @@ from results import write
 from sklearn.neural_network import MLPClassifier
 
 from nnhw import datasets
-from nnhw.activations import get
 from nnhw.population import Arm, Population
 from nnhw.study_fixed import FixedPopulation
 from nnhw.study_tasks import stack
 from nnhw.train import Options, create, fit
+from nnhw_codegen.network.activations import get
 
 SEEDS, EPOCHS, ROUNDS, ALONE = 200, 5, 5, 3
 REQUIRED = 20.0

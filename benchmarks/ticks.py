@@ -17,11 +17,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from nnhw.driver import held
-from nnhw.network import Input, Layer, Network
 from nnhw.targets import get_script_target
 from nnhw.targets.module_board import ModuleBoard
 from nnhw_codegen import emitters, precision, program
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import quantize
 from nnhw_codegen.reference import ticks

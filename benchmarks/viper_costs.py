@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from results import write
 
-from nnhw import activations, bench
+from nnhw import bench
 from nnhw.boards import ARCHITECTURES
-from nnhw.network import Input, Layer, Network
 from nnhw.targets.mpy import compile_mpy
 from nnhw_codegen import emit_viper, precision, program, qmodel, quantize
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.text import Origin
 
 NETS = (((4, 8, 3), 1000), ((4, 16, 16, 3), 1000), ((64, 32, 10), 20))

@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 
-from nnhw import activations
-from nnhw.network import Input, Layer, Network
 from nnhw.targets import arm_c
 from nnhw.targets.rp2040_core import Core
 from nnhw_codegen import emit_c, program, reference
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.text import Origin
 
 WARNINGS = ("-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic")

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnhw import activations
-from nnhw.activations import Activation
-from nnhw.network import Input, Layer, Network
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.qmodel import QModel
 
 ACTIVATIONS = tuple(record.name for record in activations.RECORDS)

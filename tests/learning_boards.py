@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from helpers import network, of_several_scales
 
-from nnhw import activations
-from nnhw.activations import Activation, Curve
 from nnhw.targets import ScriptTarget
 from nnhw_codegen import nnt
 from nnhw_codegen.learning_profile import T8, T16
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation, Curve
 from nnhw_codegen.trainable import Trainable, trainable
 from nnrun.learn_core import Core
 

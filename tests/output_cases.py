@@ -9,9 +9,9 @@ import numpy as np
 
 from nnhw import datasets
 from nnhw.datasets import Dataset
-from nnhw.network import Network
 from nnhw.options import Options
 from nnhw.train import train
+from nnhw_codegen.network.network import Network
 
 LARGE_OFFSET = Path(__file__).parent / "cases/large_offset.csv"
 """Two inputs and a target near 1,013,250 whose deviation is 2."""

@@ -92,19 +92,16 @@ def test_manifest_freezes_the_board_package() -> None:
     assert (manifest.parent / frozen[0] / "__init__.py").is_file()
 
 
-ALONE = "The board package stands alone"
-MODEL_ONLY = "Code generation sees only the float model and the activations"
-USERS = "Only these modules use code generation"
+STAIR = "One stair"
 
 VIOLATIONS = {
-    "device/nnrun/planted.py": ("import nnhw_codegen", {ALONE, USERS}),
-    "device/nnrun/planted_too.py": ("from nnhw import network", {ALONE}),
-    "codegen/nnhw_codegen/planted.py": ("import nnhw.other", {MODEL_ONLY}),
-    "host/nnhw/other.py": ("import nnhw_codegen.planted", {USERS}),
+    "device/nnrun/planted.py": ("import nnhw_codegen", {STAIR}),
+    "device/nnrun/planted_too.py": ("import nnhw", {STAIR}),
+    "codegen/nnhw_codegen/planted.py": ("import nnhw.other", {STAIR}),
 }
 ALLOWED = {
-    "codegen/nnhw_codegen/planted.py": "import nnhw.activations, nnhw.network",
-    "host/nnhw/cli.py": "import nnhw_codegen.planted",
+    "host/nnhw/other.py": "import nnhw_codegen.planted",
+    "codegen/nnhw_codegen/planted.py": "import nnrun.planted",
 }
 
 
@@ -127,6 +124,8 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_import_rules_are_kept_by_the_packages_and_by_allowed_imports(copy: Path) -> None:
+    (copy / "device/nnrun/planted.py").write_text("", "utf-8")
+    (copy / "codegen/nnhw_codegen/planted.py").write_text("", "utf-8")
     for name, line in ALLOWED.items():
         (copy / name).write_text(line, "utf-8")
     assert broken_rules(copy) == set()
@@ -134,8 +133,7 @@ def test_import_rules_are_kept_by_the_packages_and_by_allowed_imports(copy: Path
 
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_import_rules_report_a_planted_violation(copy: Path, name: str) -> None:
-    for other in VIOLATIONS:
-        (copy / other).write_text("", "utf-8")
+    (copy / "host/nnhw/other.py").write_text("", "utf-8")
     line, rules = VIOLATIONS[name]
     (copy / name).write_text(line, "utf-8")
     assert broken_rules(copy) == rules

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from nnhw.network import Input, Layer, Network
 from nnhw_codegen.fixed import PROOF_LIMIT, rounding
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.qmodel import QInput
 from nnhw_codegen.ticks import TICK_LIMIT
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Network
 from nnhw_codegen import learning_plan
 from nnhw_codegen.fixed import rounding, to_code, to_real
 from nnhw_codegen.learning_curves import TABLE_LIMIT, codes_of
 from nnhw_codegen.learning_plan import BIAS_FRAC, BIAS_LIMIT, GRADIENT_LIMIT, LayerPlan, Plan, Shifts
 from nnhw_codegen.learning_profile import Profile
+from nnhw_codegen.network.network import Network
 from nnhw_codegen.proof import Z_LIMIT
 
 Codes = NDArray[np.int32]

@@ -12,9 +12,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.activations import Activation, Array, Curve
 from nnhw_codegen.expr import Expr, Z, evaluate, largest, maximum, minimum
 from nnhw_codegen.fixed import PROOF_LIMIT
+from nnhw_codegen.network.activations import Activation, Array, Curve
 from nnhw_codegen.tables import integer_form
 
 TABLE_LIMIT = 32767

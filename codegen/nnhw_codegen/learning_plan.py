@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnhw.activations import Activation, get
 from nnhw_codegen.expr import Expr
 from nnhw_codegen.fixed import PROOF_LIMIT, rounding
 from nnhw_codegen.learning_curves import TABLE_LIMIT, exponential_form, slope_form, value_form
 from nnhw_codegen.learning_profile import Profile
+from nnhw_codegen.network.activations import Activation, get
 from nnhw_codegen.proof import Z_LIMIT
 
 BIAS_FRAC = 24

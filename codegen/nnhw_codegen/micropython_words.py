@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnhw.network import Column
+from nnhw_codegen.network.network import Column
 from nnhw_codegen.text import Writer
 
 

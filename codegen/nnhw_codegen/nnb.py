@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from nnhw.network import Decision
 from nnhw_codegen import precision as precisions
 from nnhw_codegen import program, proof
 from nnhw_codegen.binary import (
@@ -31,6 +30,7 @@ from nnhw_codegen.binary import (
     write_whole,
 )
 from nnhw_codegen.expr import Table
+from nnhw_codegen.network.network import Decision
 from nnhw_codegen.qmodel import FORMAT, QLayer, QModel
 
 MAGIC = b"NNB"

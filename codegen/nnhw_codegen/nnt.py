@@ -13,9 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations
-from nnhw.activations import Activation
-from nnhw.network import Input
 from nnhw_codegen import learning_plan
 from nnhw_codegen.binary import (
     FileError,
@@ -35,6 +32,9 @@ from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.learning import Learner
 from nnhw_codegen.learning_plan import LayerPlan, Plan
 from nnhw_codegen.learning_profile import Profile
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.network import Input
 from nnhw_codegen.nnb import DECISIONS
 from nnhw_codegen.qmodel import FORMAT
 from nnhw_codegen.trainable import Trainable

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Layer
+from nnhw_codegen.network.network import Layer
 
 FloatArray = NDArray[np.floating[Any]]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Decision
 from nnhw_codegen.expr import Register, Step, Table, linearize
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.network.network import Decision
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
 
 

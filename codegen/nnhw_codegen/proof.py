@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import MOST_ANSWERS
 from nnhw_codegen.expr import Expr, evaluate, largest
 from nnhw_codegen.fixed import PROOF_LIMIT, IntArray
+from nnhw_codegen.network.network import MOST_ANSWERS
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.ticks import TICK_LIMIT
 

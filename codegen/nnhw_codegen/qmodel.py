@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from nnhw.network import Decision, decision_of
 from nnhw_codegen.expr import Expr
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.network.network import Decision, decision_of
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.ticks import Reciprocal, reciprocal
 

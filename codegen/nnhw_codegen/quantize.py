@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.activations import Activation
-from nnhw.network import Layer, Network
 from nnhw_codegen import doorway, output_layer, proof, reference
 from nnhw_codegen.doorway import MAX_SHIFT
 from nnhw_codegen.fixed import IntArray, best_frac, rounding, to_code, to_real
+from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.network import Layer, Network
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.round_weights import Compensation, compensation, round_weights

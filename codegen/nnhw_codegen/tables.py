@@ -10,9 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from nnhw.activations import Activation, Curve
 from nnhw_codegen.expr import Expr, Table, Z, evaluate, look, maximum, minimum
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.network.activations import Activation, Curve
 
 TABLE_FRAC = 15
 """Table nodes carry at most 15 fraction bits, so a node times 2^9 stays below 2^24."""

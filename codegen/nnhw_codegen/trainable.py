@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.activations import Activation
-from nnhw.network import MOST_ANSWERS, Decision, Input, Layer, Network, decision_of
 from nnhw_codegen import learning_plan, reference
 from nnhw_codegen.doorway import MAX_SHIFT, tick_range
 from nnhw_codegen.expr import evaluate
@@ -19,6 +17,8 @@ from nnhw_codegen.learning import Codes, Learner, target_codes
 from nnhw_codegen.learning_curves import TABLE_LIMIT
 from nnhw_codegen.learning_plan import BIAS_FRAC, BIAS_LIMIT
 from nnhw_codegen.learning_profile import T16, Profile
+from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.network import MOST_ANSWERS, Decision, Input, Layer, Network, decision_of
 from nnhw_codegen.precision import PRECISIONS
 from nnhw_codegen.qmodel import QInput, QModel
 

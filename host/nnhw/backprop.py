@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw import losses
-from nnhw.activations import Activation
-from nnhw.network import Layer
+from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.network import Layer
 
 Array = NDArray[np.float64]
 

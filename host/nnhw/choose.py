@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Network
 from nnhw_codegen import precision, program, reference
+from nnhw_codegen.network.network import Network
 from nnhw_codegen.output_layer import unlikeness
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QModel

@@ -11,13 +11,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations, board_pull, datasets, learnable, model_file
+from nnhw import board_pull, datasets, learnable, model_file
 from nnhw.cli import UserError, user_input
 from nnhw.cli_data_options import data_options, target_option
-from nnhw.network import Input, Network
 from nnhw.train import create
 from nnhw_codegen import nnt
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Network
 
 _OUT = click.Path(dir_okay=False, path_type=Path)
 _DEFAULTS = {"learn_rate": 2.0**-5, "learn_bits": "16", "learn_layers": "all", "learn_rounding": "residual"}

@@ -21,9 +21,9 @@ from nnhw.cli_learn import learning_files, learning_options
 from nnhw.data.data_options import from_record
 from nnhw.datasets import DataOptions, Dataset
 from nnhw.fine_tune import fine_tune
-from nnhw.network import Column, Network
 from nnhw.train import target_matrix
 from nnhw_codegen import emitters, precision, reference
+from nnhw_codegen.network.network import Column, Network
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import QuantizeReport
 

@@ -13,15 +13,16 @@ from typing import Any
 import click
 import numpy as np
 
-from nnhw import activations, datasets, losses, model_file, optimizers
+from nnhw import datasets, losses, model_file, optimizers
 from nnhw import train as training
 from nnhw.cli import print_json, user_input
 from nnhw.cli_data_options import data_options, target_option
 from nnhw.datasets import DataOptions, Dataset
 from nnhw.fine_tune import fine_tune
-from nnhw.network import Network
 from nnhw.options import HELD_OUT, Options
 from nnhw_codegen import precision
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Network
 
 _DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(Options)}
 

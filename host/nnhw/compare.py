@@ -13,15 +13,16 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations, datasets
+from nnhw import datasets
 from nnhw.datasets import Dataset
-from nnhw.network import Layer, Network
 from nnhw.population import Arm, Population
 from nnhw.study_jobs import StudyError, outcomes
 from nnhw.study_statistics import holm, paired, verdict
 from nnhw.study_tasks import Material, stack
 from nnhw.train import create
 from nnhw_codegen import precision, reference
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Layer, Network
 from nnhw_codegen.quantize import quantize
 
 IntArray = NDArray[np.int64]

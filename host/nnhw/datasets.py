@@ -17,7 +17,7 @@ from nnhw.data.columns import examine, likely_answer
 from nnhw.data.data_options import DataOptions
 from nnhw.data.dataset import Array, DataError, Dataset, Task, split, split_rows
 from nnhw.data.table import Table
-from nnhw.network import Column, Input
+from nnhw_codegen.network.network import Column, Input
 
 __all__ = [
     "Array", "DataError", "DataOptions", "Dataset", "Task", "inputs_from", "load", "load_for", "load_rows",

@@ -9,7 +9,7 @@ from math import ceil, floor, frexp, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Input
+from nnhw_codegen.network.network import Input
 
 Array = NDArray[np.float64]
 

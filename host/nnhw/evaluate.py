@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from nnhw import choose
 from nnhw.datasets import Dataset
-from nnhw.network import Network
 from nnhw_codegen import nnb, precision, reference
 from nnhw_codegen.fixed import IntArray, saturate, to_real
+from nnhw_codegen.network.network import Network
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import quantize
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations, losses, optimizers
-from nnhw.network import Network
+from nnhw import losses, optimizers
 from nnhw.straight_through import Grid
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Network
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import QuantizeReport, quantize_report, spread_rows

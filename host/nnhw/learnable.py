@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.model_file import ModelFileError
-from nnhw.network import Network
 from nnhw_codegen import learn_step, nnt
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.learning_profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
+from nnhw_codegen.network.network import Network
 from nnhw_codegen.trainable import Trainable, default_profile, trainable
 
 STEPS = 64

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.activations import Activation, get
+from nnhw_codegen.network.activations import Activation, get
 
 Array = NDArray[np.float64]
 

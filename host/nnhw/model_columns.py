@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnhw.json_reader import Node
-from nnhw.network import Column
+from nnhw_codegen.network.network import Column
 
 COLUMN_KEYS = ("name", "categories", "fill", "flag")
 

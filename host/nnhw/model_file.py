@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations, model_columns
+from nnhw import model_columns
 from nnhw.json_reader import Fault, Node, read_json
-from nnhw.network import MOST_ANSWERS, Input, Layer, Network
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import MOST_ANSWERS, Input, Layer, Network
 
 FORMAT = "nnhw-model"
 VERSION = 1

@@ -22,9 +22,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nnhw import activations
-from nnhw.activations import Activation
 from nnhw.arithmetic import Native, arithmetic
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]

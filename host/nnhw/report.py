@@ -17,12 +17,12 @@ from nnhw.build_folder import Build
 from nnhw.datasets import Dataset
 from nnhw.evaluate import Score
 from nnhw.history import Losses
-from nnhw.network import Network
 from nnhw.targets import arm_c, get, mpy
 from nnhw_codegen import nnb, reference, tables
 from nnhw_codegen.expr import evaluate as integer_value
 from nnhw_codegen.expr import largest
 from nnhw_codegen.fixed import PROOF_LIMIT, IntArray, to_real
+from nnhw_codegen.network.network import Network
 from nnhw_codegen.qmodel import QLayer, QModel
 from nnhw_codegen.quantize import quantize, spread_rows
 

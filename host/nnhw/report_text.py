@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 
-from nnhw import activations, evaluate
-from nnhw.network import Network
+from nnhw import evaluate
 from nnhw.options import HELD_OUT, Options
 from nnhw.report import Part, Report
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Network
 from nnhw_codegen.qmodel import QInput
 
 CODE_NAMES = {"viper": "viper code", "thumb": "Thumb code", "c": "C"}

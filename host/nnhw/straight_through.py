@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Layer, Network
 from nnhw_codegen import doorway, proof, reference
 from nnhw_codegen.expr import evaluate
 from nnhw_codegen.fixed import IntArray, rounding
+from nnhw_codegen.network.network import Layer, Network
 from nnhw_codegen.qmodel import QLayer
 from nnhw_codegen.quantize import QuantizeReport, code_limit
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.activations import get
 from nnhw.population import Arm
 from nnhw_codegen import learning_plan
 from nnhw_codegen.learning import Learner, in_order, input_codes, target_codes
 from nnhw_codegen.learning_profile import FX8, FX12, T16
+from nnhw_codegen.network.activations import get
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]

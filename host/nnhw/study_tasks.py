@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw import datasets
-from nnhw.activations import get
 from nnhw.datasets import Dataset, inputs_from, split
-from nnhw.network import Network
 from nnhw.population import Arm
 from nnhw.train import create
+from nnhw_codegen.network.activations import get
+from nnhw_codegen.network.network import Network
 
 Array = NDArray[Any]
 

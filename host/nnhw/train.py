@@ -14,12 +14,13 @@ from math import cos, isfinite, pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations, history, losses, optimizers
+from nnhw import history, losses, optimizers
 from nnhw.backprop import Backprop, Parameters
 from nnhw.datasets import Dataset, inputs_from, split_rows
 from nnhw.history import Epoch, History
-from nnhw.network import Input, Layer, Network
 from nnhw.options import Options, TrainingError
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 
 __all__ = ["Epoch", "History", "Options", "TrainingError", "create", "fit", "train"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import c_programs as c
 import pytest
 
-from nnhw.network import Input, Network
 from nnhw.targets import arm_c
 from nnhw.targets.rp2040_core import Core
 from nnhw_codegen import precision
+from nnhw_codegen.network.network import Input, Network
 from nnhw_codegen.quantize import quantize
 
 EXAMPLE = Path(__file__).parents[2] / "firmware_examples" / "c_header"

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnhw import activations
 from nnhw.targets import TargetError, arm_c, get
 from nnhw.targets.rp2040_core import Core
 from nnhw_codegen import precision, proof, tables
+from nnhw_codegen.network import activations
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.quantize import quantize
 

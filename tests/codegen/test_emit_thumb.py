@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnhw import activations
-from nnhw.network import Input, Layer, Network
 from nnhw.targets import get_script_target, mpy
 from nnhw.targets.rp2040_core import Core
 from nnhw_codegen import emit_thumb, emitters, precision, quantize, reference, thumb_stream
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.program import build
 from nnhw_codegen.text import Origin
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnhw import activations
-from nnhw.network import Input, Layer, Network
 from nnhw.targets import get
 from nnhw.targets.module_board import ModuleBoard
 from nnhw.targets.mpy import compile_mpy
 from nnhw_codegen import emit_viper, precision, program, quantize, reference, viper_baked
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.text import Origin
 
 ORIGIN = Origin("model", "a model", "0123")

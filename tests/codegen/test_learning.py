@@ -8,15 +8,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nnhw import activations, datasets
-from nnhw.activations import Activation, Curve
+from nnhw import datasets
 from nnhw.backprop import Backprop, Parameters
-from nnhw.network import Layer
 from nnhw.train import create
 from nnhw_codegen import learning_plan
 from nnhw_codegen.learning import Learner, input_codes, stack, target_codes
 from nnhw_codegen.learning_curves import codes_of, slope_form, value_form
 from nnhw_codegen.learning_profile import FX8, FX12, T8, T16, Profile
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation, Curve
+from nnhw_codegen.network.network import Input, Layer
 
 ONE = 1 << 12
 
@@ -204,7 +205,7 @@ def test_a_made_up_activation_learns_like_in_floats():
     plan = learning_plan.make(sizes, [layer.activation for layer in layers], T16)
     learner = Learner(plan, [layer.weights[None] for layer in layers], [layer.bias[None] for layer in layers])
     learner.train(input_codes(plan, x), target_codes(plan, y), order[:, :, None])
-    network = create([datasets.Input("x")] * 3, (6,), outputs=("y",))
+    network = create([Input("x")] * 3, (6,), outputs=("y",))
     network.layers = layers
     float_sgd(network, x, y, order, 2.0**-5, "mse")
     found = np.mean((learner.outputs(input_codes(plan, x))[:, 0, 0] / ONE - y[:, 0]) ** 2)

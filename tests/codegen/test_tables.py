@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers import ACTIVATIONS
 
-from nnhw import activations
-from nnhw.activations import Activation, Curve
 from nnhw_codegen.expr import evaluate, largest, linearize
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation, Curve
 from nnhw_codegen.tables import formats, integer_form, largest_error, table_bytes
 
 WIDE = 32767

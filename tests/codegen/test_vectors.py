@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scalar_engine import ScalarEngine
 
-from nnhw import activations
 from nnhw_codegen import fixed, nnb, proof, reference
 from nnhw_codegen.expr import MEANING, evaluate
+from nnhw_codegen.network import activations
 from nnhw_codegen.qmodel import FORMAT, QInput
 from nnhw_codegen.quantize import code_limit
 from nnhw_codegen.tables import integer_form

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnhw.activations import Activation
 from nnhw.driver import Exported
-from nnhw.network import Input, Layer, Network
 from nnhw_codegen import emitters, precision, program
 from nnhw_codegen.expr import Expr
+from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.quantize import quantize
 from nnhw_codegen.text import Origin

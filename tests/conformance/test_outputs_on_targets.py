@@ -15,9 +15,9 @@ import nnrun
 from nnhw import driver
 from nnhw.driver import Exported
 from nnhw.flat_package import nnrun as runtime
-from nnhw.network import Network
 from nnhw.verify import verify
 from nnhw_codegen import emitters, nnb, nnt, precision, program, reference
+from nnhw_codegen.network.network import Network
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import quantize
 from nnhw_codegen.trainable import trainable

@@ -14,11 +14,12 @@ from conformance.networks import emitted, quantized
 from conftest import usable_target
 from learning_boards import LONG
 
-from nnhw import activations, cli
+from nnhw import cli
 from nnhw.driver import Exported
 from nnhw.flat_package import nnrun
 from nnhw.targets import get_script_target
 from nnhw_codegen import nnb, reference
+from nnhw_codegen.network import activations
 
 RUNS = [
     ("wasm", "portable"),

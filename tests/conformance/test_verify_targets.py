@@ -10,13 +10,14 @@ import pytest
 from conformance.networks import emitted, limit, network, one_unit, quantized
 from conftest import usable_target
 
-from nnhw import activations, export, model_file
-from nnhw.activations import Activation, Curve
+from nnhw import export, model_file
 from nnhw.driver import Exported
 from nnhw.targets import TargetError
 from nnhw.verify import allocates, exported, verify
 from nnhw_codegen import precision, reference
 from nnhw_codegen.emit_micropython import BAKED_WEIGHTS
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation, Curve
 from nnhw_codegen.tables import formats, integer_form
 
 SIZES = ((4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1))

@@ -15,10 +15,11 @@ from learning_boards import FACTORS, learner, lesson, teach
 from learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun.learn
-from nnhw import activations, datasets
-from nnhw.network import Input, Layer, Network
+from nnhw import datasets
 from nnhw.train import create
 from nnhw_codegen import emit_learn_thumb, emit_learn_viper, learn_step, nnt
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.trainable import trainable
 from nnrun import learn_backward, learn_kernels
 from nnrun.learn_core import Core

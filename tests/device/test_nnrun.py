@@ -10,9 +10,9 @@ import pytest
 from random_models import expected, network, quantized, tick_rows
 
 import nnrun
-from nnhw import activations
 from nnhw_codegen import nnb, precision, quantize, reference
 from nnhw_codegen.binary import FileError
+from nnhw_codegen.network import activations
 from nnhw_codegen.proof import ProofError
 from nnrun import selftest
 

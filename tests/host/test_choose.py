@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnhw import activations, choose, evaluate
+from nnhw import choose, evaluate
 from nnhw.datasets import Dataset
-from nnhw.network import Input, Layer, Network
 from nnhw.train import create
 from nnhw_codegen import precision, reference
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.quantize import quantize, quantize_report
 
 

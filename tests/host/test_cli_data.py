@@ -17,8 +17,8 @@ from nnhw import model_file, targets
 from nnhw.data.encode import encode_row
 from nnhw.datasets import DataError
 from nnhw.model_file import ModelFileError
-from nnhw.network import Column
 from nnhw_codegen import emitters, micropython_words
+from nnhw_codegen.network.network import Column
 
 
 @pytest.fixture

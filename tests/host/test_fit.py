@@ -13,9 +13,9 @@ from random_models import network, quantized
 
 from nnhw import boards, cli, export, fit, model_file
 from nnhw.heap_need import heap_with, loadable, runs
-from nnhw.network import Input
 from nnhw.targets import TargetError, mpy
 from nnhw_codegen import emitters, precision, program
+from nnhw_codegen.network.network import Input
 from nnhw_codegen.quantize import quantize
 from nnhw_codegen.text import Origin
 

@@ -13,7 +13,8 @@ from conftest import usable_target
 from random_models import network
 
 from nnhw import cli, export
-from nnhw.targets import board_line, board_link, mpy
+from nnhw.targets import board_line, mpy
+from nnhw.targets.base import TargetError
 from nnhw.targets.board_link import Link
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
@@ -136,7 +137,7 @@ def test_a_wrong_architecture_on_the_board_is_replaced(tmp_path: Path, boards) -
     with Link(board.port) as link:
         link.stage("tiny.mpy", mpy.compile_mpy((folder / "tiny.py").read_bytes(), "tiny.py", "armv6m"))
         link.install(["tiny.mpy"])
-        with pytest.raises(board_link.TargetError, match="incompatible"):
+        with pytest.raises(TargetError, match="incompatible"):
             link.execute("import tiny")
     assert flashed(folder, board)["passed"]
 
@@ -256,7 +257,7 @@ def test_a_board_that_vanishes_while_verifying_is_told_and_recovers(tmp_path: Pa
 def test_a_script_that_never_ends_is_interrupted_and_the_next_one_runs(boards) -> None:
     board = boards()
     with usable_target(f"board:{board.port}").session({}) as session:
-        with pytest.raises(board_link.TargetError, match=r"did not finish within 0\.5 s"):
+        with pytest.raises(TargetError, match=r"did not finish within 0\.5 s"):
             session.run("print(1)\nwhile True: pass", timeout=0.5)
         assert session.run("print(2)") == "2\n"
 

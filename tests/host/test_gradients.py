@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from nnhw import activations
-from nnhw.activations import Activation, get
 from nnhw.backprop import Backprop, Parameters
-from nnhw.network import Input, Layer, Network
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation, get
+from nnhw_codegen.network.network import Input, Layer, Network
 
 ROWS, INPUTS, UNITS = 5, 3, 4
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from model_texts import BY_HAND, GOOD, REMOVED, changed
 
-from nnhw import activations, datasets, model_file
+from nnhw import datasets, model_file
 from nnhw.model_file import ModelFileError, dumps, load, loads, save
-from nnhw.network import Input, Layer, Network
 from nnhw.train import Options, create, train
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 
 
 def assert_same(first, second):

@@ -22,11 +22,11 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, RobustScaler, StandardScaler
 
-from nnhw import activations
 from nnhw.model_files.conversion import ConversionError, Settings
 from nnhw.model_files.load import from_keras, from_sklearn, from_torch, load
 from nnhw.model_files.onnx_write import dumps
-from nnhw.network import Network
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Network
 
 os.environ["KERAS_BACKEND"] = "numpy"  # it compiles nothing
 

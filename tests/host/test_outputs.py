@@ -15,9 +15,9 @@ from output_cases import explained, large_offset, several_scales, yes_or_no
 from nnhw import choose, cli, evaluate, model_file
 from nnhw.datasets import DataError, load
 from nnhw.fine_tune import fine_tune
-from nnhw.network import MOST_ANSWERS
 from nnhw.train import TrainingError, create, fit, target_matrix, train
 from nnhw_codegen import nnb, precision, reference
+from nnhw_codegen.network.network import MOST_ANSWERS
 from nnhw_codegen.proof import ProofError
 from nnhw_codegen.quantize import quantize
 

@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nnhw import activations
 from nnhw.backprop import Backprop, Parameters
 from nnhw.datasets import Dataset
-from nnhw.network import Input, Layer, Network
 from nnhw.population import Arm, Population
 from nnhw.train import Options, fit
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 
 ROWS, SIZES = 12, (3, 5, 4, 3)
 ARMS = (

@@ -6,8 +6,8 @@ import pytest
 
 from nnhw import datasets, losses
 from nnhw.datasets import Dataset
-from nnhw.network import Input
 from nnhw.train import Options, TrainingError, create, fit, target_matrix, train
+from nnhw_codegen.network.network import Input
 
 IRIS = datasets.load("iris")
 

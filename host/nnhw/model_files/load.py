@@ -16,7 +16,7 @@ from nnhw.json_reader import Fault
 from nnhw.model_files.archive import MOST_BYTES
 from nnhw.model_files.chain import Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Conversion, ConversionError, Settings, convert
-from nnhw.network import Network
+from nnhw_codegen.network.network import Network
 
 READERS = {
     ".onnx": ("onnx", "read_onnx", ("onnx",)),

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from .base import ScriptTarget, Session, Target, TargetError
-from .board import PREFIX, BoardTarget
-from .compiler import CompilerTarget
-from .microbit import MicrobitTarget
-from .pico import PREFIX as PICO_PREFIX
-from .pico import PicoTarget
-from .rp2040_core import Rp2040CoreTarget
-from .unix import UnixTarget
-from .wasm import WasmTarget
+from nnhw.targets.base import ScriptTarget, Session, Target, TargetError
+from nnhw.targets.board import PREFIX, BoardTarget
+from nnhw.targets.compiler import CompilerTarget
+from nnhw.targets.microbit import MicrobitTarget
+from nnhw.targets.pico import PREFIX as PICO_PREFIX
+from nnhw.targets.pico import PicoTarget
+from nnhw.targets.rp2040_core import Rp2040CoreTarget
+from nnhw.targets.unix import UnixTarget
+from nnhw.targets.wasm import WasmTarget
 
 TARGETS: tuple[Target, ...] = (
     BoardTarget(),

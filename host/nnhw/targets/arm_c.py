@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .base import TargetError, check_names
-from .memory import FLASH_BYTES, FLASH_START, SRAM_BYTES, SRAM_START
-from .rp2040_core import Program
+from nnhw.targets.base import TargetError, check_names
+from nnhw.targets.memory import FLASH_BYTES, FLASH_START, SRAM_BYTES, SRAM_START
+from nnhw.targets.rp2040_core import Program
 
 COMPILER = "arm-none-eabi-gcc"
 MISSING = f"{COMPILER} was not found; install it with: apt install gcc-arm-none-eabi"

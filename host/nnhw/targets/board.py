@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from . import board_files, board_link
-from .base import ScriptTarget, Session, TargetError, check_names
-from .board_link import Link
-from .board_scripts import script
+from nnhw.targets import board_files, board_link
+from nnhw.targets.base import ScriptTarget, Session, TargetError, check_names
+from nnhw.targets.board_link import Link
+from nnhw.targets.board_scripts import script
 
 PREFIX = "board:"
 FOLDER = "nnhw_run"

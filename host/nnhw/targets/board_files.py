@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from . import mpy
-from .base import TargetError
-from .firmware import Firmware
+from nnhw.targets import mpy
+from nnhw.targets.base import TargetError
+from nnhw.targets.firmware import Firmware
 
 FORMS = ("auto", "mpy", "py")
 ARCHITECTURES = (

@@ -12,7 +12,7 @@ import re
 import time
 from typing import Protocol
 
-from . import board_scripts
+from nnhw.targets import board_scripts
 
 INTERRUPT, ENTER_RAW, LEAVE_RAW, EXECUTE = b"\x03", b"\x01", b"\x02", b"\x04"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"

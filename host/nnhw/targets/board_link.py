@@ -14,11 +14,11 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import firmware
-from .base import TargetError
-from .board_line import Line, LineError, Unfinished
-from .board_scripts import script
-from .firmware import Firmware
+from nnhw.targets import firmware
+from nnhw.targets.base import TargetError
+from nnhw.targets.board_line import Line, LineError, Unfinished
+from nnhw.targets.board_scripts import script
+from nnhw.targets.firmware import Firmware
 
 AUTO = "auto"
 MISSING = "mpremote is not installed; install it with: pip install 'nnhw[boards]'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .board_scripts import script
+from nnhw.targets.board_scripts import script
 
 PROBE = script("probe")
 """Prints the fields of Firmware as a tuple; firmware older than .mpy files understands it."""

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from .base import SCRIPT_NAME, ScriptTarget, Session, TargetError, check_names
+from nnhw.targets.base import SCRIPT_NAME, ScriptTarget, Session, TargetError, check_names
 
 EMULATOR = "qemu-system-arm"
 FIRMWARE = Path("/usr/share/firmware-microbit-micropython/firmware.hex")

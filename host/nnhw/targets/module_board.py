@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any
 
-from .mpy import compile_mpy
-from .rp2040_core import Core
-from .viper import ViperModule
+from nnhw.targets.mpy import compile_mpy
+from nnhw.targets.rp2040_core import Core
+from nnhw.targets.viper import ViperModule
 
 Buffer = bytes | bytearray | array  # type: ignore[type-arg]
 

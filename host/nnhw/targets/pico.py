@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import board_files, uf2
-from .base import ScriptTarget, Session, TargetError, check_names
-from .firmware import PROBE, Firmware
+from nnhw.targets import board_files, uf2
+from nnhw.targets.base import ScriptTarget, Session, TargetError, check_names
+from nnhw.targets.firmware import PROBE, Firmware
 
 PREFIX = "pico:"
 FIRMWARE_VARIABLE = "NNHW_PICO_UF2"

@@ -11,9 +11,9 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from . import thumb
-from .base import Target, TargetError
-from .memory import FLASH_START, READABLE, SRAM_START, STACK_TOP, WRITABLE, Memory
+from nnhw.targets import thumb
+from nnhw.targets.base import Target, TargetError
+from nnhw.targets.memory import FLASH_START, READABLE, SRAM_START, STACK_TOP, WRITABLE, Memory
 
 RETURN_ADDRESS = 0x0F000000
 # What registers hold on entry, so that code that relies on them shows, and that r4-r11 can be compared after.

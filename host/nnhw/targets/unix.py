@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from .base import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session, TargetError
+from nnhw.targets.base import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session, TargetError
 
 MISSING = (
     "the MicroPython unix port is not installed; install it with: pip install 'nnhw[emulators]' "

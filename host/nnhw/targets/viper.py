@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .base import TargetError
-from .rp2040_core import CallResult, Core
+from nnhw.targets.base import TargetError
+from nnhw.targets.rp2040_core import CallResult, Core
 
 ARMV6M = 4
 BYTECODE, NATIVE, VIPER, ASSEMBLER = range(4)

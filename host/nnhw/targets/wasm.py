@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .base import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session, TargetError
+from nnhw.targets.base import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session, TargetError
 
 if TYPE_CHECKING:
     from wasmtime import Config

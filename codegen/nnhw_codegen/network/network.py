@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.activations import Activation
+from nnhw_codegen.network.activations import Activation
 
 FloatArray = NDArray[np.floating[Any]]
 
