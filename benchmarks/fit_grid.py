@@ -22,8 +22,9 @@ from results import write
 
 from nnhw import datasets, fit
 from nnhw.boards import BOARDS, Board
+from nnhw.errors import TargetError
 from nnhw.heap_need import IMPORT, free_in, heap_with, loadable, runs
-from nnhw.targets import TargetError, get_script_target
+from nnhw.targets import get_script_target
 from nnhw.train import Options, train
 from nnhw_codegen import emitters, precision, program, reference
 from nnhw_codegen.qmodel import QModel

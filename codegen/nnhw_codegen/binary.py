@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,13 +18,6 @@ _CONSTANT = 128  # operand bytes from here on name a constant, those below a reg
 
 class FileError(ValueError):
     """A binary model file that cannot be used; the message says why and what to do."""
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data)
-    temporary.replace(path)
 
 
 def pad(data: bytes) -> bytes:

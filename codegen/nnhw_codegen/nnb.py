@@ -27,11 +27,11 @@ from nnhw_codegen.binary import (
     steps_bytes,
     table_bytes,
     text_bytes,
-    write_whole,
 )
 from nnhw_codegen.expr import Table
 from nnhw_codegen.network.network import Decision
 from nnhw_codegen.qmodel import FORMAT, QLayer, QModel
+from nnhw_codegen.whole_file import write_whole
 
 MAGIC = b"NNB"
 HEADER = struct.Struct("<3sBIIHBBBBHHh")

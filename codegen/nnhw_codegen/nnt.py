@@ -25,7 +25,6 @@ from nnhw_codegen.binary import (
     steps_bytes,
     table_bytes,
     text_bytes,
-    write_whole,
 )
 from nnhw_codegen.expr import Expr, Step, Table, linearize
 from nnhw_codegen.fixed import IntArray
@@ -38,6 +37,7 @@ from nnhw_codegen.network.network import Input
 from nnhw_codegen.nnb import DECISIONS
 from nnhw_codegen.qmodel import FORMAT
 from nnhw_codegen.trainable import Trainable
+from nnhw_codegen.whole_file import write_whole
 
 MAGIC = b"NNT"
 _START = struct.Struct("<3sBIII")

@@ -9,7 +9,8 @@ from typing import Any
 
 from nnhw import vectors
 from nnhw.bench import CLOCK
-from nnhw.targets import ScriptTarget, TargetError
+from nnhw.errors import TargetError
+from nnhw.targets import ScriptTarget
 from nnhw_codegen import emitters, program
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.text import Origin

@@ -14,7 +14,8 @@ from nnhw import bench as benchmark
 from nnhw import bench_calls, build_folder, model_file
 from nnhw.cli import UserError, print_json, user_input
 from nnhw.cli_run import firmware_option, with_firmware
-from nnhw.targets import TargetError, arm_c, get, get_script_target, mpy
+from nnhw.errors import TargetError
+from nnhw.targets import arm_c, get, get_script_target, mpy
 from nnhw_codegen import precision
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import quantize

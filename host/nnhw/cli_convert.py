@@ -11,7 +11,7 @@ from nnhw.cli import UserError, print_json
 from nnhw.model_files.chain import KnownTask
 from nnhw.model_files.conversion import Settings
 from nnhw.model_files.load import READERS, load, need
-from nnhw_codegen.binary import write_whole
+from nnhw_codegen.whole_file import write_whole
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 

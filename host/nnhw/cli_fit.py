@@ -16,7 +16,8 @@ from nnhw import build_folder, model_file
 from nnhw import fit as fitting
 from nnhw.boards import Board
 from nnhw.cli import UserError, print_json, progress_bar, user_input
-from nnhw.targets import TargetError, get_script_target, mpy
+from nnhw.errors import TargetError
+from nnhw.targets import get_script_target, mpy
 from nnhw_codegen import precision
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import quantize

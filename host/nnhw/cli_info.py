@@ -11,7 +11,8 @@ import click
 
 from nnhw import __version__
 from nnhw.cli import print_json
-from nnhw.targets import TARGETS, TargetError, board_link, mpy
+from nnhw.errors import TargetError
+from nnhw.targets import TARGETS, board_link, mpy
 from nnhw.targets.board_files import architecture, mpy_format
 from nnhw.targets.board_link import Link
 

@@ -14,7 +14,7 @@ from nnhw import report as reporting
 from nnhw.cli import UserError, print_json, user_input
 from nnhw.cli_model import rows_to_judge
 from nnhw.report import Report
-from nnhw_codegen.binary import write_whole
+from nnhw_codegen.whole_file import write_whole
 
 _PATH = click.Path(path_type=Path)
 

@@ -20,7 +20,7 @@ from nnhw.cli_model import load_matching
 from nnhw.data.encode import encode_row
 from nnhw.datasets import DataOptions, Dataset
 from nnhw.driver import Exported, held
-from nnhw.targets import TargetError
+from nnhw.errors import TargetError
 from nnhw_codegen import reference
 
 _DIRECTORY = click.Path(path_type=Path)

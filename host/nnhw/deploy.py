@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from nnhw.build_folder import Build, BuildError
-from nnhw.targets import TargetError
+from nnhw.errors import TargetError
 from nnhw.targets.board_files import architecture, loadable, mpy_format, twin
 from nnhw.targets.board_link import STAGED, Link
 from nnhw.targets.board_scripts import script

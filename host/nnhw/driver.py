@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw import driver_c, driver_core
+from nnhw.errors import TargetError
 from nnhw.flat_package import flatten
-from nnhw.targets import Session, TargetError, get_script_target
+from nnhw.targets import Session, get_script_target
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.ticks import float32_bits
 

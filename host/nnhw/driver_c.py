@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.targets import TargetError, arm_c
+from nnhw.errors import TargetError
+from nnhw.targets import arm_c
 from nnhw.targets.compiler import CompilerTarget
 from nnhw.targets.rp2040_core import Core
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from nnhw import __version__, boards, build_folder, choose, model_columns, vectors
 from nnhw.boards import Board
 from nnhw.build_folder import Build
-from nnhw.targets import TargetError, mpy
+from nnhw.errors import TargetError
+from nnhw.targets import mpy
 from nnhw_codegen import emitters, micropython_words, nnb, precision, program
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.network.network import Column, Network

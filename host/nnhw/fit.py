@@ -8,8 +8,9 @@ from functools import cache
 
 from nnhw import bench, vectors
 from nnhw.boards import Board
+from nnhw.errors import TargetError
 from nnhw.heap_need import HeapNeed, heap_need
-from nnhw.targets import TargetError, get_script_target, mpy
+from nnhw.targets import get_script_target, mpy
 from nnhw_codegen import emitters, program
 from nnhw_codegen.emit_micropython import BAKED_WEIGHTS
 from nnhw_codegen.qmodel import QModel

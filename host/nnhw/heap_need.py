@@ -9,7 +9,8 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnhw.targets import TargetError, get_script_target, mpy
+from nnhw.errors import TargetError
+from nnhw.targets import get_script_target, mpy
 from nnhw.targets.viper import machine_functions
 
 TARGET = "wasm"

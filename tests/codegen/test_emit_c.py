@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnhw.targets import TargetError, arm_c, get
+from nnhw.errors import TargetError
+from nnhw.targets import arm_c, get
 from nnhw.targets.rp2040_core import Core
 from nnhw_codegen import precision, proof, tables
 from nnhw_codegen.network import activations

@@ -13,8 +13,8 @@ from learning_boards import learner, lesson, taught_by_nnrun
 
 from nnhw import bench_calls, cli, model_file
 from nnhw.driver import Exported
+from nnhw.errors import TargetError
 from nnhw.flat_package import nnrun
-from nnhw.targets import TargetError
 from nnhw.verify import verify
 from nnhw_codegen import emit_learn_thumb, emit_learn_viper, nnb, precision
 from nnhw_codegen.network import activations

@@ -12,7 +12,7 @@ from conftest import usable_target
 
 from nnhw import export, model_file
 from nnhw.driver import Exported
-from nnhw.targets import TargetError
+from nnhw.errors import TargetError
 from nnhw.verify import allocates, exported, verify
 from nnhw_codegen import precision, reference
 from nnhw_codegen.emit_micropython import BAKED_WEIGHTS

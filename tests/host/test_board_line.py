@@ -18,7 +18,8 @@ import pytest
 from conftest import usable_target
 from raw_prompt import Damaging, Prompt
 
-from nnhw.targets import TargetError, board_line, board_link, mpy
+from nnhw.errors import TargetError
+from nnhw.targets import board_line, board_link, mpy
 from nnhw.targets.board_line import ENTER_RAW, EXECUTE, Line, LineError
 from nnhw.targets.board_link import Link
 

@@ -12,8 +12,9 @@ from conftest import usable_target
 from random_models import network, quantized
 
 from nnhw import boards, cli, export, fit, model_file
+from nnhw.errors import TargetError
 from nnhw.heap_need import heap_with, loadable, runs
-from nnhw.targets import TargetError, mpy
+from nnhw.targets import mpy
 from nnhw_codegen import emitters, precision, program
 from nnhw_codegen.network.network import Input
 from nnhw_codegen.quantize import quantize

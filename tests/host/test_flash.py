@@ -13,8 +13,8 @@ from conftest import usable_target
 from random_models import network
 
 from nnhw import cli, export
+from nnhw.errors import TargetError
 from nnhw.targets import board_line, mpy
-from nnhw.targets.base import TargetError
 from nnhw.targets.board_link import Link
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")

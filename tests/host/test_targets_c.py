@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from nnhw.targets import TargetError, arm_c, compiler, get
+from nnhw.errors import TargetError
+from nnhw.targets import arm_c, compiler, get
 from nnhw.targets.rp2040_core import Core
 
 C = pytest.mark.parametrize("target", ["c"], indirect=True)

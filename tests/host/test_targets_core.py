@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from nnhw.targets import TargetError, get_script_target
+from nnhw.errors import TargetError
+from nnhw.targets import get_script_target
 from nnhw.targets.memory import GUARD_BYTES, STACK_BYTES, STACK_TOP
 from nnhw.targets.rp2040_core import Core, Program
 from nnhw.targets.thumb import Access, Jump, StackGrowth, Unsupported, effect_of

@@ -15,7 +15,8 @@ from random_models import network
 
 from nnhw import cli, export
 from nnhw.build_folder import read
-from nnhw.targets import TargetError, get, pico
+from nnhw.errors import TargetError
+from nnhw.targets import get, pico
 from nnhw.verify import exported, verify
 
 FILES = {"model.py": b"x = 1\n", "nnrun/__init__.py": b"", "data.bin": bytes(range(256)) * 40}

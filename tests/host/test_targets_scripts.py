@@ -10,7 +10,8 @@ import weakref
 
 import pytest
 
-from nnhw.targets import TargetError, get, get_script_target, microbit, unix, wasm
+from nnhw.errors import TargetError
+from nnhw.targets import get, get_script_target, microbit, unix, wasm
 
 SIZED = pytest.mark.parametrize("target", ["unix", "wasm"], indirect=True)
 WASM = pytest.mark.parametrize("target", ["wasm"], indirect=True)

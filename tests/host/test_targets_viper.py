@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nnhw.targets import TargetError
+from nnhw.errors import TargetError
 from nnhw.targets.mpy import compile_mpy, why_unavailable
 from nnhw.targets.rp2040_core import Core
 from nnhw.targets.viper import ViperModule, machine_functions

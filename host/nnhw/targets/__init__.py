@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from nnhw.targets.base import ScriptTarget, Session, Target, TargetError
+from nnhw.errors import TargetError
+from nnhw.targets.base import ScriptTarget, Session, Target
 from nnhw.targets.board import PREFIX, BoardTarget
 from nnhw.targets.compiler import CompilerTarget
 from nnhw.targets.microbit import MicrobitTarget

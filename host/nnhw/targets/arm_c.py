@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnhw.targets.base import TargetError, check_names
+from nnhw.errors import TargetError
+from nnhw.targets.base import check_names
 from nnhw.targets.memory import FLASH_BYTES, FLASH_START, SRAM_BYTES, SRAM_START
 from nnhw.targets.rp2040_core import Program
 

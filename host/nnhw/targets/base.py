@@ -9,19 +9,10 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TypeVar
 
+from nnhw.errors import TargetError
+
 Guest = TypeVar("Guest", bound="Session")
 SCRIPT_NAME = "__script__.py"
-
-
-class TargetError(RuntimeError):
-    """A target failed: the guest's traceback, a time-out, a missing tool or a broken harness.
-
-    The message starts with the target's name. ``output`` is what the guest had printed by then.
-    """
-
-    def __init__(self, message: str, output: str = "") -> None:
-        super().__init__(message)
-        self.output = output
 
 
 class Session(ABC):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from nnhw.errors import TargetError
 from nnhw.targets import board_files, board_link
-from nnhw.targets.base import ScriptTarget, Session, TargetError, check_names
+from nnhw.targets.base import ScriptTarget, Session, check_names
 from nnhw.targets.board_link import Link
 from nnhw.targets.board_scripts import script
 

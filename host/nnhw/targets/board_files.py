@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from nnhw.errors import TargetError
 from nnhw.targets import mpy
-from nnhw.targets.base import TargetError
 from nnhw.targets.firmware import Firmware
 
 FORMS = ("auto", "mpy", "py")

@@ -14,8 +14,8 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from nnhw.errors import TargetError
 from nnhw.targets import firmware
-from nnhw.targets.base import TargetError
 from nnhw.targets.board_line import Line, LineError, Unfinished
 from nnhw.targets.board_scripts import script
 from nnhw.targets.firmware import Firmware

@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnhw.targets.base import Target, TargetError, check_names
+from nnhw.errors import TargetError
+from nnhw.targets.base import Target, check_names
 
 COMPILER_VARIABLE = "CC"
 MISSING = "no C compiler was found; install one, as with: apt install gcc, or name it in the variable CC"

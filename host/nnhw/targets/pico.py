@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from nnhw.errors import TargetError
 from nnhw.targets import board_files, uf2
-from nnhw.targets.base import ScriptTarget, Session, TargetError, check_names
+from nnhw.targets.base import ScriptTarget, Session, check_names
 from nnhw.targets.firmware import PROBE, Firmware
 
 PREFIX = "pico:"

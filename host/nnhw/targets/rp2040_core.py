@@ -11,8 +11,9 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nnhw.errors import TargetError
 from nnhw.targets import thumb
-from nnhw.targets.base import Target, TargetError
+from nnhw.targets.base import Target
 from nnhw.targets.memory import FLASH_START, READABLE, SRAM_START, STACK_TOP, WRITABLE, Memory
 
 RETURN_ADDRESS = 0x0F000000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from nnhw.targets.base import TargetError
+from nnhw.errors import TargetError
 
 BLOCK = 512
 _START, _SECOND, _END = 0x0A324655, 0x9E5D5157, 0x0AB16F30

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nnhw.targets.base import TargetError
+from nnhw.errors import TargetError
 from nnhw.targets.rp2040_core import CallResult, Core
 
 ARMV6M = 4
