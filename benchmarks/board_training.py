@@ -23,8 +23,9 @@ from nnhw.flat_package import nnrun
 from nnhw.targets.mpy import compile_mpy
 from nnhw.targets.pico import PicoTarget
 from nnhw.train import create
-from nnhw_codegen import emitters, nnt
-from nnhw_codegen.trainable import default_profile, trainable
+from nnhw_codegen import emitters
+from nnhw_codegen.files import nnt
+from nnhw_codegen.learning.trainable import default_profile, trainable
 
 EPOCHS = 30
 FORMS = (

@@ -22,8 +22,8 @@ from results import write
 
 from nnhw import bench, datasets
 from nnhw.train import Options, train
-from nnhw_codegen import precision
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.integers import precision
+from nnhw_codegen.quantization.quantize import quantize
 
 NETS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "Iris 4-8-3": ("iris", (8,), {}),

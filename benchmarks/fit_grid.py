@@ -26,10 +26,11 @@ from nnhw.errors import TargetError
 from nnhw.heap_need import IMPORT, free_in, heap_with, loadable, runs
 from nnhw.targets import get_script_target
 from nnhw.train import Options, train
-from nnhw_codegen import emitters, precision, program, reference
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.text import Origin
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision, program, reference
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.quantization.quantize import quantize
+from nnhw_codegen.writer import Origin
 
 ROWS = 8
 

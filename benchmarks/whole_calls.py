@@ -24,9 +24,10 @@ from nnhw.bench import CLOCK
 from nnhw.flat_package import nnrun
 from nnhw.targets import ScriptTarget, get_script_target
 from nnhw.train import Options, create, train
-from nnhw_codegen import emitters, precision
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.trainable import default_profile
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision
+from nnhw_codegen.learning.trainable import default_profile
+from nnhw_codegen.quantization.quantize import quantize
 
 SHOWN = ("Iris 4-8-3", "digits 64-32-10")
 FORMS = (("portable", "w8a8"), ("compact", "w8a8"), ("viper", "w8a8"), ("thumb", "w8a8"), ("thumb", "acc16"))

@@ -8,10 +8,11 @@ import numpy as np
 
 from nnhw.targets import arm_c
 from nnhw.targets.rp2040_core import Core
-from nnhw_codegen import emit_c, program, reference
+from nnhw_codegen.c import emitter
+from nnhw_codegen.integers import program, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
-from nnhw_codegen.text import Origin
+from nnhw_codegen.writer import Origin
 
 WARNINGS = ("-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic")
 FORMS = ("unrolled", "loop")
@@ -89,7 +90,7 @@ def expected(model, ticks):
 
 def header(model, name="m", form="auto"):
     """The emitted header's text."""
-    return emit_c.source(program.build(model), Origin(name, "a test", "0"), form)
+    return emitter.source(program.build(model), Origin(name, "a test", "0"), form)
 
 
 def _sources(jobs):

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation
 from nnhw_codegen.network.network import Input, Layer, Network
-from nnhw_codegen.qmodel import QModel
 
 ACTIVATIONS = tuple(record.name for record in activations.RECORDS)
 SIZES = ((4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1))

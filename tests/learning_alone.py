@@ -9,7 +9,8 @@ import numpy as np
 from learning_boards import HEAP, Lesson, learner, lesson, taught
 
 from nnhw.targets.base import ScriptTarget
-from nnhw_codegen import emit_learn_portable, nnt
+from nnhw_codegen.files import nnt
+from nnhw_codegen.micropython import learn
 
 _TEACH = """
 import gc
@@ -42,7 +43,7 @@ with open("m.nnt", "rb") as f:
 
 def modules(data: bytes) -> dict[str, bytes]:
     """The modules of a model called m, in the order in which a small board imports them."""
-    return emit_learn_portable.files(data, "m", "a test")
+    return learn.files(data, "m", "a test")
 
 
 def task(case: tuple[object, ...], steps: int, turns: int = 1) -> Lesson:

@@ -13,11 +13,11 @@ import numpy as np
 from helpers import network, of_several_scales
 
 from nnhw.targets import ScriptTarget
-from nnhw_codegen import nnt
-from nnhw_codegen.learning_profile import T8, T16
+from nnhw_codegen.files import nnt
+from nnhw_codegen.learning.profile import T8, T16
+from nnhw_codegen.learning.trainable import Trainable, trainable
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, Curve
-from nnhw_codegen.trainable import Trainable, trainable
 from nnrun.learn_core import Core
 
 NETS = ((4, 8, 3), (4, 4, 4, 4, 3), (2, 1))

@@ -11,11 +11,11 @@ import numpy as np
 from covering import covering
 from learning_boards import AT_ZERO, HIDDEN, OUTPUTS, PROFILES, SCHEMES, STEEP, Lesson, learner, taught
 
-from nnhw_codegen import nnt
-from nnhw_codegen.learning import Learner
-from nnhw_codegen.learning_plan import BIAS_LIMIT, GRADIENT_LIMIT
-from nnhw_codegen.proof import Z_LIMIT
-from nnhw_codegen.trainable import Trainable
+from nnhw_codegen.files import nnt
+from nnhw_codegen.integers.proof import Z_LIMIT
+from nnhw_codegen.learning.engine import Learner
+from nnhw_codegen.learning.plan import BIAS_LIMIT, GRADIENT_LIMIT
+from nnhw_codegen.learning.trainable import Trainable
 
 NETS = ((2, 3, 2), (1, 1), (3, 5, 4, 1))
 RATE = (1, 5)

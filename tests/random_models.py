@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnhw_codegen import precision, quantize, reference
+from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
+from nnhw_codegen.quantization import quantize
 
 
 def network(sizes, activation, seed=0, classes=True):

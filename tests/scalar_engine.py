@@ -6,8 +6,8 @@ magnitude that ever occurred, ``sums`` the largest of any partial sum.
 
 from __future__ import annotations
 
-from nnhw_codegen.expr import Expr
-from nnhw_codegen.qmodel import QModel
+from nnhw_codegen.integers.expr import Expr
+from nnhw_codegen.integers.qmodel import QModel
 
 LIMIT = 1 << 30
 

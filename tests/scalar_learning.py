@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import operator
 
-from nnhw_codegen.expr import Expr, Register, linearize
-from nnhw_codegen.learning_plan import Plan
+from nnhw_codegen.integers.expr import Expr, Register, linearize
+from nnhw_codegen.learning.plan import Plan
 
 LIMIT = 2**30
 

@@ -14,10 +14,13 @@ from nnhw import vectors
 from nnhw.targets import arm_c
 from nnhw.targets.module_board import ModuleBoard
 from nnhw.targets.rp2040_core import CallResult, Core
-from nnhw_codegen import emit_c, emit_thumb, emit_viper, program
-from nnhw_codegen.program import Program
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.text import Origin
+from nnhw_codegen.c import emitter as c_emitter
+from nnhw_codegen.integers import program
+from nnhw_codegen.integers.program import Program
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.thumb import emitter as thumb_emitter
+from nnhw_codegen.viper import emitter as viper_emitter
+from nnhw_codegen.writer import Origin
 
 CLOCK = 125_000_000
 """Hz of an RP2040 under MicroPython."""
@@ -34,9 +37,9 @@ LEVELS = ("-O3", "-Os")
 LEFT_OUT = "portable and compact code is bytecode, which the bare core has no interpreter for"
 
 _FORM_FOR: Mapping[str, Callable[[Program], str]] = {
-    "viper": emit_viper.form_for,
-    "thumb": emit_thumb.form_for,
-    "c": emit_c.form_for,
+    "viper": viper_emitter.form_for,
+    "thumb": thumb_emitter.form_for,
+    "c": c_emitter.form_for,
 }
 _ORIGIN = Origin("model", "a benchmark", "0")
 
@@ -212,9 +215,9 @@ def measure_all(
 def _load(whole: Program, code: str, form: Any, level: str) -> _Machine:
     inputs, outputs = len(whole.inputs), whole.layers[-1].units
     if code == "c":
-        header = emit_c.source(whole, _ORIGIN, form)
+        header = c_emitter.source(whole, _ORIGIN, form)
         return _Header(header, inputs, outputs, whole.decision != "values", level)
-    source = emit_viper.source if code == "viper" else emit_thumb.source
+    source = viper_emitter.source if code == "viper" else thumb_emitter.source
     return _Module(source(whole, _ORIGIN, form), inputs, outputs)
 
 

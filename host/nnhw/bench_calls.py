@@ -11,9 +11,10 @@ from nnhw import vectors
 from nnhw.bench import CLOCK
 from nnhw.errors import TargetError
 from nnhw.targets import ScriptTarget
-from nnhw_codegen import emitters, program
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.text import Origin
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import program
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.writer import Origin
 
 CODES = ("portable", "compact", "viper", "thumb")
 """Codes that MicroPython runs."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnhw.targets.board_link import Link
-from nnhw_codegen import nnt
-from nnhw_codegen.binary import FileError
-from nnhw_codegen.trainable import Trainable
+from nnhw_codegen.files import nnt
+from nnhw_codegen.files.fields import FileError
+from nnhw_codegen.learning.trainable import Trainable
 
 SUFFIX = ".nnt"
 SECOND = ".new"

@@ -13,9 +13,9 @@ from typing import Any
 
 from nnhw import __version__, model_columns
 from nnhw.json_reader import Fault, Node
-from nnhw_codegen import nnb
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers.qmodel import FORMAT, QModel
 from nnhw_codegen.network.network import Column
-from nnhw_codegen.qmodel import FORMAT, QModel
 
 MANIFEST = "manifest.json"
 KIND = "nnhw-build"

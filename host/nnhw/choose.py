@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw_codegen import precision, program, reference
+from nnhw_codegen.integers import precision, program, reference
+from nnhw_codegen.integers.precision import Precision
+from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network.network import Network
-from nnhw_codegen.output_layer import unlikeness
-from nnhw_codegen.precision import Precision
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import QuantizeReport, quantize_report, spread_rows
+from nnhw_codegen.quantization.output_layer import unlikeness
+from nnhw_codegen.quantization.quantize import QuantizeReport, quantize_report, spread_rows
 
 LEAST_AGREEMENT = 0.995
 LEAST_AGREEMENT_OF_VALUES = 0.999999

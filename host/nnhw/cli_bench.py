@@ -16,9 +16,9 @@ from nnhw.cli import UserError, print_json, user_input
 from nnhw.cli_run import firmware_option, with_firmware
 from nnhw.errors import TargetError
 from nnhw.targets import arm_c, get, get_script_target, mpy
-from nnhw_codegen import precision
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.integers import precision
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.quantization.quantize import quantize
 
 _CORE, _PICO = "rp2040-core", "pico"
 

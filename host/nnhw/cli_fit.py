@@ -18,9 +18,9 @@ from nnhw.boards import Board
 from nnhw.cli import UserError, print_json, progress_bar, user_input
 from nnhw.errors import TargetError
 from nnhw.targets import get_script_target, mpy
-from nnhw_codegen import precision
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.integers import precision
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.quantization.quantize import quantize
 
 
 def _boards(ctx: click.Context, parameter: click.Parameter, text: str) -> list[Board]:

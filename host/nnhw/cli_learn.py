@@ -15,8 +15,8 @@ from nnhw import board_pull, datasets, learnable, model_file
 from nnhw.cli import UserError, user_input
 from nnhw.cli_data_options import data_options, target_option
 from nnhw.train import create
-from nnhw_codegen import nnt
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.files import nnt
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Network
 

@@ -22,10 +22,11 @@ from nnhw.data.data_options import from_record
 from nnhw.datasets import DataOptions, Dataset
 from nnhw.fine_tune import fine_tune
 from nnhw.train import target_matrix
-from nnhw_codegen import emitters, precision, reference
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network.network import Column, Network
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import QuantizeReport
+from nnhw_codegen.quantization.quantize import QuantizeReport
 
 _PATH = click.Path(path_type=Path)
 

@@ -21,7 +21,7 @@ from nnhw.data.encode import encode_row
 from nnhw.datasets import DataOptions, Dataset
 from nnhw.driver import Exported, held
 from nnhw.errors import TargetError
-from nnhw_codegen import reference
+from nnhw_codegen.integers import reference
 
 _DIRECTORY = click.Path(path_type=Path)
 FIRMWARE = "nnhw.firmware"

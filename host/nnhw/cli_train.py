@@ -20,7 +20,7 @@ from nnhw.cli_data_options import data_options, target_option
 from nnhw.datasets import DataOptions, Dataset
 from nnhw.fine_tune import fine_tune
 from nnhw.options import HELD_OUT, Options
-from nnhw_codegen import precision
+from nnhw_codegen.integers import precision
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Network
 

@@ -20,10 +20,10 @@ from nnhw.study_jobs import StudyError, outcomes
 from nnhw.study_statistics import holm, paired, verdict
 from nnhw.study_tasks import Material, stack
 from nnhw.train import create
-from nnhw_codegen import precision, reference
+from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Layer, Network
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.quantization.quantize import quantize
 
 IntArray = NDArray[np.int64]
 
@@ -41,7 +41,7 @@ class Setting:
     """What to compare: ``hidden`` activations (the first is what the others are compared with), on classes only.
 
     ``layers`` are hidden units, ``rates`` the learning rates to choose from, ``precisions`` those of
-    ``nnhw_codegen.precision``. Raises StudyError for what cannot be compared.
+    ``nnhw_codegen.integers.precision``. Raises StudyError for what cannot be compared.
     """
 
     dataset: Dataset

@@ -13,8 +13,8 @@ from nnhw import driver_c, driver_core
 from nnhw.errors import TargetError
 from nnhw.flat_package import flatten
 from nnhw.targets import Session, get_script_target
-from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.ticks import float32_bits
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.ticks import float32_bits
 
 Entry = Literal["values", "ticks", "codes"]
 ENTRIES: tuple[Entry, ...] = ("values", "ticks", "codes")

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from nnhw import choose
 from nnhw.datasets import Dataset
-from nnhw_codegen import nnb, precision, reference
-from nnhw_codegen.fixed import IntArray, saturate, to_real
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.fixed import IntArray, saturate, to_real
+from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network.network import Network
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.quantization.quantize import quantize
 
 FLOAT = "float"
 

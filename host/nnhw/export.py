@@ -20,11 +20,14 @@ from nnhw.boards import Board
 from nnhw.build_folder import Build
 from nnhw.errors import TargetError
 from nnhw.targets import mpy
-from nnhw_codegen import emitters, micropython_words, nnb, precision, program
+from nnhw_codegen import emitters
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision, program
+from nnhw_codegen.integers.qmodel import FORMAT, QModel
+from nnhw_codegen.micropython import words as micropython_words
 from nnhw_codegen.network.network import Column, Network
-from nnhw_codegen.qmodel import FORMAT, QModel
-from nnhw_codegen.text import Origin, identifier
+from nnhw_codegen.writer import Origin, identifier
 
 AUTO = "auto"
 CODE = "portable"

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from nnhw import losses, optimizers
 from nnhw.straight_through import Grid
-from nnhw_codegen import reference
-from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.integers import reference
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.precision import Precision
+from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Network
-from nnhw_codegen.precision import Precision
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import QuantizeReport, quantize_report, spread_rows
+from nnhw_codegen.quantization.quantize import QuantizeReport, quantize_report, spread_rows
 
 Array = NDArray[np.float64]
 

@@ -11,10 +11,11 @@ from nnhw.boards import Board
 from nnhw.errors import TargetError
 from nnhw.heap_need import HeapNeed, heap_need
 from nnhw.targets import get_script_target, mpy
-from nnhw_codegen import emitters, program
-from nnhw_codegen.emit_micropython import BAKED_WEIGHTS
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.text import Origin
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import program
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.micropython.emitter import BAKED_WEIGHTS
+from nnhw_codegen.writer import Origin
 
 CODES = ("portable", "compact", "viper", "thumb")
 TIGHT = 0.8

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.model_file import ModelFileError
-from nnhw_codegen import learn_step, nnt
 from nnhw_codegen.emitters import Emitter
-from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.learning_profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
+from nnhw_codegen.files import nnt
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.learning import board_program
+from nnhw_codegen.learning.profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
+from nnhw_codegen.learning.trainable import Trainable, default_profile, trainable
 from nnhw_codegen.network.network import Network
-from nnhw_codegen.trainable import Trainable, default_profile, trainable
 
 STEPS = 64
 
@@ -88,7 +89,7 @@ def files(network: Network, wanted: Profile, name: str, banner: str, emitter: Em
         script = "learn_alone"
     else:
         modules, rows, script = {}, lesson.targets, "learn"
-        with contextlib.suppress(learn_step.UnsuitableError):
+        with contextlib.suppress(board_program.UnsuitableError):
             modules[f"{name}_learn.py"] = emitter.learn(before, banner)
         texts |= {"values": values, "call": "label" if network.classes else "predict"}
     table = zip(lesson.ticks.tolist(), rows.tolist(), strict=True)

@@ -18,13 +18,15 @@ from nnhw.datasets import Dataset
 from nnhw.evaluate import Score
 from nnhw.history import Losses
 from nnhw.targets import arm_c, get, mpy
-from nnhw_codegen import nnb, reference, tables
-from nnhw_codegen.expr import evaluate as integer_value
-from nnhw_codegen.expr import largest
-from nnhw_codegen.fixed import PROOF_LIMIT, IntArray, to_real
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import reference
+from nnhw_codegen.integers.expr import evaluate as integer_value
+from nnhw_codegen.integers.expr import largest
+from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray, to_real
+from nnhw_codegen.integers.qmodel import QLayer, QModel
 from nnhw_codegen.network.network import Network
-from nnhw_codegen.qmodel import QLayer, QModel
-from nnhw_codegen.quantize import quantize, spread_rows
+from nnhw_codegen.quantization import activation_forms
+from nnhw_codegen.quantization.quantize import quantize, spread_rows
 
 CORE = "rp2040-core"
 INSIDE_LIMIT = PROOF_LIMIT
@@ -262,5 +264,5 @@ def _curves(network: Network, model: QModel) -> Iterator[Curve]:
         z = np.arange(-limit, limit + 1)
         exact = np.clip(activation.value(to_real(z, z_frac)) * 2.0**output_frac, -limit, limit)
         code = z if expr is None else integer_value(expr, z)
-        size = tables.table_bytes(expr)
+        size = activation_forms.table_bytes(expr)
         yield Curve(activation.name, tuple(numbers), z_frac, output_frac, size, z, code, exact)

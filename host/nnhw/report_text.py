@@ -9,9 +9,9 @@ from dataclasses import fields
 from nnhw import evaluate
 from nnhw.options import HELD_OUT, Options
 from nnhw.report import Part, Report
+from nnhw_codegen.integers.qmodel import QInput
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Network
-from nnhw_codegen.qmodel import QInput
 
 CODE_NAMES = {"viper": "viper code", "thumb": "Thumb code", "c": "C"}
 _UNKNOWN = "No answers are known to judge by."

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw_codegen import doorway, proof, reference
-from nnhw_codegen.expr import evaluate
-from nnhw_codegen.fixed import IntArray, rounding
+from nnhw_codegen.integers import proof, reference
+from nnhw_codegen.integers.expr import evaluate
+from nnhw_codegen.integers.fixed import IntArray, rounding
+from nnhw_codegen.integers.qmodel import QLayer
 from nnhw_codegen.network.network import Layer, Network
-from nnhw_codegen.qmodel import QLayer
-from nnhw_codegen.quantize import QuantizeReport, code_limit
+from nnhw_codegen.quantization import doorway
+from nnhw_codegen.quantization.quantize import QuantizeReport, code_limit
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Many networks in fixed point: the integers of ``nnhw_codegen.learning`` behind the methods that the study calls."""
+"""Many networks in fixed point: the integers of ``learning.engine`` behind the methods that the study calls."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.population import Arm
-from nnhw_codegen import learning_plan
-from nnhw_codegen.learning import Learner, in_order, input_codes, target_codes
-from nnhw_codegen.learning_profile import FX8, FX12, T16
+from nnhw_codegen.learning import plan as learning_plan
+from nnhw_codegen.learning.engine import Learner, in_order, input_codes, target_codes
+from nnhw_codegen.learning.profile import FX8, FX12, T16
 from nnhw_codegen.network.activations import get
 
 Array = NDArray[Any]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw_codegen import reference
-from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.qmodel import QModel
+from nnhw_codegen.integers import reference
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.qmodel import QModel
 
 FAR = (1 << 31) - 1
 """The farthest tick that an array of 32-bit integers holds; every entry saturates it (SPEC 3.3)."""

@@ -13,9 +13,9 @@ from nnhw import vectors
 from nnhw.build_folder import Build
 from nnhw.driver import Entry, Exported, held
 from nnhw.flat_package import nnrun
-from nnhw_codegen import reference
-from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.qmodel import QModel
+from nnhw_codegen.integers import reference
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.qmodel import QModel
 
 _ROWS = 10_000
 _ROWS_SLOW = 300

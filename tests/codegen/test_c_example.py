@@ -10,9 +10,9 @@ import pytest
 
 from nnhw.targets import arm_c
 from nnhw.targets.rp2040_core import Core
-from nnhw_codegen import precision
+from nnhw_codegen.integers import precision
 from nnhw_codegen.network.network import Input, Network
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.quantization.quantize import quantize
 
 EXAMPLE = Path(__file__).parents[2] / "firmware_examples" / "c_header"
 CLASSES = ("setosa", "versicolor", "virginica")

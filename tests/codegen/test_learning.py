@@ -11,10 +11,10 @@ import pytest
 from nnhw import datasets
 from nnhw.backprop import Backprop, Parameters
 from nnhw.train import create
-from nnhw_codegen import learning_plan
-from nnhw_codegen.learning import Learner, input_codes, stack, target_codes
-from nnhw_codegen.learning_curves import codes_of, slope_form, value_form
-from nnhw_codegen.learning_profile import FX8, FX12, T8, T16, Profile
+from nnhw_codegen.learning import plan as learning_plan
+from nnhw_codegen.learning.derivative_forms import codes_of, slope_form, value_form
+from nnhw_codegen.learning.engine import Learner, input_codes, stack, target_codes
+from nnhw_codegen.learning.profile import FX8, FX12, T8, T16, Profile
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, Curve
 from nnhw_codegen.network.network import Input, Layer

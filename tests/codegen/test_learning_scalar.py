@@ -10,9 +10,9 @@ from covering import covering
 from learning_boards import count
 from scalar_learning import ScalarLearner
 
-from nnhw_codegen import learning_plan
-from nnhw_codegen.learning import Learner
-from nnhw_codegen.learning_profile import FX8, FX12, T8, T16
+from nnhw_codegen.learning import plan as learning_plan
+from nnhw_codegen.learning.engine import Learner
+from nnhw_codegen.learning.profile import FX8, FX12, T8, T16
 from nnhw_codegen.network import activations
 
 NETS = ((4, 8, 3), (4, 4, 4, 4, 3), (2, 1))

@@ -16,12 +16,12 @@ from scalar_learning import ScalarLearner
 
 from nnhw import datasets
 from nnhw.train import create
-from nnhw_codegen import nnt
-from nnhw_codegen.binary import FileError
-from nnhw_codegen.learning_profile import FX12, T8, T16
+from nnhw_codegen.files import nnt
+from nnhw_codegen.files.fields import FileError
+from nnhw_codegen.learning.profile import FX12, T8, T16
+from nnhw_codegen.learning.trainable import default_profile, door, trainable
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
-from nnhw_codegen.trainable import default_profile, door, trainable
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "vectors"))
 

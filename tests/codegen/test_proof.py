@@ -7,9 +7,9 @@ import pytest
 from helpers import ACTIVATIONS, SIZES, network, tick_rows
 from scalar_engine import ScalarEngine
 
-from nnhw_codegen import precision, proof, reference
-from nnhw_codegen.proof import ProofError
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.integers import precision, proof, reference
+from nnhw_codegen.integers.proof import ProofError
+from nnhw_codegen.quantization.quantize import quantize
 
 
 @pytest.mark.parametrize("name", precision.names())

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from helpers import ACTIVATIONS, network, of_several_scales, tick_rows
 
-from nnhw_codegen import precision, reference
-from nnhw_codegen.expr import evaluate
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.expr import evaluate
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
-from nnhw_codegen.quantize import answer_loss, quantize, quantize_report, spread_rows
+from nnhw_codegen.quantization.quantize import answer_loss, quantize, quantize_report, spread_rows
 
 W16 = precision.get("w16a16")
 

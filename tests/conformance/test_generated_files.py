@@ -10,7 +10,7 @@ from random_models import network
 
 from nnhw import __version__, export
 from nnhw_codegen import emitters
-from nnhw_codegen.qmodel import FORMAT
+from nnhw_codegen.integers.qmodel import FORMAT
 
 
 @pytest.mark.parametrize("code", emitters.names())

@@ -15,10 +15,12 @@ from conftest import usable_target
 
 from nnhw.targets import arm_c, mpy
 from nnhw.targets.module_board import ModuleBoard
-from nnhw_codegen import emitters, nnb, precision, program
-from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.text import Origin
+from nnhw_codegen import emitters
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision, program
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.writer import Origin
 
 PRECISIONS = precision.names()
 

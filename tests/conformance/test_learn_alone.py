@@ -15,8 +15,8 @@ from small_disk import Disk, PowerCut
 
 from nnhw import datasets
 from nnhw.train import create
-from nnhw_codegen import nnt
-from nnhw_codegen.trainable import trainable
+from nnhw_codegen.files import nnt
+from nnhw_codegen.learning.trainable import trainable
 
 CASES = list(covering(FACTORS))
 IRIS = ((4, 8, 3), "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")

@@ -13,7 +13,8 @@ from learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun
 from nnhw.targets import ScriptTarget
-from nnhw_codegen import emit_learn_thumb, emit_learn_viper
+from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.viper import learn as viper_learn
 
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
 VIPER = MODULES["nnrun/learn_kernels_viper.py"]
@@ -50,10 +51,10 @@ ENGINES = {
     "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico")),
     "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico")),
     "nnrun-viper-core": (on_core(lambda _, __: VIPER), ("rp2040-core",)),
-    "viper": (nnrun_with(MODULES, emit_learn_viper.source), ("pico",)),
-    "viper-core": (on_core(emit_learn_viper.source), ("rp2040-core",)),
-    "thumb": (nnrun_with(MODULES, emit_learn_thumb.source), ("pico",)),
-    "thumb-core": (on_core(emit_learn_thumb.source), ("rp2040-core",)),
+    "viper": (nnrun_with(MODULES, viper_learn.source), ("pico",)),
+    "viper-core": (on_core(viper_learn.source), ("rp2040-core",)),
+    "thumb": (nnrun_with(MODULES, thumb_learn.source), ("pico",)),
+    "thumb-core": (on_core(thumb_learn.source), ("rp2040-core",)),
     "compact": (compact, ("unix", "wasm", "microbit", "pico")),
 }
 GENERATED = ("viper", "viper-core", "thumb", "thumb-core")

@@ -12,7 +12,8 @@ import nnrun
 from nnhw.flat_package import flatten
 from nnhw.targets.mpy import compile_mpy, why_unavailable
 from nnhw.targets.viper import ViperModule
-from nnhw_codegen import nnb, precision
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision
 from nnhw_codegen.network import activations
 
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.

@@ -16,11 +16,13 @@ from nnhw import driver
 from nnhw.driver import Exported
 from nnhw.flat_package import nnrun as runtime
 from nnhw.verify import verify
-from nnhw_codegen import emitters, nnb, nnt, precision, program, reference
+from nnhw_codegen import emitters
+from nnhw_codegen.files import nnb, nnt
+from nnhw_codegen.integers import precision, program, reference
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.learning.trainable import trainable
 from nnhw_codegen.network.network import Network
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.trainable import trainable
+from nnhw_codegen.quantization.quantize import quantize
 
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
 HEAP = 64 << 20

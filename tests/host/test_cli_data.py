@@ -17,7 +17,8 @@ from nnhw import model_file, targets
 from nnhw.data.encode import encode_row
 from nnhw.datasets import DataError
 from nnhw.model_file import ModelFileError
-from nnhw_codegen import emitters, micropython_words
+from nnhw_codegen import emitters
+from nnhw_codegen.micropython import words as micropython_words
 from nnhw_codegen.network.network import Column
 
 

@@ -14,7 +14,7 @@ from conftest import usable_target
 import nnrun
 from nnhw import boards, datasets, learnable, model_file
 from nnhw.targets.mpy import compile_mpy
-from nnhw_codegen import nnt
+from nnhw_codegen.files import nnt
 
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
 

@@ -11,9 +11,9 @@ from nnhw import datasets
 from nnhw.fine_tune import fine_tune
 from nnhw.straight_through import Grid
 from nnhw.train import Options, create, target_matrix, train
-from nnhw_codegen import precision, proof, reference
+from nnhw_codegen.integers import precision, proof, reference
 from nnhw_codegen.network.network import Input, Network
-from nnhw_codegen.quantize import QuantizeReport, quantize_report
+from nnhw_codegen.quantization.quantize import QuantizeReport, quantize_report
 
 
 def hard_case() -> tuple[Network, np.ndarray, np.ndarray]:

@@ -15,10 +15,11 @@ from nnhw import boards, cli, export, fit, model_file
 from nnhw.errors import TargetError
 from nnhw.heap_need import heap_with, loadable, runs
 from nnhw.targets import mpy
-from nnhw_codegen import emitters, precision, program
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision, program
 from nnhw_codegen.network.network import Input
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.text import Origin
+from nnhw_codegen.quantization.quantize import quantize
+from nnhw_codegen.writer import Origin
 
 SIZES = (16, 12, 4)
 

@@ -10,8 +10,8 @@ from foreign_models import CONVERTED, FILES, ModelFile
 
 from nnhw.model_files.conversion import ConversionError
 from nnhw.model_files.load import READERS
-from nnhw_codegen import precision, reference
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.quantization.quantize import quantize
 
 REFUSED = tuple(file for file in FILES if not file.converts)
 

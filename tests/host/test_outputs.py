@@ -16,10 +16,11 @@ from nnhw import choose, cli, evaluate, model_file
 from nnhw.datasets import DataError, load
 from nnhw.fine_tune import fine_tune
 from nnhw.train import TrainingError, create, fit, target_matrix, train
-from nnhw_codegen import nnb, precision, reference
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.proof import ProofError
 from nnhw_codegen.network.network import MOST_ANSWERS
-from nnhw_codegen.proof import ProofError
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.quantization.quantize import quantize
 
 WIDE = ("w16a16", "w8a16")
 

@@ -16,7 +16,7 @@ import nnrun
 from nnhw import cli, datasets, model_file
 from nnhw.targets import microbit
 from nnhw.targets.board_link import Link
-from nnhw_codegen import nnt
+from nnhw_codegen.files import nnt
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}

@@ -19,7 +19,8 @@ from nnhw import bench, build_folder, cli, datasets, evaluate, export, model_fil
 from nnhw.report import Report
 from nnhw.report_integers import activations, weights
 from nnhw.report_text import training_command
-from nnhw_codegen import reference, tables
+from nnhw_codegen.integers import reference
+from nnhw_codegen.quantization import activation_forms
 
 VOID = {"meta", "link"}
 
@@ -171,7 +172,9 @@ def test_the_error_of_an_activation_is_that_of_its_table(home: Path, iris: Repor
     activation = iris.network.layers[0].activation
     assert activation is not None
     limit = int(curve.z[-1])
-    assert abs(curve.error).max() == tables.largest_error(activation, curve.z_frac, curve.output_frac, limit)
+    assert abs(curve.error).max() == activation_forms.largest_error(
+        activation, curve.z_frac, curve.output_frac, limit
+    )
     assert curve.table_bytes == 258
     drawn = activations(replace(iris, curves=(curve,)))
     assert f"{2 * limit + 1:,} codes, table of 258 bytes" in drawn

@@ -19,11 +19,11 @@ for root in ("host", "codegen", "tests"):
 
 from helpers import ACTIVATIONS, network, of_several_scales  # noqa: E402 - the paths above make it importable
 
-from nnhw_codegen import nnt  # noqa: E402
-from nnhw_codegen.learning_profile import T8, T16, Profile  # noqa: E402
+from nnhw_codegen.files import nnt  # noqa: E402
+from nnhw_codegen.integers.qmodel import FORMAT  # noqa: E402
+from nnhw_codegen.learning.profile import T8, T16, Profile  # noqa: E402
+from nnhw_codegen.learning.trainable import Trainable, trainable  # noqa: E402
 from nnhw_codegen.network import activations  # noqa: E402
-from nnhw_codegen.qmodel import FORMAT  # noqa: E402
-from nnhw_codegen.trainable import Trainable, trainable  # noqa: E402
 
 FILE = HERE / "training.jsonl"
 STEPS = 50
