@@ -18,7 +18,7 @@ import numpy as np
 from results import write
 from stacked_sgd import FloatLearner
 
-from nnhw import datasets
+from nnhw.data import datasets
 from nnhw_codegen.learning import plan as learning_plan
 from nnhw_codegen.learning.engine import Learner, in_order, input_codes, target_codes
 from nnhw_codegen.learning.profile import T8, T16, Profile

@@ -18,11 +18,11 @@ import numpy as np
 from results import write
 
 import nnrun
-from nnhw import datasets
+from nnhw.boards.mpy_cross import compile_mpy
+from nnhw.data import datasets
 from nnhw.targets import get
-from nnhw.targets.mpy import compile_mpy
-from nnhw.targets.viper import ViperModule
-from nnhw.train import create
+from nnhw.targets.core.mpy_functions import ViperModule
+from nnhw.training.train import create
 from nnhw_codegen.files import nnt
 from nnhw_codegen.learning.profile import T16
 from nnhw_codegen.learning.trainable import trainable

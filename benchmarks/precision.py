@@ -19,9 +19,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from results import write
 
-from nnhw import datasets
-from nnhw.fine_tune import fine_tune
-from nnhw.train import Options, target_matrix, train
+from nnhw.data import datasets
+from nnhw.training.train import Options, target_matrix, train
+from nnhw.tuning.fine_tune import fine_tune
 from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray
 from nnhw_codegen.integers.qmodel import QModel

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nnhw.driver import held
+from nnhw.running.exported import held
 from nnhw.targets import get_script_target
-from nnhw.targets.module_board import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleBoard
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision, program
 from nnhw_codegen.integers.fixed import IntArray

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from results import write
 
-from nnhw import bench
-from nnhw.boards import ARCHITECTURES
-from nnhw.targets.mpy import compile_mpy
+from nnhw.boards.catalog import ARCHITECTURES
+from nnhw.boards.mpy_cross import compile_mpy
+from nnhw.measuring import machine_code
 from nnhw_codegen.integers import precision, program, qmodel
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
@@ -46,7 +46,7 @@ def network(sizes: tuple[int, ...]) -> Network:
 def row(model: qmodel.QModel, form: emitter.Form, count: int) -> dict[str, Any]:
     """Cycles and bytes of one form of a model over ``count`` extreme and random inputs."""
     source = emitter.source(program.build(model), Origin("model", "a model", "0"), form).encode()
-    cost = bench.measure(model, "viper", form, inputs=count)
+    cost = machine_code.measure(model, "viper", form, inputs=count)
     return {
         "net": "-".join(map(str, model.sizes)),
         "precision": cost.precision,

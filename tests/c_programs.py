@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 
-from nnhw.targets import arm_c
-from nnhw.targets.rp2040_core import Core
+from nnhw.targets.core import arm_c
+from nnhw.targets.core.core import Core
 from nnhw_codegen.c import emitter
 from nnhw_codegen.integers import program, reference
 from nnhw_codegen.network import activations

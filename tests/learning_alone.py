@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from learning_boards import HEAP, Lesson, learner, lesson, taught
 
-from nnhw.targets.base import ScriptTarget
+from nnhw.targets.target import ScriptTarget
 from nnhw_codegen.files import nnt
 from nnhw_codegen.micropython import learn
 

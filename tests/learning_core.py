@@ -8,8 +8,8 @@ import pytest
 from conftest import usable_target
 from learning_boards import Lesson, teach
 
-from nnhw.targets.mpy import compile_mpy, why_unavailable
-from nnhw.targets.viper import ViperModule
+from nnhw.boards.mpy_cross import compile_mpy, why_unavailable
+from nnhw.targets.core.mpy_functions import ViperModule
 from nnrun.learn_core import Core
 
 

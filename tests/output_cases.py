@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nnhw import datasets
-from nnhw.datasets import Dataset
-from nnhw.options import Options
-from nnhw.train import train
+from nnhw.data import datasets
+from nnhw.data.datasets import Dataset
+from nnhw.training.options import Options
+from nnhw.training.train import train
 from nnhw_codegen.network.network import Network
 
 LARGE_OFFSET = Path(__file__).parent / "cases/large_offset.csv"

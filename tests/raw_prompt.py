@@ -8,8 +8,8 @@ import re
 import traceback
 import warnings
 
-from nnhw.targets import board_line
-from nnhw.targets.board_line import ENTER_RAW, EXECUTE, INTERRUPT, RAW_PROMPT, SOFT_RESET
+from nnhw.boards import line
+from nnhw.boards.line import ENTER_RAW, EXECUTE, INTERRUPT, RAW_PROMPT, SOFT_RESET
 
 
 class Prompt:
@@ -52,7 +52,7 @@ class Prompt:
 class Damaging:
     """A port on which the character at ``place``, counted from ``arm`` on, suffers: it is ``hit``."""
 
-    def __init__(self, port: board_line.Port) -> None:
+    def __init__(self, port: line.Port) -> None:
         self._port = port
         self.arm(None, "")
 

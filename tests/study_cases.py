@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nnhw import study
-from nnhw.study_cell import Cell
-from nnhw.study_tasks import TASKS
+from nnhw.study import relu_at_zero
+from nnhw.study.cell import Cell
+from nnhw.study.tasks import TASKS
 
 SMALL = {task.name: replace(task, epochs=2) for task in TASKS}
 
@@ -40,7 +40,7 @@ def made_up_rows(ordinary, structural, p_holm=0.001):
             for arm, difference in {"relu 0": 0.0, **differences}.items():
                 corrected = p_holm if difference else 1.0
                 rows.append(
-                    study.Row(
+                    relu_at_zero.Row(
                         task=task,
                         title=task,
                         measure="accuracy",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import nnrun.learn
-from nnhw.backprop import Backprop, Parameters
+from nnhw.training.backprop import Backprop, Parameters
 from nnhw_codegen.files import nnt
 
 RATE = 2.0**-4

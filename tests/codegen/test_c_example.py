@@ -8,8 +8,8 @@ from pathlib import Path
 import c_programs as c
 import pytest
 
-from nnhw.targets import arm_c
-from nnhw.targets.rp2040_core import Core
+from nnhw.targets.core import arm_c
+from nnhw.targets.core.core import Core
 from nnhw_codegen.integers import precision
 from nnhw_codegen.network.network import Input, Network
 from nnhw_codegen.quantization.quantize import quantize

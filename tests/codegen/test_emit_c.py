@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nnhw.errors import TargetError
-from nnhw.targets import arm_c, get
-from nnhw.targets.rp2040_core import Core
+from nnhw.targets import get
+from nnhw.targets.core import arm_c
+from nnhw.targets.core.core import Core
 from nnhw_codegen.integers import precision, proof
 from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.network import activations

@@ -9,8 +9,8 @@ from learning_boards import FACTORS, count, generated_cases, learner, lesson, ta
 from learning_core import CoreRun, steps_on_core
 from learning_extremes import extremes
 
-from nnhw import datasets
-from nnhw.train import create
+from nnhw.data import datasets
+from nnhw.training.train import create
 from nnhw_codegen.files import nnt
 from nnhw_codegen.learning import board_program
 from nnhw_codegen.learning.trainable import trainable

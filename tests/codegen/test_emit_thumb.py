@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnhw.targets import get_script_target, mpy
-from nnhw.targets.rp2040_core import Core
+from nnhw.boards import mpy_cross
+from nnhw.targets import get_script_target
+from nnhw.targets.core.core import Core
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.integers.program import build
@@ -201,12 +202,12 @@ def test_lanes_are_used_only_below_two_to_the_fifteenth():
 
 @pytest.mark.parametrize("arch", ["armv6m", "armv7m", "armv7emsp"])
 def test_the_module_compiles_for_every_cortex_m(arch):
-    if mpy.why_unavailable():
-        pytest.skip(f"mpy-cross: {mpy.why_unavailable()}")
+    if mpy_cross.why_unavailable():
+        pytest.skip(f"mpy-cross: {mpy_cross.why_unavailable()}")
     (content,) = emit_thumb.emit(
         build(budget_model((4, 8, 3), "acc16")), Origin("iris", "A test model.", "0")
     ).values()
-    assert mpy.compile_mpy(content, "iris.py", arch)[:1] == b"M"
+    assert mpy_cross.compile_mpy(content, "iris.py", arch)[:1] == b"M"
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nnhw.boards.mpy_cross import compile_mpy
 from nnhw.targets import get
-from nnhw.targets.module_board import ModuleBoard
-from nnhw.targets.mpy import compile_mpy
+from nnhw.targets.core.module_on_core import ModuleBoard
 from nnhw_codegen.integers import precision, program, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nnhw import datasets
-from nnhw.backprop import Backprop, Parameters
-from nnhw.train import create
+from nnhw.data import datasets
+from nnhw.training.backprop import Backprop, Parameters
+from nnhw.training.train import create
 from nnhw_codegen.learning import plan as learning_plan
 from nnhw_codegen.learning.derivative_forms import codes_of, slope_form, value_form
 from nnhw_codegen.learning.engine import Learner, input_codes, stack, target_codes

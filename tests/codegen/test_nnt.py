@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from scalar_learning import ScalarLearner
 
-from nnhw import datasets
-from nnhw.train import create
+from nnhw.data import datasets
+from nnhw.training.train import create
 from nnhw_codegen.files import nnt
 from nnhw_codegen.files.fields import FileError
 from nnhw_codegen.learning.profile import FX12, T8, T16

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from nnhw.targets.rp2040_core import Core
+from nnhw.targets.core.core import Core
 from nnhw_codegen.thumb.assembler import Assembler
 from nnhw_codegen.thumb.instructions import REGISTERS, SHAPES, AssemblyError, encode
 

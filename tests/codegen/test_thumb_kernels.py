@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnhw.targets.rp2040_core import Core
+from nnhw.targets.core.core import Core
 from nnhw_codegen.integers.expr import Expr, Table, Z, evaluate, linearize, look, maximum, minimum
 from nnhw_codegen.integers.program import Dense
 from nnhw_codegen.thumb import baked as thumb_baked

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnhw.driver import Exported
+from nnhw.running.exported import Exported
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision, program
 from nnhw_codegen.integers.expr import Expr

@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 from conftest import usable_target
 
-from nnhw import build_folder, cli, datasets
+from nnhw.cli import commands as cli
+from nnhw.data import datasets
+from nnhw.exporting import build_folder
 from nnhw_codegen.integers import reference
 
 EXAMPLES = Path(__file__).parents[2] / "firmware_examples"

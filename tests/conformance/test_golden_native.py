@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from conftest import usable_target
 
-from nnhw.targets import arm_c, mpy
-from nnhw.targets.module_board import ModuleBoard
+from nnhw.boards import mpy_cross
+from nnhw.targets.core import arm_c
+from nnhw.targets.core.module_on_core import ModuleBoard
 from nnhw_codegen import emitters
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import precision, program
@@ -64,8 +65,8 @@ def test_every_precision_has_the_same_number_of_vectors() -> None:
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_every_vector_is_exact_as_machine_code_on_the_core(name: str, code: str) -> None:
     usable_target("rp2040-core")
-    if mpy.why_unavailable():
-        pytest.skip(f"mpy-cross: {mpy.why_unavailable()}")
+    if mpy_cross.why_unavailable():
+        pytest.skip(f"mpy-cross: {mpy_cross.why_unavailable()}")
     for vector in VECTORS[name]:
         m = ModuleBoard(source(vector, code)).module
         t, x, y = (array("i", bytes(4 * n)) for n in (vector.ticks.shape[1],) * 2 + (vector.model.sizes[-1],))

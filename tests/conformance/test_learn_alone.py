@@ -13,8 +13,8 @@ from learning_alone import modules, task, taught_on
 from learning_boards import FACTORS, LONG, count, learner
 from small_disk import Disk, PowerCut
 
-from nnhw import datasets
-from nnhw.train import create
+from nnhw.data import datasets
+from nnhw.training.train import create
 from nnhw_codegen.files import nnt
 from nnhw_codegen.learning.trainable import trainable
 

@@ -12,10 +12,10 @@ from conftest import usable_target
 from output_cases import explained, several_scales, yes_or_no
 
 import nnrun
-from nnhw import driver
-from nnhw.driver import Exported
-from nnhw.flat_package import nnrun as runtime
-from nnhw.verify import verify
+from nnhw.exporting.board_package import nnrun as runtime
+from nnhw.running import exported as driver
+from nnhw.running.exported import Exported
+from nnhw.running.verify import verify
 from nnhw_codegen import emitters
 from nnhw_codegen.files import nnb, nnt
 from nnhw_codegen.integers import precision, program, reference

@@ -15,8 +15,8 @@ from learning_boards import FACTORS, learner, lesson, teach
 from learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun.learn
-from nnhw import datasets
-from nnhw.train import create
+from nnhw.data import datasets
+from nnhw.training.train import create
 from nnhw_codegen.files import nnt
 from nnhw_codegen.learning import board_program
 from nnhw_codegen.learning.trainable import trainable

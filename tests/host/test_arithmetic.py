@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnhw.arithmetic import Half, Native, arithmetic
+from nnhw.training.float_types import Half, Native, arithmetic
 
 ALL = np.arange(65536, dtype=np.uint16).view(np.float16)
 FINITE = ALL[np.isfinite(ALL)]

@@ -18,10 +18,12 @@ import pytest
 from conftest import usable_target
 from raw_prompt import Damaging, Prompt
 
+from nnhw.boards import line as board_line
+from nnhw.boards import link as board_link
+from nnhw.boards import mpy_cross
+from nnhw.boards.line import ENTER_RAW, EXECUTE, Line, LineError
+from nnhw.boards.link import Link
 from nnhw.errors import TargetError
-from nnhw.targets import board_line, board_link, mpy
-from nnhw.targets.board_line import ENTER_RAW, EXECUTE, Line, LineError
-from nnhw.targets.board_link import Link
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
 serial = pytest.importorskip("serial", reason="pyserial is not installed")
@@ -273,4 +275,4 @@ def test_a_board_that_starts_again_between_two_scripts_is_told(board) -> None:
 def test_every_script_for_a_board_compiles(name: str) -> None:
     text = resources.files("nnhw.targets").joinpath(f"scripts/{name}").read_text()
     compile(text, name, "exec")
-    assert mpy.compile_mpy(text.encode(), name, None)[:1] == b"M"
+    assert mpy_cross.compile_mpy(text.encode(), name, None)[:1] == b"M"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from nnhw.cli import main
+from nnhw.cli.commands import main
 
 GOOD = {
     "format": "nnhw-model",

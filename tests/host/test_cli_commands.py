@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from commands import nnhw
 from conftest import usable_target
 
-from nnhw import cli, model_file
+from nnhw.cli import commands
+from nnhw.model_files import model_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +73,7 @@ def test_a_module_that_does_not_import_fails_the_check(iris: Path) -> None:
     usable_target("unix")
     (iris / "build/iris/iris.py").write_text("def broken(:\n")
     assert "unix: " in nnhw("verify", "build/iris", "--on", "unix", code=1)
-    result = CliRunner().invoke(cli.main, ["run", "build/iris", "5", "3", "1", "0", "--on", "unix"])
+    result = CliRunner().invoke(commands.main, ["run", "build/iris", "5", "3", "1", "0", "--on", "unix"])
     assert result.exit_code == 1
     assert "SyntaxError" in result.output
 
@@ -195,22 +196,22 @@ def test_training_with_the_same_seed_gives_the_same_file(folder: Path) -> None:
     for name in ("a.json", "b.json"):
         nnhw("train", "iris", "-o", name, "--epochs", "5", "--seed", "3", "--layers", "4,4", "--relu-at-zero", "0.5")
     assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
-    network = model_file.load("a.json")
+    network = model_json.load("a.json")
     assert network.training["relu_at_zero"] == 0.5
     assert network.calibration is not None
     assert network.calibration.shape == (120, 4)
 
 
 def test_help_imports_no_numpy_and_no_command() -> None:
-    script = "import sys; from nnhw.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    script = "import sys; from nnhw.cli.commands import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     script += "print(sorted(m for m in sys.modules if m in ('numpy', 'rich') or m.startswith('nnhw')))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen"))}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "['nnhw', 'nnhw.cli']"
+    assert done.stdout.splitlines()[-1] == "['nnhw', 'nnhw.cli', 'nnhw.cli.commands']"
 
 
 def test_every_command_is_there_and_helps() -> None:
-    for name in cli.COMMANDS:
+    for name in commands.COMMANDS:
         assert "Usage:" in nnhw(name, "--help")
 
 

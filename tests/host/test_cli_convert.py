@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from conftest import usable_target
 from foreign_models import FOLDER
 
-from nnhw import cli, datasets, model_file
+from nnhw.cli import commands
+from nnhw.data import datasets
+from nnhw.model_files import model_json
 
 SKOPS = FOLDER / "sk_pipe_iris_standard/model.skops"
 MINMAX = FOLDER / "sk_pipe_cancer_minmax/model.skops"
@@ -31,7 +33,7 @@ ONE_OF_EACH_FORMAT = {
 
 
 def nnhw(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, list(map(str, arguments)))
+    result = CliRunner().invoke(commands.main, list(map(str, arguments)))
     assert result.exit_code == code, result.output
     return result.output
 
@@ -59,7 +61,7 @@ def test_rows_give_range_step_mean_scale_and_calibration() -> None:
     assert "range     range, step, mean, scale and calibration from 150 rows" in text
     assert "folded    StandardScaler" in text
     assert "classes   setosa, versicolor, virginica (from the file)" in text
-    network = model_file.load("m.json")
+    network = model_json.load("m.json")
     iris = datasets.load("iris")
     assert network.inputs == datasets.inputs_from(iris)
     assert np.array_equal(network.calibration, iris.rows)
@@ -79,7 +81,7 @@ def test_without_rows_and_range_nothing_is_converted(folder: Path) -> None:
 def test_a_range_is_taken_with_a_warning_and_the_scaler_tells_mean_and_scale() -> None:
     text = nnhw("convert", SKOPS, "-o", "m.json", "--range", "0:8")
     assert "WARNING   range: 0 to 8 for every input, as told, not calibrated" in text
-    network = model_file.load("m.json")
+    network = model_json.load("m.json")
     assert network.calibration is None
     rows = datasets.load("iris").rows
     for entry, column in zip(network.inputs, rows.T, strict=True):
@@ -95,7 +97,7 @@ def test_a_min_max_scaler_tells_its_own_range() -> None:
     text = nnhw("convert", MINMAX, "-o", "m.json")
     assert "WARNING   range: from the file, a quarter wider; not calibrated" in text
     rows = np.load(MINMAX.with_name("inputs.npy"))
-    for entry, column in zip(model_file.load("m.json").inputs, rows.T, strict=True):
+    for entry, column in zip(model_json.load("m.json").inputs, rows.T, strict=True):
         assert entry.low <= column.min() < column.max() <= entry.high
 
 
@@ -120,9 +122,9 @@ def test_the_task_must_be_told_where_the_file_does_not() -> None:
     assert "ends in 3 identity units" in (text := nnhw(*arguments, code=2))
     assert "add --task classification or --task regression" in text
     nnhw(*arguments, "--task", "regression")
-    assert model_file.load("m.json").outputs == ("y1", "y2", "y3")
+    assert model_json.load("m.json").outputs == ("y1", "y2", "y3")
     nnhw(*arguments, "--classes", "a,b,c")
-    assert model_file.load("m.json").classes == ("a", "b", "c")
+    assert model_json.load("m.json").classes == ("a", "b", "c")
 
 
 def test_a_csv_file_leaves_out_its_answers_and_is_taken_by_names() -> None:
@@ -130,14 +132,14 @@ def test_a_csv_file_leaves_out_its_answers_and_is_taken_by_names() -> None:
     lines = ["a,b,species,c,d", *(f"{r[0]},{r[1]},x,{r[2]},{r[3]}" for r in rows)]
     Path("rows.csv").write_text("\n".join(lines))
     nnhw("convert", SKOPS, "-o", "m.json", "--data", "rows.csv", "--target", "species")
-    network = model_file.load("m.json")
+    network = model_json.load("m.json")
     assert [entry.name for entry in network.inputs] == ["a", "b", "c", "d"]
     assert np.array_equal(network.calibration, rows)
     nnhw("convert", "m.json", "-o", "named.onnx")
     shuffled = ["d,species,c,b,a", *(f"{r[3]},x,{r[2]},{r[1]},{r[0]}" for r in rows)]
     Path("shuffled.csv").write_text("\n".join(shuffled))
     nnhw("convert", "named.onnx", "-o", "again.json", "--data", "shuffled.csv")
-    again = model_file.load("again.json")
+    again = model_json.load("again.json")
     assert np.array_equal(again.calibration, rows)
     assert again.inputs == network.inputs
 

@@ -13,10 +13,11 @@ import pytest
 from commands import nnhw
 from conftest import usable_target
 
-from nnhw import model_file, targets
+from nnhw import targets
+from nnhw.data.datasets import DataError
 from nnhw.data.encode import encode_row
-from nnhw.datasets import DataError
-from nnhw.model_file import ModelFileError
+from nnhw.model_files import model_json
+from nnhw.model_files.model_json import ModelFileError
 from nnhw_codegen import emitters
 from nnhw_codegen.micropython import words as micropython_words
 from nnhw_codegen.network.network import Column
@@ -110,7 +111,7 @@ class TestWords:
         usable_target("unix")
         (folder / "t.csv").write_text(fruit())
         nnhw("train", "t.csv", "--target", "kind", "--missing", "flag", "--epochs", "60", "-o", "m.json")
-        network = model_file.load("m.json")
+        network = model_json.load("m.json")
         assert network.columns[0] == Column("color", ("green", "red", "yellow"))
         assert (network.columns[1].name, network.columns[1].flag) == ("weight", True)
         nnhw("export", "m.json")
@@ -209,10 +210,10 @@ MODEL = {
 
 class TestModelFile:
     def test_keeps_the_columns(self, tmp_path: Path) -> None:
-        network = model_file.loads(json.dumps(MODEL))
+        network = model_json.loads(json.dumps(MODEL))
         assert network.columns == (Column("c", ("blue", "red"), None, True), Column("n", (), 2.5))
-        model_file.save(network, tmp_path / "m.json")
-        assert model_file.load(tmp_path / "m.json").columns == network.columns
+        model_json.save(network, tmp_path / "m.json")
+        assert model_json.load(tmp_path / "m.json").columns == network.columns
 
     @pytest.mark.parametrize(
         ("columns", "message"),
@@ -229,7 +230,7 @@ class TestModelFile:
     )  # fmt: skip
     def test_names_the_place_of_a_fault(self, columns: Any, message: str) -> None:
         with pytest.raises(ModelFileError) as caught:
-            model_file.loads(json.dumps({**MODEL, "columns": columns}))
+            model_json.loads(json.dumps({**MODEL, "columns": columns}))
         assert message in str(caught.value)
 
 

@@ -12,8 +12,11 @@ from commands import nnhw
 from conftest import usable_target
 
 import nnrun
-from nnhw import boards, datasets, learnable, model_file
-from nnhw.targets.mpy import compile_mpy
+from nnhw.boards import catalog
+from nnhw.boards.mpy_cross import compile_mpy
+from nnhw.data import datasets
+from nnhw.exporting import learning_files
+from nnhw.model_files import model_json
 from nnhw_codegen.files import nnt
 
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
@@ -56,7 +59,7 @@ def test_a_board_learns_iris_from_scratch_and_eval_finds_what_it_learned(folder:
     accuracy = {score["precision"]: score["accuracy"] for score in scores}
     assert min(accuracy["float"], accuracy["w16a16"]) > 0.95
     learned = nnt.load(folder / "new.nnt").predict(iris.rows)
-    assert (model_file.load("new.json").predict(iris.rows) == learned).all()
+    assert (model_json.load("new.json").predict(iris.rows) == learned).all()
 
 
 @pytest.mark.parametrize("target", ["wasm", "unix"])
@@ -70,7 +73,7 @@ def test_the_exported_self_test_passes_on_the_board(folder: Path, target: str, o
     names = ("new.nnt", "learn_vectors.txt", "learn_selftest.py", "learn_example.py")
     content = {**MODULES, **{name: (folder / "build/new" / name).read_bytes() for name in names}}
     found = usable.run(content, "import learn_selftest", heap=64 << 20)
-    assert found == f"{learnable.STEPS} steps: weights identical\n"
+    assert found == f"{learning_files.STEPS} steps: weights identical\n"
     *reports, answer = usable.run(content, "import learn_example", heap=64 << 20).splitlines()
     assert len(reports) == 10
     assert answer in datasets.load("iris").classes
@@ -79,7 +82,7 @@ def test_the_exported_self_test_passes_on_the_board(folder: Path, target: str, o
 @pytest.mark.parametrize(
     ("options", "decorator", "compiled"),
     [
-        ((), "viper", {f"m_learn-{arch}.mpy" for arch in boards.ARCHITECTURES["viper"]}),
+        ((), "viper", {f"m_learn-{arch}.mpy" for arch in catalog.ARCHITECTURES["viper"]}),
         (("--code", "thumb"), "asm_thumb", {"m_learn.mpy"}),
         (("--board", "rp2040"), "asm_thumb", {"m_learn.mpy"}),
         (("--code", "compact"), None, set()),
@@ -113,7 +116,7 @@ def test_training_code_passes_the_self_test_under_the_firmware_of_a_pico(
     found = target.run(
         content, "import learn_selftest\nprint(learn_selftest.core._kernel is learn_selftest.fast.run)"
     )
-    assert found == f"{learnable.STEPS} steps: weights identical\nTrue\n"
+    assert found == f"{learning_files.STEPS} steps: weights identical\nTrue\n"
 
 
 @pytest.mark.parametrize("target", ["wasm", "unix", "microbit"])
@@ -126,7 +129,7 @@ def test_compact_code_trains_without_nnrun(folder: Path, target: str, options: t
     names = ("new.nnt", "learn_vectors.txt", *(name for name in made if name.startswith("new_learn")))
     with usable.session({name: made[name] for name in names}) as session:
         found = session.run(made["learn_selftest.py"].decode())
-        assert found == f"{learnable.STEPS} steps: weights identical\n"
+        assert found == f"{learning_files.STEPS} steps: weights identical\n"
         example = session.run(made["learn_example.py"].decode())
         assert example in ("0\n", "1\n", "2\n") if len(options) == 1 else example.startswith("(")
 
@@ -139,27 +142,30 @@ def test_a_wrong_weight_fails_the_exported_self_test(folder: Path, code: str) ->
     content = {**MODULES, **{path.name: path.read_bytes() for path in (folder / "build/m").iterdir()}}
     first, rest = content["learn_vectors.txt"].split(b"\n", 1)
     content["learn_vectors.txt"] = first.rpartition(b" ")[0] + b" 7\n" + rest
-    assert target.run(content, "import learn_selftest") == f"{learnable.STEPS} steps: weights differ from the PC's\n"
+    assert (
+        target.run(content, "import learn_selftest")
+        == f"{learning_files.STEPS} steps: weights differ from the PC's\n"
+    )
 
 
 def test_a_linear_model_is_made_without_data(folder: Path) -> None:
     nnhw("new", "--layers", "2,1", "--values", "--low", "-2", "--high", "2", "--step", "0.01", "-o", "line.json")
-    network = model_file.load("line.json")
+    network = model_json.load("line.json")
     assert [(i.name, i.mean, i.scale, i.low, i.high, i.step) for i in network.inputs] == [
         ("x1", 0.0, 1.0, -2.0, 2.0, 0.01),
         ("x2", 0.0, 1.0, -2.0, 2.0, 0.01),
     ]
     assert (network.outputs, network.classes, network.layers[0].activation_name) == (("y1",), (), "identity")
     nnhw("new", "--layers", "3,5,1", "-o", "two.json")
-    assert model_file.load("two.json").classes == ("0", "1")
+    assert model_json.load("two.json").classes == ("0", "1")
 
 
 def test_pull_keeps_the_record_and_the_calibration_rows(folder: Path) -> None:
     nnhw("train", "iris", "-o", "iris.json", "--epochs", "20")
     nnhw("export", "iris.json", "--learn", "--precision", "w8a16")
-    before = model_file.load("iris.json")
+    before = model_json.load("iris.json")
     nnhw("pull", "build/iris/iris.nnt", "-o", "iris.json")
-    after = model_file.load("iris.json")
+    after = model_json.load("iris.json")
     assert after.training == {**before.training, "pulled": True}
     assert np.array_equal(after.calibration, before.calibration)
     for a, b in zip(after.layers, before.layers, strict=True):
@@ -194,4 +200,4 @@ def test_pull_does_not_overwrite_another_network(folder: Path) -> None:
 
 @pytest.mark.parametrize(("wanted", "pair"), [(0.03125, (1, 5)), (0.1, (3, 5)), (1e-6, (1, 20)), (3, (3, 0))])
 def test_a_learning_rate_becomes_the_nearest_one_of_the_board(wanted: float, pair: tuple[int, int]) -> None:
-    assert learnable.rate(wanted) == pair
+    assert learning_files.rate(wanted) == pair

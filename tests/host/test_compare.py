@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nnhw import compare, datasets
-from nnhw.cli import main
-from nnhw.compare import FLOAT, Row, Setting, sentence
+from nnhw.cli.commands import main
+from nnhw.data import datasets
+from nnhw.study import compare
+from nnhw.study.compare import FLOAT, Row, Setting, sentence
 
 
 def setting(**changes):

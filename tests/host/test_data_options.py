@@ -11,8 +11,8 @@ import pytest
 from nnhw.data.columns import examine
 from nnhw.data.data_options import from_record
 from nnhw.data.dataset import split_rows
+from nnhw.data.datasets import DataError, DataOptions, Dataset, inputs_from, load, read_table, split
 from nnhw.data.outliers import find
-from nnhw.datasets import DataError, DataOptions, Dataset, inputs_from, load, read_table, split
 
 
 def written(folder: Path, header: str, rows: list[tuple[Any, ...]]) -> Path:

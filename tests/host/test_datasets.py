@@ -3,9 +3,9 @@ import sys
 import numpy as np
 import pytest
 
-from nnhw import datasets
-from nnhw.datasets import DataError, Dataset, inputs_from, load, split, split_rows
-from nnhw.doorway import infer, of_range
+from nnhw.data import datasets
+from nnhw.data.datasets import DataError, Dataset, inputs_from, load, split, split_rows
+from nnhw.data.infer_inputs import infer, of_range
 
 IRIS = load("iris")
 

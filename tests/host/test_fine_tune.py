@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnhw import datasets
-from nnhw.fine_tune import fine_tune
-from nnhw.straight_through import Grid
-from nnhw.train import Options, create, target_matrix, train
+from nnhw.data import datasets
+from nnhw.training.train import Options, create, target_matrix, train
+from nnhw.tuning.fine_tune import fine_tune
+from nnhw.tuning.straight_through import Grid
 from nnhw_codegen.integers import precision, proof, reference
 from nnhw_codegen.network.network import Input, Network
 from nnhw_codegen.quantization.quantize import QuantizeReport, quantize_report

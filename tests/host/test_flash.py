@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from conftest import usable_target
 from random_models import network
 
-from nnhw import cli, export
+from nnhw.boards import line, mpy_cross
+from nnhw.boards.link import Link
+from nnhw.cli import commands
 from nnhw.errors import TargetError
-from nnhw.targets import board_line, mpy
-from nnhw.targets.board_link import Link
+from nnhw.exporting import write_build
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
 RELU = "relu"
@@ -23,14 +24,14 @@ COPIED = {"tiny.mpy", "selftest.mpy", "vectors.jsonl"}
 
 
 def nnhw(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(commands.main, [str(argument) for argument in arguments])
     assert result.exit_code == code, result.output
     return result.output
 
 
 def build(folder: Path, code: str = "portable", seed: int = 0) -> Path:
     directory = folder / f"{code}{seed}"
-    export.export(network((3, 4, 2), RELU, seed), directory, "w8a8", code, source="tiny.json")
+    write_build.export(network((3, 4, 2), RELU, seed), directory, "w8a8", code, source="tiny.json")
     return directory
 
 
@@ -135,7 +136,7 @@ def test_a_wrong_architecture_on_the_board_is_replaced(tmp_path: Path, boards) -
     board = boards()
     folder = build(tmp_path, "viper")
     with Link(board.port) as link:
-        link.stage("tiny.mpy", mpy.compile_mpy((folder / "tiny.py").read_bytes(), "tiny.py", "armv6m"))
+        link.stage("tiny.mpy", mpy_cross.compile_mpy((folder / "tiny.py").read_bytes(), "tiny.py", "armv6m"))
         link.install(["tiny.mpy"])
         with pytest.raises(TargetError, match="incompatible"):
             link.execute("import tiny")
@@ -198,7 +199,7 @@ def test_a_main_is_installed_and_the_one_before_is_kept(tmp_path: Path, boards) 
 
 def test_too_small_a_heap_is_told_as_such(tmp_path: Path, boards) -> None:
     folder = tmp_path / "large"
-    export.export(network((12, 20, 10), RELU), folder, "w8a8", "portable", source="tiny.json")
+    write_build.export(network((12, 20, 10), RELU), folder, "w8a8", "portable", source="tiny.json")
     done = flashed(folder, boards(heap=40_000), "--form", "py", code=1)
     assert "too little memory for this model; see 'nnhw fit'" in done["self_test"]
 
@@ -226,7 +227,7 @@ def test_a_port_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_port_without_micropython_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_line, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(line, "SILENCE_SECONDS", 0.3)
     outer, inner = os.openpty()
     try:
         assert "no MicroPython prompt" in nnhw("flash", build(tmp_path), "--port", os.ttyname(inner), code=1)

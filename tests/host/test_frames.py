@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnhw.datasets import DataError, DataOptions, load, load_rows
+from nnhw.data.datasets import DataError, DataOptions, load, load_rows
 
 WANTED = [[1.5, 2], [2.5, 3], [3.5, 5], [4.5, 8]]
 

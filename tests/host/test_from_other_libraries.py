@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from conftest import usable_target
 from foreign_models import FOLDER
 
-from nnhw import cli
+from nnhw.cli import commands as cli
 
 PAGE = (Path(__file__).parents[2] / "docs/from-other-libraries.md").read_text("utf-8")
 BLOCKS = re.findall(r"(<!-- run: python -->\n)?```(\w+)\n(.*?)```", PAGE, re.DOTALL)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnhw.backprop import Backprop, Parameters
+from nnhw.training.backprop import Backprop, Parameters
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, get
 from nnhw_codegen.network.network import Input, Layer, Network

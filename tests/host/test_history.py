@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nnhw import datasets, history, train
-from nnhw.history import Epoch, History
-from nnhw.options import Options
+from nnhw.data import datasets
+from nnhw.training import history, train
+from nnhw.training.history import Epoch, History
+from nnhw.training.options import Options
 
 
 def test_the_losses_are_kept_evenly_spread_and_rounded() -> None:

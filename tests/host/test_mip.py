@@ -11,7 +11,7 @@ import pytest
 from conftest import usable_target
 from random_models import network
 
-from nnhw import export
+from nnhw.exporting import write_build
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
 DEVICE = Path(__file__).parents[2] / "device"
@@ -27,7 +27,7 @@ def board() -> Iterator[pty_board.PtyBoard]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    export.export(network((3, 4, 2), "leaky_relu"), tmp_path / "tiny", "w8a16", source="tiny.json")
+    write_build.export(network((3, 4, 2), "leaky_relu"), tmp_path / "tiny", "w8a16", source="tiny.json")
     return tmp_path / "tiny"
 
 

@@ -3,7 +3,7 @@
 import pytest
 from model_texts import BY_HAND, PACKED, REMOVED, changed
 
-from nnhw.model_file import ModelFileError, load, loads
+from nnhw.model_files.model_json import ModelFileError, load, loads
 
 
 @pytest.mark.parametrize(

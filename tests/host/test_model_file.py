@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from model_texts import BY_HAND, GOOD, REMOVED, changed
 
-from nnhw import datasets, model_file
-from nnhw.model_file import ModelFileError, dumps, load, loads, save
-from nnhw.train import Options, create, train
+from nnhw.data import datasets
+from nnhw.model_files import model_json
+from nnhw.model_files.model_json import ModelFileError, dumps, load, loads, save
+from nnhw.training.train import Options, create, train
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
 
@@ -83,7 +84,7 @@ class TestRoundTrip:
         assert_same(load(tmp_path / "model.json"), network)
 
     def test_lists_stand_one_row_per_line(self):
-        text = model_file.dumps(loads(json.dumps(GOOD)))
+        text = model_json.dumps(loads(json.dumps(GOOD)))
         assert "\n        [1.0, 2.0],\n" in text
 
 
@@ -113,14 +114,14 @@ class TestSave:
 
 
 class TestSchema:
-    schema = json.loads((resources.files("nnhw") / "data" / "model.schema.json").read_text())
+    schema = json.loads((resources.files("nnhw") / "model_files" / "model.schema.json").read_text())
 
     def test_knows_the_keys_that_the_loader_knows(self):
         parts = self.schema["$defs"]
-        assert tuple(self.schema["properties"]) == model_file.MODEL_KEYS
-        assert tuple(parts["input"]["properties"]) == model_file.INPUT_KEYS
-        assert tuple(parts["layer"]["properties"]) == model_file.LAYER_KEYS
-        assert tuple(parts["packed"]["properties"]) == model_file.PACKED_KEYS
+        assert tuple(self.schema["properties"]) == model_json.MODEL_KEYS
+        assert tuple(parts["input"]["properties"]) == model_json.INPUT_KEYS
+        assert tuple(parts["layer"]["properties"]) == model_json.LAYER_KEYS
+        assert tuple(parts["packed"]["properties"]) == model_json.PACKED_KEYS
 
     def test_requires_the_keys_that_the_loader_requires(self):
         for key in GOOD:
@@ -141,9 +142,9 @@ class TestSchema:
 
     def test_names_this_format_and_every_activation(self):
         properties = self.schema["properties"]
-        assert properties["format"]["const"] == model_file.FORMAT
-        assert properties["version"]["const"] == model_file.VERSION
-        assert self.schema["$id"] == model_file.SCHEMA
+        assert properties["format"]["const"] == model_json.FORMAT
+        assert properties["version"]["const"] == model_json.VERSION
+        assert self.schema["$id"] == model_json.SCHEMA
         assert self.schema["$defs"]["layer"]["properties"]["activation"]["enum"] == [
             *activations.names(),
             "softmax",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnhw import optimizers
+from nnhw.training import optimizers
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-7, 1e-9])

@@ -12,10 +12,13 @@ from click.testing import CliRunner
 from conftest import usable_target
 from output_cases import explained, large_offset, several_scales, yes_or_no
 
-from nnhw import choose, cli, evaluate, model_file
-from nnhw.datasets import DataError, load
-from nnhw.fine_tune import fine_tune
-from nnhw.train import TrainingError, create, fit, target_matrix, train
+from nnhw.cli import commands
+from nnhw.data.datasets import DataError, load
+from nnhw.measuring import accuracy
+from nnhw.model_files import model_json
+from nnhw.training.train import TrainingError, create, fit, target_matrix, train
+from nnhw.tuning import choose_precision
+from nnhw.tuning.fine_tune import fine_tune
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.integers.proof import ProofError
@@ -26,7 +29,7 @@ WIDE = ("w16a16", "w8a16")
 
 
 def nnhw(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, arguments)
+    result = CliRunner().invoke(commands.main, arguments)
     assert result.exit_code == code, result.output
     return result.output
 
@@ -55,13 +58,13 @@ def test_values_far_from_zero_keep_their_digits(name: str) -> None:
 
 def test_the_worst_output_decides_and_each_is_told() -> None:
     _, network = several_scales()
-    found = choose.choose(network, least_agreement=0.9999)
+    found = choose_precision.choose(network, least_agreement=0.9999)
     assert found.met
     for candidate in found.candidates:
         assert len(candidate.agreements) == 3
         assert candidate.agreement == min(candidate.agreements)
         assert (candidate.agreement >= 0.9999) == (candidate is found.chosen)
-    text = "\n".join(choose.table(network, found, True))
+    text = "\n".join(choose_precision.table(network, found, True))
     assert all(f"{name} 99." in text or f"{name} 100." in text for name in network.outputs)
 
 
@@ -71,7 +74,7 @@ def test_a_constant_output_is_judged_by_what_floats_can_tell() -> None:
     still = replace(last, weights=last.weights * [[1], [0], [1]])
     constant = replace(network, layers=[*network.layers[:-1], still])
     for name in precision.names():
-        candidate = choose.choose(constant, precisions=(precision.get(name),)).chosen
+        candidate = choose_precision.choose(constant, precisions=(precision.get(name),)).chosen
         assert candidate.agreements[1] > 0.999999
 
 
@@ -80,7 +83,7 @@ def test_a_precision_below_the_floor_is_warned_of_and_the_readme_tells(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     data, network = several_scales()
-    model_file.save(network, "multi.json")
+    model_json.save(network, "multi.json")
     text = nnhw("export", "multi.json", "--precision", "acc16")
     assert "warning   acc16 agrees with the float network on less than 99.9999 %: ratio 99." in text
     readme = Path("build/multi/README.md").read_text()
@@ -102,7 +105,9 @@ def test_fine_tuning_judges_every_output_in_its_own_scale() -> None:
     tuned = fine_tune(network, precision.get("acc16"), steps=40)
     assert network.calibration is not None
     before, after = (
-        choose.agreements(network, network.predict(network.calibration), reference.predict(m, network.calibration))
+        choose_precision.agreements(
+            network, network.predict(network.calibration), reference.predict(m, network.calibration)
+        )
         for m in (quantize(network, precision.get("acc16"), network.calibration), tuned.report.model)
     )
     assert tuned.loss <= tuned.loss_before
@@ -115,11 +120,11 @@ def test_questions_are_learned_and_answered_one_by_one() -> None:
     assert (network.predict(data.rows) == data.targets).mean(axis=0).min() > 0.95
     shares = network.probabilities(data.rows)
     assert np.array_equal(shares > 0.5, network.predict(data.rows) == 1)
-    for score in evaluate.scores(network, data)[1:]:
+    for score in accuracy.scores(network, data)[1:]:
         assert [one.name for one in score.outputs] == ["right", "up", "near"]
         assert score.agreement == min(one.agreement for one in score.outputs)
         assert (score.accuracy or 0) > 0.93
-    found = choose.choose(network, data.rows, data.targets)
+    found = choose_precision.choose(network, data.rows, data.targets)
     assert (found.chosen.accuracy or 0) > 0.93
     assert len(found.chosen.agreements) == 3
 
@@ -136,11 +141,11 @@ def test_a_board_answers_with_a_bit_for_each_question() -> None:
 
 def test_questions_survive_their_file() -> None:
     _, network = yes_or_no()
-    text = model_file.dumps(network)
+    text = model_json.dumps(network)
     assert '"multilabel": true' in text
-    again = model_file.loads(text)
+    again = model_json.loads(text)
     assert (again.multilabel, again.classes) == (True, network.classes)
-    plain = model_file.loads(text.replace('"multilabel": true', '"multilabel": false'))
+    plain = model_json.loads(text.replace('"multilabel": true', '"multilabel": false'))
     assert plain.decision == "argmax"
 
 
@@ -154,10 +159,10 @@ def test_questions_survive_their_file() -> None:
     ],
 )
 def test_a_file_that_does_not_fit_its_questions_is_refused(old: str, new: str, message: str) -> None:
-    text = model_file.dumps(yes_or_no()[1])
+    text = model_json.dumps(yes_or_no()[1])
     assert old in text
-    with pytest.raises(model_file.ModelFileError, match=message):
-        model_file.loads(text.replace(old, new))
+    with pytest.raises(model_json.ModelFileError, match=message):
+        model_json.loads(text.replace(old, new))
 
 
 def test_more_questions_than_an_integer_holds_are_refused() -> None:
@@ -169,8 +174,8 @@ def test_more_questions_than_an_integer_holds_are_refused() -> None:
             continue
         with pytest.raises(ProofError, match="31 answers of yes or no; at most 30 fit an integer"):
             quantize(network, precision.get("w8a8"))
-        with pytest.raises(model_file.ModelFileError, match="found 31 answers of yes or no"):
-            model_file.loads(model_file.dumps(network))
+        with pytest.raises(model_json.ModelFileError, match="found 31 answers of yes or no"):
+            model_json.loads(model_json.dumps(network))
 
 
 def test_data_of_another_kind_than_the_network_are_refused() -> None:
@@ -198,7 +203,7 @@ def test_questions_go_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     usable_target("unix")
     monkeypatch.chdir(tmp_path)
     data, network = yes_or_no()
-    model_file.save(network, "signs.json")
+    model_json.save(network, "signs.json")
     text = nnhw("export", "signs.json", "--precision", "w8a16")
     assert "training rows get the float network's answers" in text
     assert "bit 1 of the answer: `up`" in Path("build/signs/README.md").read_text()

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nnhw.backprop import Backprop, Parameters
-from nnhw.datasets import Dataset
-from nnhw.population import Arm, Population
-from nnhw.train import Options, fit
+from nnhw.data.datasets import Dataset
+from nnhw.training.backprop import Backprop, Parameters
+from nnhw.training.population import Arm, Population
+from nnhw.training.train import Options, fit
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
 

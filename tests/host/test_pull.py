@@ -13,9 +13,11 @@ from conftest import usable_target
 from learning_alone import modules
 
 import nnrun
-from nnhw import cli, datasets, model_file
+from nnhw.boards.link import Link
+from nnhw.cli import commands
+from nnhw.data import datasets
+from nnhw.model_files import model_json
 from nnhw.targets import microbit
-from nnhw.targets.board_link import Link
 from nnhw_codegen.files import nnt
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
@@ -58,7 +60,7 @@ except OSError:
 
 
 def nnhw(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(commands.main, [str(argument) for argument in arguments])
     assert result.exit_code == code, result.output
     return result.output
 
@@ -97,15 +99,15 @@ def trained(steps: int) -> bytes:
 
 
 def test_a_model_that_the_board_trained_comes_back_and_eval_works_on_it(board) -> None:
-    table = (Path(datasets.__file__).parent / "data/iris.csv").read_bytes()
+    table = Path(datasets.__file__).with_name("iris.csv").read_bytes()
     put(board, {**MODULES, "iris.nnt": fresh(), "iris.csv": table})
-    before = model_file.load("iris.json")
+    before = model_json.load("iris.json")
     with Link(board.port) as link:
         assert link.execute(LEARN.format(epochs=10), 60).count("loss:") == 10
         saved = link.read("iris.nnt")
     text = nnhw("pull", "--port", board.port, "-o", "iris.json")
     assert f"iris.nnt on {board.port}\n" in text
-    after = model_file.load("iris.json")
+    after = model_json.load("iris.json")
     assert after.training == {**before.training, "pulled": True}
     assert np.array_equal(after.calibration, before.calibration)
     iris = datasets.load("iris")
@@ -148,7 +150,7 @@ def test_of_two_files_the_board_and_pull_take_the_same(
     taken = old if first == "old" else new
     expected = nnt.from_bytes(taken).to_network()
     assert all(state and state == taken[-4 - len(state) : -4] for state in loaded)
-    for a, b in zip(model_file.load("pulled.json").layers, expected.layers, strict=True):
+    for a, b in zip(model_json.load("pulled.json").layers, expected.layers, strict=True):
         assert np.array_equal(a.weights, b.weights)
 
 
@@ -197,7 +199,7 @@ def test_the_old_micropython_of_a_microbit_gives_its_model_as_well(board, tmp_pa
             for command in microbit.upload_commands("iris.nnt.new", content):
                 link.execute(command.decode())
         assert f"iris.nnt.new on {port} (iris.nnt: no such file)" in nnhw("pull", "--port", port, "-o", "iris.json")
-    found, expected = model_file.load("iris.json").layers, nnt.from_bytes(content).to_network().layers
+    found, expected = model_json.load("iris.json").layers, nnt.from_bytes(content).to_network().layers
     assert all(np.array_equal(a.weights, b.weights) for a, b in zip(found, expected, strict=True))
 
 

@@ -15,10 +15,16 @@ from conftest import usable_target
 from helpers import network as random_network
 from pages import find_browser, look
 
-from nnhw import bench, build_folder, cli, datasets, evaluate, export, model_file, report, report_page
-from nnhw.report import Report
-from nnhw.report_integers import activations, weights
-from nnhw.report_text import training_command
+from nnhw.cli import commands
+from nnhw.data import datasets
+from nnhw.exporting import build_folder, write_build
+from nnhw.measuring import accuracy, machine_code
+from nnhw.model_files import model_json
+from nnhw.report import facts
+from nnhw.report import page as report_page
+from nnhw.report.facts import Report
+from nnhw.report.integers import activations, weights
+from nnhw.report.words import training_command
 from nnhw_codegen.integers import reference
 from nnhw_codegen.quantization import activation_forms
 
@@ -63,7 +69,7 @@ class Page(HTMLParser):
 
 
 def nnhw(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, arguments)
+    result = CliRunner().invoke(commands.main, arguments)
     assert result.exit_code == code, result.output
     return result.output
 
@@ -92,10 +98,10 @@ def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def made(folder: Path, name: str, codes: tuple[str, ...] = ()) -> Report:
     build = build_folder.read(folder / "build" / name)
-    network = model_file.load(folder / f"{name}.json")
+    network = model_json.load(folder / f"{name}.json")
     data = datasets.load("iris") if name == "iris" else datasets.load(folder / "line.csv", "y", "regression")
     held = datasets.split(data, 0.2, 0)[1]
-    return report.collect(build, folder / f"{name}.json", network, {"held out": held, "all": data}, codes)
+    return facts.collect(build, folder / f"{name}.json", network, {"held out": held, "all": data}, codes)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +126,7 @@ def test_the_page_is_well_formed_and_refers_to_nothing_outside(name: str, reques
 
 def test_the_table_of_precisions_holds_what_evaluate_finds(iris: Report) -> None:
     page = Page(report_page.render(iris))
-    held, whole = (evaluate.scores(iris.network, part.dataset) for part in iris.parts)
+    held, whole = (accuracy.scores(iris.network, part.dataset) for part in iris.parts)
     for few, many in zip(held, whole, strict=True):
         found = page.row(many.precision + (" (this folder)" if many.precision == "acc16" else ""))
         shares = [few.accuracy, few.agreement, many.accuracy, many.agreement]
@@ -167,8 +173,8 @@ def test_what_the_data_reached_is_the_largest_of_all_partial_sums(iris: Report) 
 
 
 def test_the_error_of_an_activation_is_that_of_its_table(home: Path, iris: Report, tmp_path: Path) -> None:
-    build = export.export(iris.network, tmp_path / "wide", "w16a16")
-    (curve,) = report.collect(build, iris.source, iris.network, None, ()).curves
+    build = write_build.export(iris.network, tmp_path / "wide", "w16a16")
+    (curve,) = facts.collect(build, iris.source, iris.network, None, ()).curves
     activation = iris.network.layers[0].activation
     assert activation is not None
     limit = int(curve.z[-1])
@@ -192,7 +198,7 @@ def test_the_cycles_are_those_of_bench_and_what_is_missing_is_told(home: Path, i
     usable_target("rp2040-core")
     measured = made(home, "iris", ("thumb",))
     (cost,) = measured.costs
-    assert cost.ticks_cycles == bench.measure(iris.build.model, "thumb").ticks_cycles
+    assert cost.ticks_cycles == machine_code.measure(iris.build.model, "thumb").ticks_cycles
     page = report_page.render(measured)
     assert f"A prediction takes {cost.ticks_cycles:,} cycles" in page
     assert Page(page).row(cost.name)[1:3] == [f"{cost.ticks_cycles:,}", f"{cost.codes_cycles:,}"]
@@ -213,7 +219,7 @@ def test_many_weights_are_left_out_and_few_are_drawn(iris: Report, tmp_path: Pat
     count = sum(layer.weights.size for layer in iris.build.model.layers)
     assert len(re.findall(r"<title>[^<]* → [^<]*: -?\d+</title>", weights(iris))) == count == 56
     network = random_network((70, 72, 2))
-    build = export.export(network, tmp_path / "b", "w8a8")
+    build = write_build.export(network, tmp_path / "b", "w8a8")
     told = weights(replace(iris, build=build, network=network))
     assert "Left out: 5,184 weights" in told
     assert "<svg" not in told
@@ -236,8 +242,8 @@ def test_a_model_without_data_is_judged_by_the_float_network(tmp_path: Path, mon
 def test_a_fine_tuned_folder_is_told_by_its_own_integers(here: Path) -> None:
     nnhw("export", "iris.json", "--precision", "acc16", "--fine-tune", "iris", "-o", "build/tuned")
     build = build_folder.read(Path("build/tuned"))
-    source, network = report.find_network(build)
-    found = report.collect(build, source, network, {"all": datasets.load("iris")}, ())
+    source, network = facts.find_network(build)
+    found = facts.collect(build, source, network, {"all": datasets.load("iris")}, ())
     part = found.parts[0]
     answers = reference.predict(build.model, part.dataset.rows)
     assert part.score("acc16").accuracy == (answers == part.dataset.targets).mean()
@@ -248,11 +254,11 @@ def test_the_network_is_found_beside_the_folder_from_anywhere(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    source, _ = report.find_network(build_folder.read(home / "build/iris"))
+    source, _ = facts.find_network(build_folder.read(home / "build/iris"))
     assert source == home / "iris.json"
     # One of the same name in the working directory that has other integers is passed over.
     nnhw("train", "iris", "-o", "iris.json", "--epochs", "2", "--seed", "5")
-    assert report.find_network(build_folder.read(home / "build/iris"))[0] == home / "iris.json"
+    assert facts.find_network(build_folder.read(home / "build/iris"))[0] == home / "iris.json"
 
 
 def test_a_missing_or_another_network_is_refused_with_what_to_do(here: Path, tmp_path: Path) -> None:
@@ -291,7 +297,7 @@ def test_the_command_that_is_told_trains_the_very_same_network(here: Path) -> No
         *("--held-out", "0.3", "--seed", "7", "--validation", "0.25", "--optimizer", "sgd", "--schedule", "constant"),
     )
     before = Path("odd.json").read_bytes()
-    command = training_command(model_file.load("odd.json"), "odd.json")
+    command = training_command(model_json.load("odd.json"), "odd.json")
     assert command is not None
     Path("odd.json").unlink()
     nnhw(*command.split()[1:])

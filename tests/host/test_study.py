@@ -14,17 +14,17 @@ import pytest
 from click.testing import CliRunner
 from study_cases import SMALL, arms, made_up_rows, small_plan
 
-from nnhw import study, study_page
-from nnhw.cli import main
-from nnhw.study_answer import answer
-from nnhw.study_cell import Cell
-from nnhw.study_fixed import FixedPopulation
-from nnhw.study_jobs import StudyError
-from nnhw.study_tasks import TASKS, material
+from nnhw.cli.commands import main
+from nnhw.study import page, relu_at_zero
+from nnhw.study.answer import answer
+from nnhw.study.cell import Cell
+from nnhw.study.fixed_point import FixedPopulation
+from nnhw.study.jobs import StudyError
+from nnhw.study.tasks import TASKS, material
 
 
 def result(folder, cells, **how):
-    return study.to_json(study.summarize(cells, study.run(cells, folder, **how)))
+    return relu_at_zero.to_json(relu_at_zero.summarize(cells, relu_at_zero.run(cells, folder, **how)))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_an_interrupted_study_goes_on_and_gives_the_same(serial, tmp_path):
             raise PowerCut
 
     with pytest.raises(PowerCut):
-        study.run(cells, tmp_path, done=cut)
+        relu_at_zero.run(cells, tmp_path, done=cut)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").glob("*.json")}
     assert len(kept) == 4
     assert result(tmp_path, cells) == serial
@@ -67,8 +67,8 @@ RUNNER = """
 import sys
 from pathlib import Path
 from study_cases import small_plan
-from nnhw import study
-study.run(small_plan(), Path(sys.argv[1]))
+from nnhw.study import relu_at_zero
+relu_at_zero.run(small_plan(), Path(sys.argv[1]))
 """
 
 
@@ -83,7 +83,9 @@ def test_a_killed_study_resumes_to_the_same(serial, tmp_path):
 
 
 def test_the_command_writes_json_csv_and_pages(tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "plan", lambda quick, seeds: small_plan(seeds))  # the quick one takes ten seconds
+    monkeypatch.setattr(
+        relu_at_zero, "plan", lambda quick, seeds: small_plan(seeds)
+    )  # the quick one takes ten seconds
     done = CliRunner().invoke(main, ["study", "relu-at-zero", "--quick", "--seeds", "2", "-o", str(tmp_path)])
     assert done.exit_code == 0, done.output
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
@@ -97,21 +99,21 @@ def test_the_command_writes_json_csv_and_pages(tmp_path, monkeypatch):
 
 def test_a_broken_cell_is_named(tmp_path):
     cells = small_plan()[:1]
-    study.run(cells, tmp_path)
+    relu_at_zero.run(cells, tmp_path)
     path = tmp_path / "cells" / f"{cells[0].name}.json"
     path.write_text("{")
     with pytest.raises(StudyError, match=f"{path.name}.*delete it"):
-        study.run(cells, tmp_path)
+        relu_at_zero.run(cells, tmp_path)
 
 
 def test_a_missing_scheduler_is_told(tmp_path):
     pytest.importorskip("distributed")
     with pytest.raises(StudyError, match="no Dask scheduler answers at nonsense://nowhere"):
-        study.run(small_plan()[:1], tmp_path, scheduler="nonsense://nowhere")
+        relu_at_zero.run(small_plan()[:1], tmp_path, scheduler="nonsense://nowhere")
 
 
 def test_the_full_plan_has_what_was_promised():
-    cells = study.plan()
+    cells = relu_at_zero.plan()
     assert {cell.arithmetic for cell in cells} == {"float64", "float32", "float16", "fx16", "fx12", "fx8"}
     assert {cell.task.name for cell in cells} == {task.name for task in TASKS}
     assert all(cell.seeds >= 200 for cell in cells if cell.task.data != "digits")
@@ -158,7 +160,7 @@ class TestAnswerFollowsTheNumbers:
 
     def test_the_page_holds_it_and_every_plot(self):
         rows = made_up_rows(arms(0.0), arms(12.0, 20.0))
-        text = study_page.render(rows, "nnhw study <x>")
+        text = page.render(rows, "nnhw study <x>")
         assert "matters: a value above 0 is better, by up to 12 points" in text
         assert text.count('<svg class="plot"') == 2 + 2
         assert "nnhw study &lt;x&gt;" in text

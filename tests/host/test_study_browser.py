@@ -4,7 +4,8 @@ import pytest
 from pages import find_browser, look
 from study_cases import arms, made_up_rows, small_plan
 
-from nnhw import compare, compare_page, datasets, study, study_page
+from nnhw.data import datasets
+from nnhw.study import compare, compare_page, page, relu_at_zero
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def browser():
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_of_the_study_draws_every_plot(browser, dark, tmp_path):
-    text = study_page.render(made_up_rows(arms(0.0), arms(12.0, 20.0)), "nnhw study relu-at-zero")
+    text = page.render(made_up_rows(arms(0.0), arms(12.0, 20.0)), "nnhw study relu-at-zero")
     found, console = look(browser, text, tmp_path, dark)
     background = "rgb(18, 22, 28)" if dark else "rgb(255, 255, 255)"
     assert found == f"plots 4 wide false asked 0 {background}"
@@ -23,7 +24,7 @@ def test_the_page_of_the_study_draws_every_plot(browser, dark, tmp_path):
 
 def test_the_pages_of_measured_numbers_draw_every_plot(browser, tmp_path):
     cells = small_plan(seeds=3)
-    text = study_page.render(study.summarize(cells, study.run(cells, tmp_path)), "nnhw study relu-at-zero")
+    text = page.render(relu_at_zero.summarize(cells, relu_at_zero.run(cells, tmp_path)), "nnhw study relu-at-zero")
     found, console = look(browser, text, tmp_path, dark=False)
     assert found.startswith(f"plots {text.count('<svg class=')} wide false asked 0")
     assert console == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnhw.study_statistics import bootstrap_interval, holm, sign_flip_p
+from nnhw.study.statistics import bootstrap_interval, holm, sign_flip_p
 
 
 class TestSignFlip:

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from nnhw.errors import TargetError
-from nnhw.targets import arm_c, compiler, get
-from nnhw.targets.rp2040_core import Core
+from nnhw.targets import c, get
+from nnhw.targets.core import arm_c
+from nnhw.targets.core.core import Core
 
 C = pytest.mark.parametrize("target", ["c"], indirect=True)
 
@@ -138,7 +139,7 @@ def test_a_program_reads_stdin_and_arguments_and_prints(target):
     ],
 )
 def test_a_sanitizer_report_is_an_error(target, body, words):
-    if not compiler._sanitizers():
+    if not c._sanitizers():
         pytest.skip("c: this compiler has no sanitizers")
     source = b"#include <stdlib.h>\nint main(int count, char **v) { (void)v; " + body + b" }"
     with pytest.raises(TargetError, match=words):
@@ -173,7 +174,7 @@ def test_an_exit_code_a_crash_and_a_time_out_are_errors(target):
 
 
 def test_a_missing_compiler_says_what_to_install(monkeypatch):
-    monkeypatch.setenv(compiler.COMPILER_VARIABLE, "no-such-compiler")
+    monkeypatch.setenv(c.COMPILER_VARIABLE, "no-such-compiler")
     with pytest.raises(TargetError, match="c: no C compiler was found"):
         get("c").run({"main.c": b""})
 

@@ -8,9 +8,9 @@ import pytest
 
 from nnhw.errors import TargetError
 from nnhw.targets import get_script_target
-from nnhw.targets.memory import GUARD_BYTES, STACK_BYTES, STACK_TOP
-from nnhw.targets.rp2040_core import Core, Program
-from nnhw.targets.thumb import Access, Jump, StackGrowth, Unsupported, effect_of
+from nnhw.targets.core.core import Core, Program
+from nnhw.targets.core.instruction_effects import Access, Jump, StackGrowth, Unsupported, effect_of
+from nnhw.targets.core.memory import GUARD_BYTES, STACK_BYTES, STACK_TOP
 
 BX_LR = 0x4770
 

@@ -13,11 +13,12 @@ from click.testing import CliRunner
 from conftest import usable_target
 from random_models import network
 
-from nnhw import cli, export
-from nnhw.build_folder import read
+from nnhw.cli import commands
 from nnhw.errors import TargetError
+from nnhw.exporting import write_build
+from nnhw.exporting.build_folder import read
+from nnhw.running.verify import exported, verify
 from nnhw.targets import get, pico
-from nnhw.verify import exported, verify
 
 FILES = {"model.py": b"x = 1\n", "nnrun/__init__.py": b"", "data.bin": bytes(range(256)) * 40}
 RP2040, RP2350 = 0xE48BFF56, 0xE48BFF59
@@ -158,7 +159,7 @@ def test_a_download_that_fails_tells_what_to_do(no_firmware: Path, monkeypatch: 
 )
 @pytest.mark.parametrize("command", ["run", "verify", "bench"])
 def test_a_firmware_option_out_of_place_is_bad_usage(command: str, options: list[str], complaint: str) -> None:
-    result = CliRunner().invoke(cli.main, [command, "m", *options])
+    result = CliRunner().invoke(commands.main, [command, "m", *options])
     assert result.exit_code == 2
     assert complaint in result.output
 
@@ -200,6 +201,6 @@ def test_an_idle_host_sends_no_empty_packets_and_bytes_arrive_together() -> None
 
 def test_a_model_runs_on_the_real_firmware(tmp_path: Path) -> None:
     usable_target("pico")
-    export.export(network((4, 8, 3), "relu"), tmp_path / "m", "w8a8", "viper", source="m.json")
+    write_build.export(network((4, 8, 3), "relu"), tmp_path / "m", "w8a8", "viper", source="m.json")
     build = read(tmp_path / "m")
     assert verify(build.model, exported(build), "pico", 4).passed

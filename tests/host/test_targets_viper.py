@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
+from nnhw.boards.mpy_cross import compile_mpy, why_unavailable
 from nnhw.errors import TargetError
-from nnhw.targets.mpy import compile_mpy, why_unavailable
-from nnhw.targets.rp2040_core import Core
-from nnhw.targets.viper import ViperModule, machine_functions
+from nnhw.targets.core.core import Core
+from nnhw.targets.core.mpy_functions import ViperModule, machine_functions
 
 SOURCE = b"""
 import micropython

@@ -4,9 +4,10 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from nnhw import datasets, losses
-from nnhw.datasets import Dataset
-from nnhw.train import Options, TrainingError, create, fit, target_matrix, train
+from nnhw.data import datasets
+from nnhw.data.datasets import Dataset
+from nnhw.training import losses
+from nnhw.training.train import Options, TrainingError, create, fit, target_matrix, train
 from nnhw_codegen.network.network import Input
 
 IRIS = datasets.load("iris")

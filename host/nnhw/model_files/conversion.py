@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nnhw.doorway import infer, of_range
+from nnhw.data.infer_inputs import infer, of_range
 from nnhw.model_files.chain import LARGEST, Array, Imported, KnownTask, Refusal
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network

@@ -6,13 +6,13 @@ import difflib
 from pathlib import Path
 
 from nnhw.errors import TargetError
-from nnhw.targets.base import ScriptTarget, Session, Target
 from nnhw.targets.board import PREFIX, BoardTarget
-from nnhw.targets.compiler import CompilerTarget
+from nnhw.targets.c import CompilerTarget
+from nnhw.targets.core.core import Rp2040CoreTarget
 from nnhw.targets.microbit import MicrobitTarget
 from nnhw.targets.pico import PREFIX as PICO_PREFIX
 from nnhw.targets.pico import PicoTarget
-from nnhw.targets.rp2040_core import Rp2040CoreTarget
+from nnhw.targets.target import ScriptTarget, Session, Target
 from nnhw.targets.unix import UnixTarget
 from nnhw.targets.wasm import WasmTarget
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from nnhw.errors import TargetError
-from nnhw.targets.base import SCRIPT_NAME, ScriptTarget, Session, check_names
+from nnhw.targets.target import SCRIPT_NAME, ScriptTarget, Session, check_names
 
 EMULATOR = "qemu-system-arm"
 FIRMWARE = Path("/usr/share/firmware-microbit-micropython/firmware.hex")

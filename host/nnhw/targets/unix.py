@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from nnhw.errors import TargetError
-from nnhw.targets.base import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session
+from nnhw.targets.target import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session
 
 MISSING = (
     "the MicroPython unix port is not installed; install it with: pip install 'nnhw[emulators]' "

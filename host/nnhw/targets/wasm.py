@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nnhw.errors import TargetError
-from nnhw.targets.base import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session
+from nnhw.targets.target import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session
 
 if TYPE_CHECKING:
     from wasmtime import Config

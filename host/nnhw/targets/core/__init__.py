@@ -1,0 +1,1 @@
+"""The bare emulated core: its memory, its instructions, modules and C on it."""
