@@ -8,10 +8,10 @@ from array import array
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import c_programs
 import numpy as np
 import pytest
 from conftest import usable_target
+from support import c_programs
 
 from nnhw.boards import mpy_cross
 from nnhw.targets.core import arm_c

@@ -8,10 +8,10 @@ import sys
 
 import numpy as np
 import pytest
-from covering import covering
-from learning_alone import modules, task, taught_on
-from learning_boards import FACTORS, LONG, count, learner
-from small_disk import Disk, PowerCut
+from support.covering import covering
+from support.learning_alone import modules, task, taught_on
+from support.learning_boards import FACTORS, LONG, count, learner
+from support.small_disk import Disk, PowerCut
 
 from nnhw.data import datasets
 from nnhw.training.train import create

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from learning_alone import modules, taught_on
-from learning_boards import LONG, PROFILES, SCHEMES, Emit, Lesson, generated_cases, taught_by_nnrun
-from learning_core import steps_on_core
-from learning_extremes import CASES, STEEP_CASES, extremes
+from support.learning_alone import modules, taught_on
+from support.learning_boards import LONG, PROFILES, SCHEMES, Emit, Lesson, generated_cases, taught_by_nnrun
+from support.learning_core import steps_on_core
+from support.learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun
 from nnhw.targets import ScriptTarget

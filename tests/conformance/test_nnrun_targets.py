@@ -6,7 +6,7 @@ from array import array
 from pathlib import Path
 
 import pytest
-from random_models import expected, quantized, tick_rows
+from support.random_models import expected, quantized, tick_rows
 
 import nnrun
 from nnhw.boards.mpy_cross import compile_mpy, why_unavailable

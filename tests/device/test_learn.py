@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from covering import covering
-from learning_boards import FACTORS, learner, lesson, teach
-from learning_extremes import CASES, STEEP_CASES, extremes
+from support.covering import covering
+from support.learning_boards import FACTORS, learner, lesson, teach
+from support.learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun.learn
 from nnhw.data import datasets

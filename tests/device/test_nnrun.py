@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from random_models import expected, network, quantized, tick_rows
+from support.random_models import expected, network, quantized, tick_rows
 
 import nnrun
 from nnhw_codegen.files import nnb

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from covering import covering
+from support.covering import covering
 
 from nnhw_codegen.files import nnt
 from nnhw_codegen.integers import precision
