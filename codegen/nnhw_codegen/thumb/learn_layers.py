@@ -6,7 +6,7 @@ which one constant takes back. Four values at a time are loaded; of a vector no 
 
 from __future__ import annotations
 
-from nnhw_codegen.learning.board_program import Plan
+from nnhw_codegen.learning.blocks import BackBlock, DenseBlock, Vector
 from nnhw_codegen.thumb.learn_frame import CONSTANT, END, SATURATED, StepCode
 
 _VALUES = ("r4", "r5", "r6", "r7")
@@ -20,8 +20,9 @@ class _Sum:
     r3 is scratch. Where the vector is long, lr is its end; where the stride is, r10 holds it.
     """
 
-    def __init__(self, code: StepCode, place: int, count: int, stride: int, guard: int) -> None:
-        self._code, self._place, self.count, self._stride, self._guard = code, place, count, stride, guard
+    def __init__(self, code: StepCode, vector: Vector, stride: int, guard: int) -> None:
+        count = vector.count
+        self._code, self._place, self.count, self._stride, self._guard = code, vector.place, count, stride, guard
         self.resident = count <= _GROUP
         self.scratch = "r0" if self.resident else _VALUES[-1]
         self.limit = "r0" if count == _GROUP else _VALUES[-1]
@@ -115,39 +116,39 @@ class _Sum:
         return moved
 
 
-def dense(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
+def dense(code: StepCode, block: DenseBlock) -> None:
     """The forward pass of a layer, with a plain relu; r11 walks along z, r12 along the biases."""
-    units, fan_in, x, z, y, weights, bias, guard, bias_shift, _, constant, shift, limit, floor = block
-    products = _Sum(code, x, fan_in, 2, guard)
-    products.prepare(constant, z + units)
-    code.file("r1", bias)
+    apart = block.y.place - block.z.place
+    products = _Sum(code, block.inputs, 2, block.guard)
+    products.prepare(block.constant, block.z.end)
+    code.file("r1", block.biases)
     code("mov r12, r1")
-    code.file("r1", weights)
-    code.room_high("r11", z, "r3")
-    keeps_limit = products.keeps_limit(y - z)
-    if limit and keeps_limit:
-        code.constant(products.limit, limit)
+    code.file("r1", block.weights)
+    code.room_high("r11", block.z.place, "r3")
+    keeps_limit = products.keeps_limit(apart)
+    if block.limit and keeps_limit:
+        code.constant(products.limit, block.limit)
     again = code.new_label()
     code.pool()
     code.label(again)
     code("mov r3, r12", "ldmia r3!, {r2}", "mov r12, r3")
-    _round(code, bias_shift)
+    _round(code, block.bias_shift)
     products.add_constant()
     moved = products.add_products()
-    code.move("r1", 2 * fan_in - moved, "r3")
-    if shift:
-        code(f"asrs r2, r2, #{shift}")
-    if limit:
+    code.move("r1", 2 * block.inputs.count - moved, "r3")
+    if block.shift:
+        code(f"asrs r2, r2, #{block.shift}")
+    if block.limit:
         if not keeps_limit:
-            code.constant(products.limit, limit)
+            code.constant(products.limit, block.limit)
         code.clip("r2", products.limit)
     code("mov r3, r11", "str r2, [r3, #0]")
-    if y != z:
-        if floor == 0:
+    if apart:
+        if block.floor == 0:
             positive = code.new_label()
             code("cmp r2, #0", f"bge {positive}", "movs r2, #0")
             code.label(positive)
-        code.store("r2", "r3", y - z, products.scratch)
+        code.store("r2", "r3", apart, products.scratch)
     code("adds r3, #4", "mov r11, r3")
     products.loop(again)
     code.settle()
@@ -161,39 +162,39 @@ def _round(code: StepCode, shift: int) -> None:
         code("adds r2, #1", "asrs r2, r2, #1")
 
 
-def back(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
+def back(code: StepCode, block: BackBlock) -> None:
     """Deltas through a layer to the one below; r11 walks along its z, r12 along the first row of weights."""
-    units, fan_in, d, result, weights, guard, constant, shift, z, gate = block
-    products = _Sum(code, d, units, 2 * fan_in, guard)
-    products.prepare(constant, z + fan_in)
-    code.file("r1", weights)
-    code.room_high("r11", z, "r3")
-    keeps_limit = products.keeps_limit(result - z)
+    apart = block.result.place - block.z.place
+    products = _Sum(code, block.deltas, 2 * block.result.count, block.guard)
+    products.prepare(block.constant, block.z.end)
+    code.file("r1", block.weights)
+    code.room_high("r11", block.z.place, "r3")
+    keeps_limit = products.keeps_limit(apart)
     if keeps_limit:
         code.constant(products.limit, SATURATED)
     again, idle, done = (code.new_label() for _ in range(3))
     code("mov r12, r1")
-    if gate >= 0:
+    if block.gate >= 0:
         code(f"b {again}")
         code.label(idle)
         code("movs r2, #0", f"b {done}")
     code.pool()
     code.label(again)
     code("mov r1, r12")
-    if gate >= 0:
+    if block.gate >= 0:
         # Below the gate the derivative is 0; without one z never lies there.
-        code("mov r3, r11", "ldr r2, [r3, #0]", f"cmp r2, #{gate}", f"blt {idle}")
+        code("mov r3, r11", "ldr r2, [r3, #0]", f"cmp r2, #{block.gate}", f"blt {idle}")
     code("movs r2, #0")
     products.add_constant()
     products.add_products()
-    if shift:
-        code(f"asrs r2, r2, #{shift}")
+    if block.shift:
+        code(f"asrs r2, r2, #{block.shift}")
     if not keeps_limit:
         code.constant(products.limit, SATURATED)
     code.clip("r2", products.limit)
     code.label(done)
     code("mov r3, r12", "adds r3, #2", "mov r12, r3", "mov r3, r11")
-    code.store("r2", "r3", result - z, products.scratch)
+    code.store("r2", "r3", apart, products.scratch)
     code("adds r3, #4", "mov r11, r3")
     products.loop(again)
     code.settle()
