@@ -148,7 +148,7 @@ class _Reader:
             kind = self._take()
             self._end = self._begin + self._take()
             blocks.append(self._kinds[kind]())
-            self._at = self._end
+            assert self._at == self._end, f"a block of kind {kind} has other numbers than nnrun gives it"
         return Section(tuple(blocks), end)
 
     def _take(self) -> int:

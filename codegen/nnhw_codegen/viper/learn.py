@@ -19,16 +19,14 @@ from nnhw_codegen.learning.blocks import (
     DeltaBlock,
     DenseBlock,
     DoorwayBlock,
-    Rate,
     ShareBlock,
     SlopeBlock,
     UpdateBlock,
-    Vector,
 )
 from nnhw_codegen.viper import statements
+from nnhw_codegen.viper.learn_frame import advance, clip, pointer, terms
+from nnhw_codegen.viper.learn_update import update
 from nnhw_codegen.writer import Writer
-
-_UNROLL = 8
 
 _NAMES = statements.Names(first="r", other="v{}", entry="int(t{}[{}])")
 
@@ -53,22 +51,8 @@ def source(data: bytes, banner: str) -> bytes:
     return w.text().encode()
 
 
-def _pointer(w: Writer, name: str, vector: Vector) -> None:
-    w.line(f"{name} = ptr32(room + {4 * vector.place})")
-
-
-def _clip(w: Writer, limit: str = "m", bits: int = 15) -> None:
-    # Most values lie in the middle half of the range, and that is told faster.
-    with w.block(f"if (r >> {bits - 1}) + 1 >> 1:"), w.block(f"if (r + {limit} | {limit} - r) >> 31:"):
-        w.line(f"r = ({limit} ^ r >> 31) - (r >> 31)")
-
-
-def _advance(w: Writer, name: str, size: int, kind: str = "ptr32") -> None:
-    w.line(f"{name} = {kind}(int({name}) + {size})")
-
-
 def _doorway(w: Writer, block: DoorwayBlock) -> None:
-    _pointer(w, "x", block.ticks)
+    pointer(w, "x", block.ticks)
     for n, row in enumerate(block.rows):
         w.line(f"r = x[{n}] - {row.low}" if row.low >= 0 else f"r = x[{n}] + {-row.low}")
         with w.block("if r < 0:"):
@@ -80,48 +64,30 @@ def _doorway(w: Writer, block: DoorwayBlock) -> None:
         w.line(f"x[{block.codes.place - block.ticks.place + n}] = r >> {row.shift}")
 
 
-def _terms(w: Writer, count: int, line: Callable[[int], str], strides: tuple[tuple[str, str, int], ...]) -> None:
-    """``line`` for every term, in a loop where there are many."""
-    turns, rest = divmod(count, _UNROLL) if count > 2 * _UNROLL else (0, count)
-    if turns:
-        w.line(f"i = {turns}")
-        with w.block("while i:"):
-            for n in range(_UNROLL):
-                w.line(line(n))
-            for name, kind, size in strides:
-                _advance(w, name, size * _UNROLL, kind)
-            w.line("i -= 1")
-    for n in range(rest):
-        w.line(line(n))
-    if turns:
-        for name, kind, size in strides:
-            _advance(w, name, -size * _UNROLL * turns, kind)
-
-
 def _dense(w: Writer, block: DenseBlock) -> None:
     fan_in, guard, apart = block.inputs.count, block.guard, block.y.place - block.z.place
-    _pointer(w, "x", block.inputs)
+    pointer(w, "x", block.inputs)
     w.line("r = 0")
     # A weight plus 2^15 times x, shifted, is too large by x << (15 - guard) exactly.
-    _terms(w, fan_in, lambda n: f"r = x[{n}] + r", (("x", "ptr32", 4),))
+    terms(w, fan_in, lambda n: f"r = x[{n}] + r", (("x", "ptr32", 4),))
     w.line(f"c = {block.constant} - (r << {15 - guard})")
     w.lines(f"w = ptr16(data + {block.weights})", f"b = ptr32(data + {block.biases})")
-    _pointer(w, "z", block.z)
+    pointer(w, "z", block.z)
     w.line(f"j = {block.z.count}")
     with w.block("while j:"):
         w.line(f"r = (b[0] + {block.bias_half} >> {block.bias_shift}) + c")
-        _terms(w, fan_in, lambda n: f"r = (w[{n}] * x[{n}] >> {guard}) + r", (("x", "ptr32", 4), ("w", "ptr16", 2)))
+        terms(w, fan_in, lambda n: f"r = (w[{n}] * x[{n}] >> {guard}) + r", (("x", "ptr32", 4), ("w", "ptr16", 2)))
         w.line(f"r = r >> {block.shift}")
         if block.limit:
-            _clip(w)
+            clip(w)
         w.line("z[0] = r")
         if apart:
             if block.floor == 0:
                 w.line("r = ~(r >> 31) & r")
             w.line(f"z[{apart}] = r")
-        _advance(w, "w", 2 * fan_in, "ptr16")
-        _advance(w, "b", 4)
-        _advance(w, "z", 4)
+        advance(w, "w", 2 * fan_in, "ptr16")
+        advance(w, "b", 4)
+        advance(w, "z", 4)
         w.line("j -= 1")
 
 
@@ -129,13 +95,13 @@ def _curve(w: Writer, block: CurveBlock) -> None:
     tables = sorted(block.tables, key=lambda table: block.tables[table])
     for n, table in enumerate(tables):
         w.line(f"t{n} = ptr{table.bits}(data + {block.tables[table]})")
-    _pointer(w, "x", block.source)
+    pointer(w, "x", block.source)
     w.line(f"j = {block.source.count}")
     with w.block("while j:"):
         w.line("r = x[0]")
         statements.print_steps(w, block.steps, tables, _NAMES, _branch)
         w.line(f"x[{block.result.place - block.source.place}] = {_NAMES.operand(block.register)}")
-        _advance(w, "x", 4)
+        advance(w, "x", 4)
         w.line("j -= 1")
 
 
@@ -150,16 +116,16 @@ def _branch(w: Writer, op: str, target: str, a: str, b: str) -> None:
 
 
 def _saturated(w: Writer, block: ClipBlock) -> None:
-    _pointer(w, "x", block.z)
+    pointer(w, "x", block.z)
     for n in range(block.z.count):
         w.line(f"r = x[{n}]")
-        _clip(w)
+        clip(w)
         w.line(f"x[{block.result.place - block.z.place + n}] = r")
 
 
 def _below_top(w: Writer, block: BelowTopBlock) -> None:
     units = block.z.count
-    _pointer(w, "x", block.z)
+    pointer(w, "x", block.z)
     w.line("r = x[0]")
     for n in range(1, units):
         with w.block(f"if r < x[{n}]:"):
@@ -174,7 +140,7 @@ def _below_top(w: Writer, block: BelowTopBlock) -> None:
 
 def _share(w: Writer, block: ShareBlock) -> None:
     units, frac = block.values.count, block.frac
-    _pointer(w, "x", block.values)
+    pointer(w, "x", block.values)
     w.line("r = x[0]")
     for n in range(1, units):
         w.line(f"r = x[{n}] + r")
@@ -197,21 +163,21 @@ def _share(w: Writer, block: ShareBlock) -> None:
 
 def _delta(w: Writer, block: DeltaBlock) -> None:
     first = block.outputs.place
-    _pointer(w, "x", block.outputs)
+    pointer(w, "x", block.outputs)
     for n in range(block.outputs.count):
         w.line(f"r = x[{n}] - x[{block.targets.place - first + n}]")
-        _clip(w)
+        clip(w)
         w.line(f"x[{block.deltas.place - first + n}] = r")
 
 
 def _back(w: Writer, block: BackBlock) -> None:
     units, fan_in, guard = block.deltas.count, block.result.count, block.guard
-    _pointer(w, "x", block.deltas)
+    pointer(w, "x", block.deltas)
     w.line("r = 0")
     for n in range(units):
         w.line(f"r = x[{n}] + r")
     w.lines(f"c = {block.constant} - (r << {15 - guard})", f"w = ptr16(data + {block.weights})")
-    _pointer(w, "z", block.z)
+    pointer(w, "z", block.z)
     w.line(f"j = {fan_in}")
     with w.block("while j:"):
         w.line("r = z[0]")
@@ -223,93 +189,23 @@ def _back(w: Writer, block: BackBlock) -> None:
             for n in range(units):
                 w.line(f"r = (w[{n * fan_in}] * x[{n}] >> {guard}) + r")
             w.line(f"r = r >> {block.shift}")
-            _clip(w)
+            clip(w)
         w.line(f"z[{block.result.place - block.z.place}] = r")
-        _advance(w, "w", 2, "ptr16")
-        _advance(w, "z", 4)
+        advance(w, "w", 2, "ptr16")
+        advance(w, "z", 4)
         w.line("j -= 1")
 
 
 def _slope(w: Writer, block: SlopeBlock) -> None:
     apart = block.slopes.place - block.deltas.place
-    _pointer(w, "x", block.deltas)
+    pointer(w, "x", block.deltas)
     w.line(f"j = {block.deltas.count}")
     with w.block("while j:"):
         w.line(f"r = (x[0] * x[{apart}]) + {block.half} >> {block.shift}")
-        _clip(w)
+        clip(w)
         w.line("x[0] = r")
-        _advance(w, "x", 4)
+        advance(w, "x", 4)
         w.line("j -= 1")
-
-
-_RATE = {
-    "multiplier": Rate.MULTIPLIER,
-    "half": Rate.HALF,
-    "coarse": Rate.COARSE,
-    "fine": Rate.FINE,
-    "mask": Rate.MASK,
-    "left": Rate.BIAS_LEFT,
-    "right": Rate.BIAS_RIGHT,
-    "bias_half": Rate.BIAS_HALF,
-}
-
-
-def _update(w: Writer, block: UpdateBlock) -> None:
-    fan_in = block.inputs.count
-    w.line(f"p = ptr32(program + {4 * block.at})")
-    for name, place in _RATE.items():
-        w.line(f"{name} = p[{place:d}]")
-    w.line(f"w = ptr16(data + {block.weights})")
-    w.lines(f"t = ptr16(data + {block.remainders})", f"b = ptr32(data + {block.biases})")
-    _pointer(w, "d", block.deltas)
-    w.line(f"j = {block.deltas.count}")
-    with w.block("while j:"):
-        w.line("r = d[0]")
-        # A delta of 0 changes nothing.
-        with w.block("if r:"):
-            w.line("r = multiplier * r")
-            _clip(w, "32766")
-            w.lines("g = r", "r = b[0] - ((r << left) + bias_half >> right)")
-            _clip(w, "536870911", 29)
-            w.line("b[0] = r")
-            _pointer(w, "x", block.inputs)
-            with w.block("if coarse:"):
-                w.line(f"i = {fan_in}")
-                with w.block("while i:"):
-                    _weight(w, 0, "g * r + half >> coarse")
-                    for name, kind, size in (("x", "ptr32", 4), ("w", "ptr16", 2), ("t", "ptr16", 2)):
-                        _advance(w, name, size, kind)
-                    w.line("i -= 1")
-                for name in "wt":
-                    _advance(w, name, -2 * fan_in, "ptr16")
-            with w.block("else:"):
-                turns, left = divmod(fan_in, _UNROLL) if fan_in > 2 * _UNROLL else (0, fan_in)
-                if turns:
-                    w.line(f"i = {turns}")
-                    with w.block("while i:"):
-                        for n in range(_UNROLL):
-                            _weight(w, n, "g * r")
-                        for name, kind, size in (("x", "ptr32", 4), ("w", "ptr16", 2), ("t", "ptr16", 2)):
-                            _advance(w, name, size * _UNROLL, kind)
-                        w.line("i -= 1")
-                for n in range(left):
-                    _weight(w, n, "g * r")
-                for name in "wt" if turns else "":
-                    _advance(w, name, -2 * _UNROLL * turns, "ptr16")
-        for name in "wt":
-            _advance(w, name, 2 * fan_in, "ptr16")
-        _advance(w, "b", 4)
-        _advance(w, "d", 4)
-        w.line("j -= 1")
-
-
-def _weight(w: Writer, n: int, product: str) -> None:
-    w.line(f"r = x[{n}]")
-    with w.block("if r:"):
-        w.lines(f"r = {product}", f"r = t[{n}] + r", f"t[{n}] = mask & r", "r = r >> fine", f"r = w[{n}] - r")
-        with w.block("if (r - 1 | r) >> 16:"):
-            w.line("r = 1 + (~(r - 1 >> 31) & 65534)")
-        w.line(f"w[{n}] = r")
 
 
 _PRINTERS: dict[type[Block], Callable[[Writer, Any], None]] = {
@@ -322,5 +218,5 @@ _PRINTERS: dict[type[Block], Callable[[Writer, Any], None]] = {
     DeltaBlock: _delta,
     BackBlock: _back,
     SlopeBlock: _slope,
-    UpdateBlock: _update,
+    UpdateBlock: update,
 }
