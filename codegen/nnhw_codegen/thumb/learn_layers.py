@@ -2,6 +2,14 @@
 
 Weights are unsigned, the weight plus 2^15: each product, shifted, is then too large by its value << (15 - guard) exactly,
 which one constant takes back. Four values at a time are loaded; of a vector no longer than that they stay in registers.
+
+    r0  vector of inputs or deltas        r8, r9  room and file throughout, see learn_frame
+    r1  weights                           r10     stride of the weights where it is far, else free
+    r2  sum                               r11     walks along z
+    r3  product                           r12     walks along the biases, or along the first row of weights
+    r4 to r7  four values of the vector   lr      where a long vector's unrolled part ends, else free
+
+What is free keeps the constant and the end of z; where nothing is, they lie in the frame.
 """
 
 from __future__ import annotations
@@ -13,31 +21,45 @@ _VALUES = ("r4", "r5", "r6", "r7")
 _GROUP = len(_VALUES)
 _UNROLL = 16
 
+_FARTHEST = 62
+"""The largest offset, in bytes, of a load of 16 bits."""
+
+_PLACES = {
+    (False, False): ("lr", "r10"),
+    (False, True): (CONSTANT, "r10"),
+    (True, False): (CONSTANT, "lr"),
+    (True, True): (CONSTANT, END),
+}
+"""Whether the stride is far, whether the vector is long -> where the constant is kept, and where the end."""
+
 
 class _Sum:
-    """r2 += the products of the vector at r0 and of weights from r1 on, ``stride`` bytes apart.
+    """r2 += the products of a vector and of weights from r1 on, ``stride`` bytes apart; r0 and r3 are lost.
 
-    r3 is scratch. Where the vector is long, lr is its end; where the stride is, r10 holds it.
+    A vector that is ``resident`` stays in registers, so that r0 is free in the loop over units: it is ``scratch`` there,
+    or r7, which is loaded anew for each unit, is. ``limit`` is where the largest number can be put: r7 unless all four
+    values are in use.
     """
 
     def __init__(self, code: StepCode, vector: Vector, stride: int, guard: int) -> None:
-        count = vector.count
-        self._code, self._place, self.count, self._stride, self._guard = code, vector.place, count, stride, guard
-        self.resident = count <= _GROUP
-        self.scratch = "r0" if self.resident else _VALUES[-1]
-        self.limit = "r0" if count == _GROUP else _VALUES[-1]
-        self._turns, self._rest = divmod(count, _UNROLL) if count > 2 * _UNROLL else (0, count)
-        spare = [r for r, taken in (("r10", stride > 62), ("lr", self._turns > 0)) if not taken]
-        self._constant = spare.pop() if len(spare) > 1 else CONSTANT
-        self._end = spare.pop() if spare else END
+        self._code = code
+        self._vector = vector
+        self._stride = stride
+        self._guard = guard
+        self._far = stride > _FARTHEST
+        self._turns, self._rest = divmod(vector.count, _UNROLL) if vector.count > 2 * _UNROLL else (0, vector.count)
+        self._constant, self._end = _PLACES[self._far, self._turns > 0]
+        self.resident = vector.count <= _GROUP
+        self.scratch = "r0" if self.resident else "r7"
+        self.limit = "r0" if vector.count == _GROUP else "r7"
 
     def prepare(self, constant: int, end: int) -> None:
         """Put in place what all units share; ``end`` is where in room a loop over them ends."""
         code = self._code
-        code.room("r0", self._place)
+        code.room("r0", self._vector.place)
         code("movs r2, #0")
         if self._turns:
-            code.room_high("lr", self._place + _UNROLL * self._turns, "r3")
+            code.room_high("lr", self._vector.place + _UNROLL * self._turns, "r3")
             again = code.new_label()
             code.label(again)
             self._total(_UNROLL)
@@ -48,11 +70,11 @@ class _Sum:
         self._keep(self._constant)
         code.room("r3", end)
         self._keep(self._end)
-        if self._stride > 62:
+        if self._far:
             code.constant("r3", self._stride)
             code("mov r10, r3")
         if not self.resident:
-            code.move("r0", -4 * self.count, "r3")
+            code.move("r0", -4 * self._vector.count, "r3")
 
     def _keep(self, where: str) -> None:
         self._code(f"mov {where}, r3" if where[0] != "[" else f"str r3, {where}")
@@ -92,11 +114,11 @@ class _Sum:
             moved = _UNROLL * self._turns * self._stride
         moved += self._terms(self._rest)
         if not self.resident:
-            code.move("r0", -4 * self.count, "r3")
+            code.move("r0", -4 * self._vector.count, "r3")
         return moved
 
     def _advance(self, distance: int) -> None:
-        if self._stride > 62:
+        if self._far:
             self._code(*["add r1, r10"] * (distance // self._stride))
         else:
             self._code.move("r1", distance, "r3")
@@ -106,7 +128,7 @@ class _Sum:
         for n in range(count):
             if not self.resident and n % _GROUP == 0:
                 self._code(f"ldmia r0!, {{{', '.join(_VALUES[: count - n])}}}")
-            if n * self._stride - moved > 62:
+            if n * self._stride - moved > _FARTHEST:
                 self._advance(n * self._stride - moved)
                 moved = n * self._stride
             self._code(f"ldrh r3, [r1, #{n * self._stride - moved}]", f"muls r3, {_VALUES[n % _GROUP]}")

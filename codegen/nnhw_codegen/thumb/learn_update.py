@@ -1,6 +1,21 @@
 """Thumb code of a training step: what changes biases, weights and remainders.
 
-The rate's shifts stand in the program, so that it can change between two steps.
+The rate's shifts stand in the program, so that it can change between two steps. A layer is gone through twice, first for
+its biases, which makes gradients of the deltas, then for its weights:
+
+         biases                      weights
+    r0   deltas, then gradients      inputs
+    r1   biases                      weights
+    r2   multiplier                  remainders
+    r3   shift to the left           gradient
+    r4   shift to the right          shift
+    r5   half of it                  mask, or half of a coarse shift
+    r6   gradient, then change       product, then change
+    r7   bias, end of the deltas     remainder, then weight
+    r10  largest gradient            walks along the gradients
+    r11  smallest gradient           first input
+    r12  largest bias                end of the gradients
+    lr   smallest bias               where the unrolled part of the inputs ends
 """
 
 from __future__ import annotations

@@ -21,7 +21,11 @@ from nnhw_codegen.thumb.steps import Steps
 
 
 def doorway(code: StepCode, block: DoorwayBlock) -> None:
-    """Ticks to codes."""
+    """Ticks to codes.
+
+    r0 walks along the ticks, which end at r10, r1 along the rows, r11 along the codes; r2 to r6 are a row: lowest tick,
+    span, gain, offset and shift; r7 the tick, then the code.
+    """
     again = code.new_label()
     code.room_high("r10", block.ticks.end, "r0")
     code.room_high("r11", block.codes.place, "r0")
@@ -59,7 +63,11 @@ class _FileSteps(Steps):
 
 
 def curve(code: StepCode, block: CurveBlock) -> None:
-    """An activation, a derivative or the exponential."""
+    """An activation, a derivative or the exponential.
+
+    r0 (where the steps need it, r11) walks along the values, which end at r10; r1 is the value and the result, r2 scratch,
+    r3 to r7, and r0, other registers of the steps, r12 and lr tables or constants.
+    """
     form = _Form(block.steps, block.register, block.registers)
     low = ("r2", "r3", "r4", "r5", "r6", "r7")
     # The value that a unit starts from is at r0, unless the steps need that register too.
@@ -79,7 +87,7 @@ def curve(code: StepCode, block: CurveBlock) -> None:
 
 
 def clip(code: StepCode, block: ClipBlock) -> None:
-    """Pre-activations within 16 bits."""
+    """Pre-activations within 16 bits; r3 is the value."""
     again = code.new_label()
     _vectors(code, block.z, block.result)
     code.label(again)
@@ -98,7 +106,7 @@ def _vectors(code: StepCode, source: Vector, result: Vector) -> None:
 
 
 def below_top(code: StepCode, block: BelowTopBlock) -> None:
-    """How far pre-activations lie below the largest."""
+    """How far pre-activations lie below the largest, r1; r3 is the value."""
     search, again = code.new_label(), code.new_label()
     _vectors(code, block.z, block.result)
     code("ldr r1, [r0, #0]")
@@ -118,7 +126,11 @@ def below_top(code: StepCode, block: BelowTopBlock) -> None:
 
 
 def share(code: StepCode, block: ShareBlock) -> None:
-    """Exponentials to probabilities, with one division for all: r4 becomes 2^29 over their sum, which is above 2^14."""
+    """Exponentials to probabilities, with one division for all: r4 becomes 2^29 over their sum r1, which is above 2^14.
+
+    r0 walks along the values, which end at r10; r2 is a value, then what its quotient r3 leaves, r5 half of the sum, r6
+    scratch; in the division r3 is what is left of the dividend.
+    """
     summing, again = code.new_label(), code.new_label()
     code.room_high("r10", block.values.end, "r0")
     code.room("r0", block.values.place)
@@ -145,7 +157,7 @@ def share(code: StepCode, block: ShareBlock) -> None:
 
 
 def delta(code: StepCode, block: DeltaBlock) -> None:
-    """Outputs less targets."""
+    """Outputs less targets: r1 walks along the targets, r4 is one of them, r3 an output, then the delta."""
     again = code.new_label()
     _vectors(code, block.outputs, block.deltas)
     code.room("r1", block.targets.place)
@@ -157,7 +169,7 @@ def delta(code: StepCode, block: DeltaBlock) -> None:
 
 
 def slope(code: StepCode, block: SlopeBlock) -> None:
-    """Deltas times derivatives."""
+    """Deltas times derivatives: r1 walks along the derivatives, r4 is one of them, r3 the delta, r5 half."""
     again = code.new_label()
     _vectors(code, block.deltas, block.deltas)
     code.room("r1", block.slopes.place)
