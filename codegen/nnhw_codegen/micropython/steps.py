@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from nnhw_codegen.integers.expr import Operand, Register, Step, Table
-from nnhw_codegen.integers.program import Dense, Program
+from nnhw_codegen.integers.program import Clips, Dense, Program
 from nnhw_codegen.writer import Writer
 
 Steps = tuple[Step, ...]
@@ -43,13 +43,11 @@ def functions(w: Writer, program: Program, least_calls: int) -> dict[Steps, str]
     return names
 
 
-def finish(
-    w: Writer, program: Program, layer: Dense, names: Mapping[Steps, str], clips: tuple[bool, bool], target: str
-) -> None:
+def finish(w: Writer, program: Program, layer: Dense, names: Mapping[Steps, str], clips: Clips, target: str) -> None:
     """From z in r0 to the output: saturate below and above where ``clips`` says so, then the activation."""
-    if clips[1]:
+    if clips.above:
         select(w, "min", "r0", "r0", str(layer.limit))
-    if clips[0]:
+    if clips.below:
         select(w, "max", "r0", "r0", str(-layer.limit))
     if layer.steps in names:
         w.line(f"{target} = {names[layer.steps]}(r0)")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnhw_codegen.integers.expr import Register, Step, Table
+from nnhw_codegen.integers.program import Clips
 from nnhw_codegen.learning.blocks import (
     BelowTopBlock,
     ClipBlock,
@@ -76,11 +77,11 @@ def curve(code: StepCode, block: CurveBlock) -> None:
     again = code.new_label()
     code.room_high("r10", block.source.end, "r0")
     code.room_high("r11", block.source.place, "r0")
-    printer.load({}, [(False, False)])
+    printer.load({}, [Clips(False, False)])
     code.pool()
     code.label(again)
     code(*["mov r0, r11"] * crowded, "ldr r1, [r0, #0]")
-    printer.apply("r1", (False, False))
+    printer.apply("r1", Clips(False, False))
     code(*["mov r0, r11"] * crowded)
     code.store("r1", "r0", block.result.place - block.source.place, "r2")
     code("adds r0, #4", *["mov r11, r0"] * crowded, "cmp r0, r10", f"bne {again}")

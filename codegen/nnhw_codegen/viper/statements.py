@@ -19,7 +19,7 @@ import numpy as np
 
 from nnhw_codegen.integers.expr import MEANING, Operand, Register, Step, Table
 from nnhw_codegen.integers.fixed import IntArray
-from nnhw_codegen.integers.program import Dense, Program
+from nnhw_codegen.integers.program import Clips, Dense, Program
 from nnhw_codegen.writer import Writer
 
 LARGEST_CONSTANT = (1 << 30) - 1
@@ -114,13 +114,13 @@ TICK = "({} + c & m) - c"
 """A tick of 32 bits, whatever bits above them its load gave."""
 
 
-def finish(w: Writer, sum_: str, lowered: int, clips: tuple[bool, bool], limit: int, raised: int = 0) -> None:
+def finish(w: Writer, sum_: str, lowered: int, clips: Clips, limit: int, raised: int = 0) -> None:
     """Saturate the expression ``sum_`` - lowered below and above where ``clips`` says so; leaves it + raised in a."""
     add = -lowered
-    if clips[1]:
+    if clips.above:
         w.line(f"a = {sum_}{plus(add - limit)}")
         sum_, add = BELOW, limit
-    if clips[0]:
+    if clips.below:
         w.line(f"a = {sum_}{plus(add + limit)}")
         sum_, add = ABOVE, -limit
     if sum_ != "a" or add + raised:
