@@ -36,7 +36,6 @@ from nnhw_codegen.writer import Origin
 AUTO = "auto"
 CODE = "portable"
 
-_FASTEST_FIRST = ("thumb", "viper", "portable", "compact")
 _TINY_HEAP = 32_000
 """Bytes; with less, code is chosen for size alone."""
 
@@ -162,9 +161,8 @@ def _candidates(code: str, board: Board | None) -> list[Emitter]:
         return [emitter]
     if board is None:
         return [emitters.get(CODE)]
-    if board.heap < _TINY_HEAP:
-        return [emitters.get("compact")]
-    return [e for e in map(emitters.get, _FASTEST_FIRST) if board.runs(e.requires)]
+    ranked = emitters.fastest_first(board.runs)
+    return ranked[-1:] if board.heap < _TINY_HEAP else ranked
 
 
 def _json(value: Any) -> bytes:

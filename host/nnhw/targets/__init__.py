@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 
 from nnhw.errors import TargetError
-from nnhw.targets.board import PREFIX, BoardTarget
+from nnhw.targets.board import BoardTarget
 from nnhw.targets.c import CompilerTarget
 from nnhw.targets.core.core import Rp2040CoreTarget
 from nnhw.targets.microbit import MicrobitTarget
-from nnhw.targets.pico import PREFIX as PICO_PREFIX
 from nnhw.targets.pico import PicoTarget
 from nnhw.targets.target import ScriptTarget, Session, Target
 from nnhw.targets.unix import UnixTarget
 from nnhw.targets.wasm import WasmTarget
 
 TARGETS: tuple[Target, ...] = (
-    BoardTarget(),
+    WasmTarget(),
     CompilerTarget(),
-    MicrobitTarget(),
-    PicoTarget(),
     Rp2040CoreTarget(),
     UnixTarget(),
-    WasmTarget(),
+    MicrobitTarget(),
+    PicoTarget(),
+    BoardTarget(),
 )
+"""The first that runs a code is where it runs by default."""
 
 
 def get(name: str) -> Target:
     """The target called ``name``. Raises TargetError, with the nearest name if there is one."""
-    if name.startswith(PREFIX):
-        return BoardTarget(name.removeprefix(PREFIX))
-    if name.startswith(PICO_PREFIX):
-        return PicoTarget(Path(name.removeprefix(PICO_PREFIX)))
     targets = {target.name: target for target in TARGETS}
     if name in targets:
         return targets[name]
+    kind, colon, which = name.partition(":")
+    if colon:
+        for target in TARGETS:
+            if target.kind == kind:
+                return target.at(which)
     near = difflib.get_close_matches(name, targets, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise TargetError(f"there is no target {name!r}: {hint}The targets are: {', '.join(targets)}.")
+    raise TargetError(f"there is no target {name!r}: {hint}The targets are: {', '.join(sorted(targets))}.")
 
 
 def get_script_target(name: str) -> ScriptTarget:
