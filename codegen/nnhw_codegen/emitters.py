@@ -9,6 +9,7 @@ from nnhw_codegen.c import emitter as c_emitter
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.micropython import emitter as micropython_emitter
 from nnhw_codegen.micropython import learn as micropython_learn
+from nnhw_codegen.registry import find
 from nnhw_codegen.thumb import emitter as thumb_emitter
 from nnhw_codegen.thumb import learn as thumb_learn
 from nnhw_codegen.viper import emitter as viper_emitter
@@ -117,7 +118,4 @@ def fastest_first(runs: Callable[[str], bool]) -> list[Emitter]:
 
 def get(name: str) -> Emitter:
     """The emitter called ``name``; raises ValueError for an unknown one."""
-    for emitter in EMITTERS:
-        if emitter.name == name:
-            return emitter
-    raise ValueError(f"unknown code {name!r}; known: {', '.join(names())}")
+    return find(EMITTERS, name, "code")

@@ -26,6 +26,7 @@ from nnhw.model_files import columns as model_columns
 from nnhw.tuning import choose_precision
 from nnhw_codegen import emitters
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import precision, program
 from nnhw_codegen.integers.qmodel import QModel
@@ -157,7 +158,7 @@ def _candidates(code: str, board: Board | None) -> list[Emitter]:
         emitter = emitters.get(code)
         if board is not None and not board.runs(emitter.requires):
             able = ", ".join(e.name for e in emitters.EMITTERS if board.runs(e.requires))
-            raise ValueError(f"{board.name} does not run {code} code, which needs {emitter.requires}; it runs {able}")
+            raise InputError(f"{board.name} does not run {code} code, which needs {emitter.requires}; it runs {able}")
         return [emitter]
     if board is None:
         return [emitters.get(CODE)]

@@ -21,6 +21,7 @@ from nnhw.training import history
 from nnhw.training.history import Losses
 from nnhw.tuning import choose_precision
 from nnhw_codegen import emitters
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate as integer_value
@@ -37,7 +38,7 @@ INSIDE_LIMIT = PROOF_LIMIT
 _SPEED_INPUTS = 10
 
 
-class ReportError(ValueError):
+class ReportError(InputError):
     """The float network of a build folder is missing or another one; the message says what to do."""
 
 

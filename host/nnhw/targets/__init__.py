@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from nnhw.errors import TargetError
 from nnhw.targets.board import BoardTarget
 from nnhw.targets.c import CompilerTarget
@@ -13,6 +11,7 @@ from nnhw.targets.pico import PicoTarget
 from nnhw.targets.target import ScriptTarget, Session, Target
 from nnhw.targets.unix import UnixTarget
 from nnhw.targets.wasm import WasmTarget
+from nnhw_codegen.registry import find
 
 TARGETS: tuple[Target, ...] = (
     WasmTarget(),
@@ -28,17 +27,11 @@ TARGETS: tuple[Target, ...] = (
 
 def get(name: str) -> Target:
     """The target called ``name``. Raises TargetError, with the nearest name if there is one."""
-    targets = {target.name: target for target in TARGETS}
-    if name in targets:
-        return targets[name]
     kind, colon, which = name.partition(":")
-    if colon:
-        for target in TARGETS:
-            if target.kind == kind:
-                return target.at(which)
-    near = difflib.get_close_matches(name, targets, 1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise TargetError(f"there is no target {name!r}: {hint}The targets are: {', '.join(sorted(targets))}.")
+    for target in TARGETS:
+        if colon and target.kind == kind:
+            return target.at(which)
+    return find(TARGETS, name, "target", TargetError)
 
 
 def get_script_target(name: str) -> ScriptTarget:
