@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Operand, Register, Step, Table
 from nnhw_codegen.learning.blocks import (
     BackBlock,
@@ -34,7 +35,7 @@ _WEIGHT_BITS, _SCHEME = 20, 30
 """Bytes of the file (SPEC 10.2)."""
 
 
-class UnsuitableError(ValueError):
+class UnsuitableError(InputError):
     """A model that no training code is made for."""
 
 
