@@ -46,7 +46,6 @@ LAYER = struct.Struct("<HHiiibBBBBBBbb9B2x")
 SCHEMES = ("residual", "carry", "lcg", "nearest")
 TRAINED = ("all", "first", "last")
 LOSSES = ("auto", "cross_entropy", "mse")
-SOFTMAX = "softmax"
 IDENTITY_BYTES = 16
 """So many bytes at the start are the same in all files of one model and tell it from any other (SPEC 10.2)."""
 _CHECKED_FROM = 12
@@ -94,9 +93,9 @@ def _fixed_part(model: Trainable) -> bytes:
     labels = model.classes or model.outputs
     strings = list(labels)
     strings += [text for entry in model.inputs for text in (entry.name, repr(float(entry.step)))]
-    strings += [SOFTMAX if activation is None else activation.name for activation in model.activations]
+    strings += [activation.name for activation in model.activations]
     numbers = [v for entry in model.inputs for v in (entry.mean, entry.scale, entry.low, entry.high)]
-    numbers += [float(a.integer_ramp or 0) if a is not None else 0.0 for a in model.activations]
+    numbers += [float(a.integer_ramp or 0) for a in model.activations]
     counts = (len(model.inputs), len(plan.layers), len(tables), profile.weight_bits, DECISIONS.index(model.decision))
     return b"".join(
         [
@@ -206,10 +205,8 @@ def _read(data: bytes, length: int) -> Trainable:
     )
 
 
-def _record(name: str, slope: float) -> Activation | None:
-    if name == SOFTMAX:
-        return None
-    return activations.get(name, slope if name == "leaky_relu" else None)
+def _record(name: str, slope: float) -> Activation:
+    return activations.get(name, slope if activations.get(name).has_slope else None)
 
 
 def _read_state(reader: Reader, plan: Plan, noise: int) -> Learner:
