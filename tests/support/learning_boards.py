@@ -53,9 +53,7 @@ def learner(case: tuple[Any, ...]) -> Trainable:
     start = network(
         sizes, STEEP if hidden == STEEP.name else hidden, classifies=classifies, multilabel=output == "multilabel"
     )
-    if output == "softmax":
-        start.layers[-1].activation = None
-    elif output != "multilabel":
+    if output != "multilabel":
         start.layers[-1].activation = activations.get(output)
     if output == "identity":
         start = of_several_scales(start)

@@ -137,7 +137,7 @@ def test_fresh_weights_follow_he_or_glorot(hidden, deviation, bias):
     assert network.layers[0].weights.std() == pytest.approx(deviation, rel=0.02)
     assert set(network.layers[0].bias) == {bias}
     assert set(network.layers[1].bias) == {0.0}
-    assert network.layers[1].activation is None
+    assert network.layers[1].activation.name == "softmax"
 
 
 def test_a_diverging_training_says_so_and_leaves_no_warning(recwarn):
