@@ -13,6 +13,12 @@ Two numbers, where to begin and where to end, then blocks; behind operation and 
 8 slope: units, deltas, derivatives, half, shift
 9 update: units, fan-in, inputs, deltas, weights, biases, remainders, multiplier, half, coarse shift, fine shift, mask,
   bias shift left, bias shift right, its half, then what the rate is added to: of weights, of biases
+
+Places in the file's header (SPEC 10.2): 16 inputs, 18 layers, 19 tables, 20 weight bits, 22 labels, 24 outputs, 26 frac of
+deltas, 30 scheme, 33 twice the derivative at 0, 34 softmax, 40 its end; in a layer (10.3): 0 units, 2 fan-in, 4 limit,
+8 c, 12 c', 16 frac of weights, 17 guard, 18 bias shift, 19 z shift, 20 and 21 guard and shift backward, 22 frac of the
+slope, 23 and 24 what the rate is added to, 25 whether it learns, then steps, constants, registers and result of 26 the
+value and 30 the slope, 36 its end. They are numbers below since a name takes memory on a board that compiles this.
 """
 
 from array import array
