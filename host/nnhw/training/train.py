@@ -85,7 +85,7 @@ def create(
 
 def train(
     dataset: Dataset,
-    layers: Sequence[int] = (8,),
+    layers: Sequence[int] = (16,),
     *,
     hidden: str = "relu",
     output: str | None = None,
@@ -191,16 +191,23 @@ def _fit_standardized(
         run = whole_run if start + full <= len(x) else rest_run
         batches.append((run.run, x_shuffled[part].T, targets_shuffled[part].T, run.z, z[:, part]))
     optimizer = optimizers.make(
-        options.optimizer, parameters.values, parameters.gradient, options.rate, options.momentum
+        options.optimizer,
+        parameters.values,
+        parameters.gradient,
+        options.rate,
+        options.momentum,
+        # Without a hidden layer the weights are the constants that are asked for: nothing overfits that decay could cure.
+        parameters.on_weights(options.decay_per_rate(len(x)) if len(layers) > 1 else 0.0),
     )
+    most = options.epochs_for(len(x))
     step = optimizer.step
     generator = np.random.default_rng([options.seed, 1])
     epochs: list[Epoch] = []
     best, best_values = 0, parameters.values.copy()
     with np.errstate(over="ignore", invalid="ignore"):
-        for number in range(1, options.epochs + 1):
+        for number in range(1, most + 1):
             if options.schedule == "cosine":
-                optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / options.epochs))
+                optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / most))
             order = generator.permutation(len(x))
             # Mode "clip" writes straight into the output; "raise" would go through a buffer.
             np.take(x, order, 0, x_shuffled, "clip")
@@ -211,7 +218,7 @@ def _fit_standardized(
                 kept_z[...] = some_z
             epoch = Epoch(
                 number,
-                options.epochs,
+                most,
                 loss_of(z, targets_shuffled.T),
                 watch.value(x_held.T, targets_held.T) if watch else None,
             )
