@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
+
 Array = NDArray[np.float64]
 
 NAMES = ("adam", "sgd")
@@ -35,7 +37,7 @@ def make(
         return Adam(values, gradient, rate, decay)
     if name == "sgd":
         return Sgd(values, gradient, rate, momentum)
-    raise ValueError(f"unknown optimizer {name!r}; known: {', '.join(NAMES)}")
+    raise InputError(f"unknown optimizer {name!r}; known: {', '.join(NAMES)}")
 
 
 class Sgd:

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Literal
 
 from nnhw.training import losses, optimizers
+from nnhw_codegen.errors import InputError
 
 HELD_OUT = 0.2
 """The share of the rows that nnhw train keeps for the test."""
@@ -15,7 +16,7 @@ HELD_OUT = 0.2
 _MOST_EPOCHS, _FEWEST_EPOCHS, _ROWS_SEEN = 200, 30, 240_000
 
 
-class TrainingError(ValueError):
+class TrainingError(InputError):
     """Training cannot start or cannot go on; the message says what to change."""
 
 
