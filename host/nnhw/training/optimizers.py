@@ -65,7 +65,8 @@ class Sgd:
 class Adam:
     """Adam (Kingma and Ba 2015) with the usual constants 0.9, 0.999 and 1e-8, and decoupled weight decay.
 
-    Before its own move, a step at ``rate`` takes ``rate * decay`` of every value; ``decay`` is one share for all values, or one for each.
+    Before its own move, a step at ``rate`` takes ``rate * decay`` of every value; ``decay`` is one share for all values, or
+    one for each.
     """
 
     def __init__(self, values: Array, gradient: Array, rate: float, decay: Array | float = 0.0) -> None:

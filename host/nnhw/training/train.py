@@ -1,6 +1,6 @@
 """Training: networks of any depth, from a data set or layer by layer.
 
-    network, history = train(dataset, layers=(8,), hidden="leaky_relu")
+    network, history = train(dataset, layers=(16,), hidden="leaky_relu")
 
 ``train`` is ``create`` followed by ``fit``; use the two apart to set up or continue a network by hand.
 """
