@@ -22,6 +22,11 @@ class Precision:
     summary: str = ""
 
     @property
+    def cost(self) -> tuple[int, ...]:
+        """To sort by, cheapest first: bits of weights, of activations, and of partial sums."""
+        return self.weight_bits, max(self.activation_bits), self.accumulator_limit.bit_length()
+
+    @property
     def weight_limit(self) -> int:
         """The largest magnitude of a weight code."""
         return (1 << (self.weight_bits - 1)) - 1

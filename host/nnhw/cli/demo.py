@@ -11,8 +11,8 @@ import click
 
 from nnhw.cli import report
 from nnhw.cli import train as cli_train
+from nnhw.cli.build_text import build_lines
 from nnhw.cli.commands import UserError
-from nnhw.cli.export import export_lines
 from nnhw.data import datasets
 from nnhw.exporting import build_folder, write_build
 from nnhw.measuring.accuracy import quality, quality_text
@@ -45,7 +45,7 @@ def demo(seed: int) -> None:
     rows = f"{len(kept.rows)} rows of iris; {len(held.rows)} held out: {held_out}"
     click.echo(f"train     {network.describe()} on {rows}")
     build = write_build.export(network, folder / "iris", source="iris.json")
-    for line in export_lines(network, build)[:-1]:
+    for line in build_lines(network, build)[:-1]:
         click.echo(line)
     failed = False
     for name in names:
@@ -54,9 +54,10 @@ def demo(seed: int) -> None:
         click.echo(f"{name:<9} {identical}/{len(dataset.rows)} rows: logits identical")
     for line in quality_lines(build, dataset, logits):
         click.echo(line)
-    flash = build.size(f"{build.name}.mpy") if f"{build.name}.mpy" in build.manifest["files"] else None
-    compiled = f", {flash:,} bytes as .mpy" if flash else ""
-    click.echo(f"flash     {build.size(f'{build.name}.py'):,} bytes as .py{compiled}")
+    files, module = build.manifest.files, f"{build.name}.py"
+    flash = files.get(f"{build.name}.mpy")
+    compiled = f", {flash.size:,} bytes as .mpy" if flash else ""
+    click.echo(f"flash     {files[module].size:,} bytes as .py{compiled}")
     page = build.directory / build_folder.REPORT
     parts = {"held out": held, "all": dataset}
     report.write(facts.collect(build, path, network, parts, codes=()), page)

@@ -78,7 +78,7 @@ def _models(path: Path, precision_name: str) -> tuple[list[QModel], str]:
         build = build_folder.read(path)
         if precision_name not in ("all", build.model.precision.name):
             raise UserError(f"{path}: is {build.model.precision.name}; give the model.json to see {precision_name}")
-        made = str(build.manifest["code"])
+        made = build.manifest.code
         return [build.model], made if made in board_fit.CODES else "all"
     network = model_json.load(path)
     names = precision.names() if precision_name == "all" else (precision_name,)

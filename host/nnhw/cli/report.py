@@ -47,7 +47,7 @@ def report(
         made = facts.collect(build, source, network, rows, progress=progress)
     write(made, out)
     if as_json:
-        print_json({"page": str(out), "model": build.manifest.get("model"), "outcome": words.outcome(made)})
+        print_json({"page": str(out), "model": build.manifest.model, "outcome": words.outcome(made)})
         return
     for sentence in words.outcome(made):
         click.echo(sentence)

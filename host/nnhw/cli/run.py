@@ -55,7 +55,7 @@ def run(
     if data is not None:
         if values:
             raise click.UsageError("give either VALUES or --data, not both")
-        _run_data(made, module, load_matching(made.model, data, target, reading, made.columns), names, as_json)
+        _run_data(made, module, load_matching(made.model, data, target, reading, made.manifest.columns), names, as_json)
         return
     row = _row(made, values)
     results = {}
@@ -71,7 +71,7 @@ def run(
 
 def _row(build: Build, values: tuple[str, ...]) -> list[float]:
     """The inputs' values, given as such or as the cells of a row."""
-    columns = build.columns
+    columns = build.manifest.columns
     if columns and len(values) == len(columns):
         cells = [
             None if text in ("", "?") else text if column.categories else _number(text)

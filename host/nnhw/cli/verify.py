@@ -38,11 +38,11 @@ def verify(
     made = [build_folder.read(build) for build in builds]
     fits = [fitting(build, names, runtime) for build in made]
     results, passed = [], True
-    for build, (module, places) in zip(made, fits, strict=True):
+    for build, (_, places) in zip(made, fits, strict=True):
         for name in places:
             result: dict[str, Any] = {"build": str(build.directory), "target": name}
             try:
-                outcome = verification.verify(build.model, module, name, rows, seed=seed)
+                outcome = verification.verify(build, name, rows, runtime=runtime, seed=seed)
                 result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
             except TargetError as error:
                 result |= {"passed": False, "message": str(error).removeprefix(f"{name}: ")}

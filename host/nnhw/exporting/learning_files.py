@@ -6,7 +6,7 @@ import contextlib
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.files import nnt
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.learning import board_program
-from nnhw_codegen.learning.profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
+from nnhw_codegen.learning.profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile, Scheme, Trained
 from nnhw_codegen.learning.trainable import Trainable, default_profile, trainable
 from nnhw_codegen.network.network import Network
+from nnhw_codegen.writer import Origin
 
 STEPS = 64
 
@@ -33,28 +34,67 @@ def rate(wanted: float) -> tuple[int, int]:
     return min(able, key=lambda pair: abs(math.log(pair[0] * 2.0 ** -pair[1] / wanted)))
 
 
-def profile(network: Network, learning_rate: float, bits: int, layers: str, scheme: str) -> Profile:
-    """The default profile with these changes. Raises ValueError."""
-    start = default_profile(network)
-    multiplier, shift = rate(learning_rate)
-    if bits == 8:
-        start = replace(start, weight_bits=8, weight_frac=5, seen_bits=8)
-    return replace(
-        start,
-        rate_multiplier=multiplier,
-        rate_shift=shift,
-        scheme=scheme,  # type: ignore[arg-type]
-        trained=layers,  # type: ignore[arg-type]
-        relu_at_zero=float(network.training.get("relu_at_zero", 1.0)),
-    )
+@dataclass(frozen=True)
+class LearningOptions:
+    """How a board goes on training: the options of nnhw export that begin with --learn.
+
+    rate      learning rate; becomes the nearest 2^-k or 3 * 2^-k
+    bits      of the weights that the board trains, 16 or 8
+    layers    which it trains, of ``nnt.TRAINED``
+    rounding  what becomes of the rest of an update, of ``nnt.SCHEMES``
+    """
+
+    rate: float = 2.0**-5
+    bits: int = 16
+    layers: Trained = "all"
+    rounding: Scheme = "residual"
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """{name: value} of what is not as by default."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
+    @property
+    def command_words(self) -> list[str]:
+        """The options that ask for this."""
+        words = ["--learn"]
+        for name, value in self.changed.items():
+            words += [f"--learn-{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+        return words
+
+    def profile(self, network: Network) -> Profile:
+        """The default profile of a network with these changes. Raises ValueError for a rate out of reach."""
+        start = default_profile(network)
+        multiplier, shift = rate(self.rate)
+        if self.bits == 8:
+            start = replace(start, weight_bits=8, weight_frac=5, seen_bits=8)
+        return replace(
+            start,
+            rate_multiplier=multiplier,
+            rate_shift=shift,
+            scheme=self.rounding,
+            trained=self.layers,
+            relu_at_zero=float(network.training.get("relu_at_zero", 1.0)),
+        )
 
 
-def files(network: Network, wanted: Profile, name: str, banner: str, emitter: Emitter) -> dict[str, bytes]:
-    """The files of a trainable model called ``name``: for nnrun with the faster step that ``emitter`` makes, or alone.
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """A float network that a board goes on training, and how; ``command_words`` are the options that ask for it."""
+
+    network: Network
+    profile: Profile
+    command_words: Sequence[str] = ()
+
+
+def files(wanted: Learning, origin: Origin, emitter: Emitter) -> dict[str, bytes]:
+    """The files of a trainable model: for nnrun with the faster step that ``emitter`` makes, or alone.
 
     Raises ValueError where the board cannot train the network.
     """
-    model = trainable(network, wanted)
+    network, name, banner = wanted.network, origin.name, origin.banner
+    model = trainable(network, wanted.profile)
     before = nnt.to_bytes(model)
     lesson = _lesson(model)
     values = tuple(float(f"{entry.mean:.4g}") for entry in network.inputs)

@@ -126,7 +126,7 @@ class Report:
     @property
     def cost(self) -> Cost | None:
         """The fastest cost of the folder's own code; where that is bytecode, of one for MicroPython rather than of C."""
-        own = [cost for cost in self.costs if cost.code == self.build.manifest["code"]]
+        own = [cost for cost in self.costs if cost.code == self.build.manifest.code]
         modules = [cost for cost in self.costs if cost.code != "c"]
         return min(own or modules or self.costs, key=lambda cost: cost.ticks_cycles, default=None)
 
@@ -137,7 +137,7 @@ def find_network(build: Build, model: Path | None = None) -> tuple[Path, Network
     That is looked for in the working directory, the build folder and the folders around it; the first that has the
     folder's integers is taken. Raises ReportError where there is none, and what model_file.load raises.
     """
-    source = str(build.manifest.get("source", "model.json"))
+    source = build.manifest.source
     folder = build.directory.resolve()
     places = [Path(source), *(place / source for place in (folder, *folder.parents[:3]))]
     found = [model] if model is not None else [place for place in places if place.is_file()]
@@ -151,14 +151,14 @@ def find_network(build: Build, model: Path | None = None) -> tuple[Path, Network
         if belongs(network, build):
             return path, network
     raise ReportError(
-        f"{found[0]}: does not quantize to the integers of {build.directory} (model {build.manifest.get('model')}); "
+        f"{found[0]}: does not quantize to the integers of {build.directory} (model {build.manifest.model}); "
         "name the model.json that it was made from with --model, or run 'nnhw export' again"
     )
 
 
 def is_fine_tuned(build: Build) -> bool:
     """True where export adapted the weights."""
-    return "--fine-tune" in shlex.split(str(build.manifest.get("command", "")))
+    return "--fine-tune" in shlex.split(build.manifest.command)
 
 
 def belongs(network: Network, build: Build) -> bool:

@@ -40,8 +40,8 @@ def render(report: Report) -> str:
 
 
 def _files(report: Report) -> str:
-    files = report.build.manifest["files"]
-    lines = [[(name, ""), (f"{facts['bytes']:,}", ""), (facts["sha256"][:16], "")] for name, facts in files.items()]
+    files = report.build.manifest.files
+    lines = [[(name, ""), (f"{facts.size:,}", ""), (facts.sha256[:16], "")] for name, facts in files.items()]
     listed = page.table(("file", "bytes", "SHA-256, first 16 digits"), lines)
     return f"<details><summary>{len(files)} files in the folder</summary>{listed}</details>"
 
