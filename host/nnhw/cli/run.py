@@ -55,7 +55,9 @@ def run(
     if data is not None:
         if values:
             raise click.UsageError("give either VALUES or --data, not both")
-        _run_data(made, module, load_matching(made.model, data, target, reading, made.manifest.columns), names, as_json)
+        _run_data(
+            made, module, load_matching(made.model, data, target, reading, made.manifest.columns), names, as_json
+        )
         return
     row = _row(made, values)
     results = {}
