@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from nnhw.training.estimator import NnhwClassifier, NnhwRegressor
     from nnhw.training.options import Options
     from nnhw.training.train import create, train
+    from nnhw_codegen.errors import NnhwError
     from nnhw_codegen.network.network import Input, Layer, Network
     from nnhw_codegen.quantization.quantize import quantize
 
 __all__ = [
-    "Dataset", "Input", "Layer", "Network", "NnhwClassifier", "NnhwRegressor", "Options", "create", "export",
+    "Dataset", "Input", "Layer", "Network", "NnhwClassifier", "NnhwError", "NnhwRegressor", "Options", "create", "export",
     "from_keras", "from_sklearn", "from_torch", "load", "load_data", "quantize", "save", "train", "verify",
 ]  # fmt: skip
 
@@ -37,6 +38,7 @@ _PLACES = {
     "Layer": "nnhw_codegen.network.network:Layer",
     "Network": "nnhw_codegen.network.network:Network",
     "NnhwClassifier": "nnhw.training.estimator:NnhwClassifier",
+    "NnhwError": "nnhw_codegen.errors:NnhwError",
     "NnhwRegressor": "nnhw.training.estimator:NnhwRegressor",
     "Options": "nnhw.training.options:Options",
     "create": "nnhw.training.train:create",

@@ -10,12 +10,12 @@ from nnhw.exporting.compile import compile_modules
 from nnhw.exporting.request import AUTO, CODE, ExportRequest
 from nnhw_codegen import emitters
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers import program
 from nnhw_codegen.micropython import words as micropython_words
 from nnhw_codegen.network.network import Column
 from nnhw_codegen.writer import Origin
 
-_FASTEST_FIRST = ("thumb", "viper", "portable", "compact")
 _TINY_HEAP = 32_000
 """Bytes; with less, code is chosen for size alone."""
 
@@ -71,10 +71,9 @@ def _candidates(code: str, board: Board | None) -> list[Emitter]:
         emitter = emitters.get(code)
         if board is not None and not board.runs(emitter.requires):
             able = ", ".join(e.name for e in emitters.EMITTERS if board.runs(e.requires))
-            raise ValueError(f"{board.name} does not run {code} code, which needs {emitter.requires}; it runs {able}")
+            raise InputError(f"{board.name} does not run {code} code, which needs {emitter.requires}; it runs {able}")
         return [emitter]
     if board is None:
         return [emitters.get(CODE)]
-    if board.heap < _TINY_HEAP:
-        return [emitters.get("compact")]
-    return [e for e in map(emitters.get, _FASTEST_FIRST) if board.runs(e.requires)]
+    ranked = emitters.fastest_first(board.runs)
+    return ranked[-1:] if board.heap < _TINY_HEAP else ranked
