@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from nnhw.cli.commands import UserError
+from nnhw.cli.deferred import deferred
 from nnhw.cli.terminal import print_json
-from nnhw.model_files import model_json
-from nnhw.model_files.chain import KnownTask
-from nnhw.model_files.conversion import Settings
-from nnhw.model_files.load import READERS, load, need
 from nnhw_codegen.whole_file import write_whole
+
+with deferred():
+    from nnhw.model_files import chain, conversion, load, model_json, onnx_write
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -73,7 +73,7 @@ def convert(
     target: str | None,
     input_range: tuple[float, float] | None,
     classes: tuple[str, ...],
-    task: KnownTask | None,
+    task: chain.KnownTask | None,
     activations: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -88,8 +88,8 @@ def convert(
         raise UserError(
             f"{out}: a network is converted to a model.json; from {file.suffix} to {out.suffix} goes through one"
         )
-    settings = Settings(classes=classes, task=task, input_range=input_range, activations=activations)
-    done = load(file, settings, data, target)
+    settings = conversion.Settings(classes=classes, task=task, input_range=input_range, activations=activations)
+    done = load.load(file, settings, data, target)
     model_json.save(done.network, out)
     if as_json:
         lines = [{"label": line.label, "text": line.text, "warning": line.warning} for line in done.lines]
@@ -102,11 +102,11 @@ def convert(
 
 def _to_onnx(file: Path, out: Path) -> None:
     if out.suffix.lower() != ".onnx":
-        raise UserError(f"{out}: a model.json is converted to .onnx; of the others, {', '.join(READERS)} are read")
+        raise UserError(
+            f"{out}: a model.json is converted to .onnx; of the others, {', '.join(load.READERS)} are read"
+        )
     network = model_json.load(file)
-    need(("onnx",), "writing .onnx")
-    from nnhw.model_files.onnx_write import dumps
-
-    write_whole(out, dumps(network))
+    load.need(("onnx",), "writing .onnx")
+    write_whole(out, onnx_write.dumps(network))
     click.echo(f"network   {network.describe()}")
     click.echo(f"wrote     {out}: raw inputs in, float32; opens in netron, runs in onnxruntime")

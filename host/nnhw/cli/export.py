@@ -7,19 +7,22 @@ from pathlib import Path
 import click
 
 from nnhw.boards import catalog
-from nnhw.cli.build_text import build_lines
+from nnhw.cli import choices
 from nnhw.cli.commands import user_input
+from nnhw.cli.deferred import deferred
 from nnhw.cli.learning_options import learning_options
-from nnhw.cli.terminal import print_json
-from nnhw.data.matching import rows_to_tune
-from nnhw.exporting import build_folder, write_build
-from nnhw.exporting.learning_files import Learning, LearningOptions
-from nnhw.exporting.names import default_directory
-from nnhw.exporting.request import AUTO, ExportRequest
-from nnhw.model_files import model_json
-from nnhw.tuning import choose_precision, fine_tune
-from nnhw_codegen import emitters
+from nnhw.cli.terminal import print_json, print_table
+from nnhw.exporting.learning_options import LearningOptions
 from nnhw_codegen.integers import precision
+
+with deferred():
+    from nnhw.cli import build_text
+    from nnhw.data import matching
+    from nnhw.exporting import build_folder, learning_files, names, request, write_build
+    from nnhw.model_files import model_json
+    from nnhw.tuning import choose_precision, fine_tune
+
+_AUTO = "auto"
 
 _PATH = click.Path(path_type=Path)
 
@@ -30,7 +33,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--precision",
     "precision_name",
-    type=click.Choice([AUTO, *precision.names()]),
+    type=click.Choice([_AUTO, *precision.names()]),
     help="Widths of weights and activations: "
     + "; ".join(f"{p.name}: {p.summary}" for p in precision.PRECISIONS)
     + ". auto, the default unless MODEL was trained for one, is the cheapest that agrees with the float network.",
@@ -38,8 +41,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 100),
-    show_default=f"{100 * choose_precision.LEAST_AGREEMENT:g}; "
-    f"{100 * choose_precision.LEAST_AGREEMENT_OF_VALUES:g} for values",
+    show_default="99.5; 99.9999 for values",
     help="What auto asks for, and warns below: percent of calibration rows that get the float network's class, or of the "
     "variance of its values, of each output.",
 )
@@ -49,10 +51,10 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--code",
-    type=click.Choice(["auto", *emitters.names()]),
-    default="auto",
+    type=choices.code_names(_AUTO),
+    default=_AUTO,
     show_default=True,
-    help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS)
+    help="; ".join(f"{name}: {summary}" for name, summary in choices.CODES.items())
     + ". auto is the fastest that --board runs and has room for; portable without a board.",
 )
 @click.option("--board", type=click.Choice(catalog.names()), help="Board to pick code and to compile for.")
@@ -72,23 +74,26 @@ def export(
 ) -> None:
     """Quantize MODEL (a model.json), prove its bounds and write the folder to copy to a board."""
     network = model_json.load(model)
-    directory = out or default_directory(model.name)
+    directory = out or names.default_directory(model.name)
     build_folder.check_replaceable(directory)
-    precision_name = precision_name or str(network.training.get("precision", AUTO))
-    auto = precision_name == AUTO
+    precision_name = precision_name or str(network.training.get("precision", _AUTO))
+    auto = precision_name == _AUTO
     least = None if min_agreement is None else min_agreement / 100
     tried_ones = precision.PRECISIONS if auto else (precision.get(precision_name),)
     words: list[str] = []
     dataset = None
     if data is not None:
-        dataset = rows_to_tune(network, data, target)
+        dataset = matching.rows_to_tune(network, data, target)
         words = ["--fine-tune", Path(data).name, *([] if target is None else ["--target", target])]
     with user_input():
-        wanted = None if learning is None else Learning(network, learning.profile(network), learning.command_words)
+        wanted = None
+        if learning is not None:
+            profile = learning_files.profile(network, learning)
+            wanted = learning_files.Learning(network, profile, learning.command_words)
     with user_input(str(model)):
         tried = fine_tune.choose(network, dataset, least, tried_ones)
         build = write_build.write(
-            ExportRequest(
+            request.ExportRequest(
                 tried.chosen.report.model,
                 directory,
                 model.name,
@@ -108,9 +113,10 @@ def export(
             {"directory": str(build.directory), **build.manifest.to_json(), "tried": candidates, "warning": short}
         )
         return
-    for line in choose_precision.table(network, tried, auto):
+    print_table(build_text.tried_table(network, tried))
+    for line in build_text.tried_lines(network, tried, auto):
         click.echo(line)
     for note in tried.chosen.report.notes:
         click.echo(f"note      {note}")
-    for line in build_lines(network, build):
+    for line in build_text.build_lines(network, build):
         click.echo(line)

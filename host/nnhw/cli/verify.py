@@ -8,11 +8,14 @@ from typing import Any
 
 import click
 
+from nnhw.cli.deferred import deferred
 from nnhw.cli.target_options import firmware_option, fitting, on_option, runtime_option
 from nnhw.cli.terminal import print_json
 from nnhw.errors import TargetError
-from nnhw.exporting import build_folder
-from nnhw.running import verify as verification
+
+with deferred():
+    from nnhw.exporting import build_folder
+    from nnhw.running import verify as verification
 
 _DIRECTORY = click.Path(path_type=Path)
 
@@ -25,7 +28,7 @@ _DIRECTORY = click.Path(path_type=Path)
 @click.option(
     "--rows",
     type=click.IntRange(0),
-    help=f"Random rows; by default {verification.ROWS:,}, {verification.ROWS_SLOW} on targets that take long.",
+    help="Random rows; by default 10,000, 300 on targets that take long.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

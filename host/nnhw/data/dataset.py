@@ -8,15 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw_codegen.errors import InputError
+from nnhw.errors import DataError, InputError
 from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]
 Task = Literal["auto", "classification", "multilabel", "regression"]
-
-
-class DataError(InputError):
-    """A data set cannot be used; the message names file, place and remedy, a line for each fault."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnhw.data.cells import LARGEST
 from nnhw.data.columns import ColumnFacts
 from nnhw.data.data_options import Missing
-from nnhw.data.dataset import DataError
 from nnhw.data.faults import Fault, in_cell
+from nnhw.errors import DataError
 from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from nnhw.data import lines, text
 from nnhw.data.cells import MISSING, Decimal, decimal_mark, number
-from nnhw.data.dataset import DataError
 from nnhw.data.faults import Fault
 from nnhw.data.lines import SEPARATORS, Row, Rows
+from nnhw.errors import DataError
 
 _MOST_TITLES = 30
 _MOST_FOOTERS = 5

@@ -12,14 +12,13 @@ from pathlib import Path, PurePosixPath
 
 from nnhw.boards.firmware import Firmware
 from nnhw.boards.link import STAGED, Link
-from nnhw.boards.loadable import architecture, loadable, mpy_format, twin
+from nnhw.boards.loadable import KEPT_MAIN, architecture, loadable, mpy_format, twin
 from nnhw.boards.scripts import script
 from nnhw.errors import TargetError
 from nnhw.exporting.build_folder import Build, BuildError
 from nnhw_codegen import emitters
 
 RUNTIME_FOLDER = "lib/nnrun"
-KEPT_MAIN = "main_before.py"
 SELF_TEST_SECONDS = 120.0
 
 

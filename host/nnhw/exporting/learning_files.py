@@ -6,20 +6,21 @@ import contextlib
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.exporting.fill_template import fill
+from nnhw.exporting.learning_options import LearningOptions
 from nnhw.model_files.model_json import ModelFileError
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnt
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.learning import board_program
-from nnhw_codegen.learning.profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile, Scheme, Trained
+from nnhw_codegen.learning.profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
 from nnhw_codegen.learning.trainable import Trainable, default_profile, trainable
 from nnhw_codegen.network.network import Network
 from nnhw_codegen.writer import Origin
@@ -35,49 +36,20 @@ def rate(wanted: float) -> tuple[int, int]:
     return min(able, key=lambda pair: abs(math.log(pair[0] * 2.0 ** -pair[1] / wanted)))
 
 
-@dataclass(frozen=True)
-class LearningOptions:
-    """How a board goes on training: the options of nnhw export that begin with --learn.
-
-    rate      learning rate; becomes the nearest 2^-k or 3 * 2^-k
-    bits      of the weights that the board trains, 16 or 8
-    layers    which it trains, of ``nnt.TRAINED``
-    rounding  what becomes of the rest of an update, of ``nnt.SCHEMES``
-    """
-
-    rate: float = 2.0**-5
-    bits: int = 16
-    layers: Trained = "all"
-    rounding: Scheme = "residual"
-
-    @property
-    def changed(self) -> dict[str, Any]:
-        """{name: value} of what is not as by default."""
-        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        return {name: value for name, (value, default) in values.items() if value != default}
-
-    @property
-    def command_words(self) -> list[str]:
-        """The options that ask for this."""
-        words = ["--learn"]
-        for name, value in self.changed.items():
-            words += [f"--learn-{name}", f"{value:g}" if isinstance(value, float) else str(value)]
-        return words
-
-    def profile(self, network: Network) -> Profile:
-        """The default profile of a network with these changes. Raises ValueError for a rate out of reach."""
-        start = default_profile(network)
-        multiplier, shift = rate(self.rate)
-        if self.bits == 8:
-            start = replace(start, weight_bits=8, weight_frac=5, seen_bits=8)
-        return replace(
-            start,
-            rate_multiplier=multiplier,
-            rate_shift=shift,
-            scheme=self.rounding,
-            trained=self.layers,
-            relu_at_zero=float(network.training.get("relu_at_zero", 1.0)),
-        )
+def profile(network: Network, options: LearningOptions) -> Profile:
+    """The default profile of a network, as ``options`` change it. Raises InputError for a rate out of reach."""
+    start = default_profile(network)
+    multiplier, shift = rate(options.rate)
+    if options.bits == 8:
+        start = replace(start, weight_bits=8, weight_frac=5, seen_bits=8)
+    return replace(
+        start,
+        rate_multiplier=multiplier,
+        rate_shift=shift,
+        scheme=options.rounding,
+        trained=options.layers,
+        relu_at_zero=float(network.training.get("relu_at_zero", 1.0)),
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,8 @@ from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate as integer_value
 from nnhw_codegen.integers.expr import largest
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray, to_real
+from nnhw_codegen.integers.fixed import IntArray, to_real
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QLayer, QModel
 from nnhw_codegen.network.network import Network
 from nnhw_codegen.quantization import activation_forms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 from nnhw.measuring.machine_code import CLOCK, LEFT_OUT
 from nnhw.plot import bars, intervals, page
@@ -14,6 +15,7 @@ from nnhw.report.facts import Report
 from nnhw.report.integers import activations, proof, weights
 from nnhw.report.words import commands, facts, outcome
 from nnhw_codegen import emitters
+from nnhw_codegen.whole_file import write_whole
 
 _GRAY, _BLUE, _RED, _GREEN = 0, 1, 2, 4
 
@@ -38,6 +40,11 @@ def render(report: Report) -> str:
         _speed(report),
     ]
     return page.page(title, "\n".join(filter(None, body)))
+
+
+def write(report: Report, path: Path) -> None:
+    """Write the page to ``path``, whole or not at all. Raises OSError."""
+    write_whole(path, render(report).encode())
 
 
 def _files(report: Report) -> str:

@@ -7,9 +7,10 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Literal
 
-from nnhw.training import losses, optimizers
 from nnhw_codegen.errors import InputError
 
+LOSSES = ("cross_entropy", "mse")
+OPTIMIZERS = ("adam", "sgd")
 HELD_OUT = 0.2
 """The share of the rows that nnhw train keeps for the test."""
 
@@ -61,9 +62,9 @@ class Options:
         _expect(0 <= self.validation < 1, "validation", self.validation, "a share from 0 to below 1")
         _expect(self.relu_at_zero in (0, 0.5, 1), "relu_at_zero", self.relu_at_zero, "0, 0.5 or 1")
         for name, known in (
-            ("optimizer", optimizers.NAMES),
+            ("optimizer", OPTIMIZERS),
             ("schedule", ("cosine", "constant")),
-            ("loss", ("auto", *losses.NAMES)),
+            ("loss", ("auto", *LOSSES)),
         ):
             _expect(getattr(self, name) in known, name, getattr(self, name), f"one of {', '.join(known)}")
 
