@@ -14,7 +14,7 @@ from support.networks import network, of_several_scales
 
 from nnhw.targets import ScriptTarget
 from nnhw_codegen.files import nnt
-from nnhw_codegen.learning.profile import T8, T16
+from nnhw_codegen.learning.profile import SCHEMES, T8, T16, TRAINED
 from nnhw_codegen.learning.trainable import Trainable, trainable
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, Curve
@@ -23,7 +23,6 @@ from nnrun.learn_core import Core
 NETS = ((4, 8, 3), (4, 4, 4, 4, 3), (2, 1))
 HIDDEN = activations.names()
 AT_ZERO = (0, 0.5, 1)
-SCHEMES = nnt.SCHEMES
 HEAP = {"wasm": 64 << 20}
 """By target; the wasm build loses live objects when it collects garbage, so its heap has to be one that never fills."""
 PROFILES = {16: T16, 8: T8}
@@ -42,7 +41,7 @@ STEEP = Activation(
     "steep", lambda z: 3.0 * z, lambda z, at_zero: 0.0 * z + 3.0, curve=Curve(lambda u: 3.0 * u, "point")
 )
 """A made-up activation whose derivative is above 1: only behind such a one is a delta saturated twice (SPEC 9.7)."""
-FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, nnt.TRAINED)
+FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, TRAINED)
 
 
 def learner(case: tuple[Any, ...]) -> Trainable:

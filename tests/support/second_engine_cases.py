@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from support.covering import covering
 
-from nnhw_codegen.files import nnt
 from nnhw_codegen.integers import precision
-from nnhw_codegen.learning.profile import T8, T16
+from nnhw_codegen.learning.profile import SCHEMES, T8, T16, TRAINED
 from nnhw_codegen.learning.trainable import Trainable, trainable
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
@@ -48,12 +47,12 @@ LESSON_ENDS = (
 )
 LESSON_FACTORS = (
     ((16, T16), (8, T8)),
-    nnt.SCHEMES,
+    SCHEMES,
     LESSON_ENDS,
     HIDDEN,
     (0, 0.5, 1),
     ((1, 5), (3, 8), (1, 2), (3, 13), (1, 14)),
-    nnt.TRAINED,
+    TRAINED,
     SHAPES,
     ("plain", "extreme"),
 )

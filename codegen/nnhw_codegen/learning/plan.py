@@ -6,7 +6,7 @@ The bounds that are proved here hold for every input, every target and every tra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr
@@ -119,21 +119,21 @@ def make(
             value = value_form(activation, z_frac, z_frac, z_limit)
             slope, slope_frac = slope_form(activation, z_frac, profile.relu_at_zero, z_limit)
         try:
-            guards = _guards(sizes[index], sizes[index + 1], weight_frac - seen_shift, input_frac, z_frac, profile)
+            sums = _sums(sizes[index], sizes[index + 1], weight_frac - seen_shift, input_frac, z_frac, profile)
         except ValueError as error:
             raise InputError(f"layer {index}, {sizes[index + 1]} units of {sizes[index]} inputs: {error}") from None
         layers.append(
             LayerPlan(
-                sizes[index + 1],
-                sizes[index],
-                weight_frac,
-                profile.weight_limit,
-                seen_shift,
-                (1 << (profile.seen_bits - 1)) - 1,
-                input_frac,
-                z_frac,
-                0 if last else z_limit,
-                *guards,
+                units=sizes[index + 1],
+                fan_in=sizes[index],
+                weight_frac=weight_frac,
+                weight_limit=profile.weight_limit,
+                seen_shift=seen_shift,
+                seen_limit=(1 << (profile.seen_bits - 1)) - 1,
+                input_frac=input_frac,
+                z_frac=z_frac,
+                z_limit=0 if last else z_limit,
+                **asdict(sums),
                 update_base=profile.delta_frac + input_frac - weight_frac,
                 bias_base=BIAS_FRAC - profile.delta_frac,
                 value=value,
@@ -164,10 +164,21 @@ def _product_bound(count: int, a: int, b: int, shift: int) -> int:
     return count * -(-(a * b) >> shift)
 
 
-def _guards(
-    fan_in: int, units: int, seen_frac: int, input_frac: int, z_frac: int, profile: Profile
-) -> tuple[int, int, int, int, int, int, int]:
-    """guard, bias_shift, forward_constant, z_shift, back_guard, back_constant, back_shift (SPEC 9.5, 9.7)."""
+@dataclass(frozen=True)
+class _Sums:
+    """How the sums of a layer stay below 2^30 forward (SPEC 9.5) and backward (SPEC 9.7)."""
+
+    guard: int
+    bias_shift: int
+    forward_constant: int
+    z_shift: int
+    back_guard: int
+    back_constant: int
+    back_shift: int
+
+
+def _sums(fan_in: int, units: int, seen_frac: int, input_frac: int, z_frac: int, profile: Profile) -> _Sums:
+    """Those of a layer; raises InputError where the sums do not fit."""
     seen_limit = (1 << (profile.seen_bits - 1)) - 1
     for guard in range(max(0, seen_frac + input_frac - BIAS_FRAC), _MAX_SHIFT):
         z_shift = seen_frac + input_frac - guard - z_frac
@@ -186,7 +197,7 @@ def _guards(
             break
     if z_shift < 0 or back_shift < 0 or (bound >> z_shift) + 1 >= Z_LIMIT:
         raise InputError("the sums do not fit 31 bits at the precision of the passes; use fewer units")
-    return guard, bias_shift, constant, z_shift, back_guard, back_constant, back_shift
+    return _Sums(guard, bias_shift, constant, z_shift, back_guard, back_constant, back_shift)
 
 
 def shifts(layer: LayerPlan, profile: Profile, rate_shift: int) -> Shifts:

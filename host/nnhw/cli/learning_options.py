@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import click
 
 from nnhw.cli.commands import UserError
 from nnhw.exporting.learning_options import LearningOptions
-from nnhw_codegen.learning.profile import Scheme, Trained
+from nnhw_codegen.learning.profile import SCHEMES, TRAINED
 
 _DEFAULT = LearningOptions()
 
@@ -31,14 +31,14 @@ def learning_options(function: Function) -> Function:
     for option in (
         click.option(
             "--learn-rounding",
-            type=click.Choice(get_args(Scheme)),
+            type=click.Choice(SCHEMES),
             default=_DEFAULT.rounding,
             show_default=True,
             help="What becomes of the rest of an update; carry and lcg keep none per weight, and so take less memory.",
         ),
         click.option(
             "--learn-layers",
-            type=click.Choice(get_args(Trained)),
+            type=click.Choice(TRAINED),
             default=_DEFAULT.layers,
             show_default=True,
             help="Which layers the board trains.",

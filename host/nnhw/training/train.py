@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from math import cos, isfinite, pi, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.data.datasets import Dataset, inputs_from, split_rows
-from nnhw.training import history, losses, optimizers
-from nnhw.training.backprop import Backprop, Parameters
+from nnhw.training import history
+from nnhw.training.epochs import Rows, Run
 from nnhw.training.history import Epoch, History
 from nnhw.training.options import Options, TrainingError
 from nnhw_codegen.errors import InputError
@@ -140,7 +140,13 @@ def fit(
         targets = (targets - mean) / scale
         _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
     try:
-        reached = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
+        kept, held = (Rows(x[rows], targets[rows]) for rows in _validation_rows(dataset, options))
+        run = Run(network.layers, _loss_name(network, options), kept, held, options)
+        while not run.finished:
+            epoch = run.epoch()
+            if progress:
+                progress(epoch)
+        reached = run.store()
     finally:
         if plain:
             _rescale(network.layers[-1], scale, mean)
@@ -150,88 +156,12 @@ def fit(
         "rows": len(dataset.rows),
         "epochs_run": len(reached.epochs),
         "best_epoch": reached.best,
-        "best_loss": _watched(reached.epochs[reached.best - 1]),
+        "best_loss": reached.epochs[reached.best - 1].watched,
         "history": history.record(reached),
     }
     spread = np.linspace(0, len(dataset.rows) - 1, min(len(dataset.rows), _CALIBRATION_ROWS))
     network.calibration = dataset.rows[spread.astype(np.int64)]
     return reached
-
-
-def _fit_standardized(
-    network: Network,
-    x: Array,
-    targets: Array,
-    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
-    options: Options,
-    progress: Callable[[Epoch], None] | None,
-) -> History:
-    """The loop over epochs, on x (n, inputs + 1) with a last column of ones; stores the best weights in the network."""
-    layers, parameters = network.layers, Parameters(network.layers)
-    loss = _loss_name(network, options)
-
-    def passes(count: int) -> Backprop:
-        return Backprop(layers, parameters, count, loss, options.relu_at_zero)
-
-    kept, held = rows
-    x, x_held, targets, targets_held = x[kept], x[held], targets[kept], targets[held]
-    # Batches are views of these two, which every epoch refills in a new order.
-    x_shuffled, targets_shuffled = x.copy(), targets.copy()
-    z = np.empty(targets.T.shape)
-    full = min(options.batch, len(x))
-    try:
-        whole_run = passes(full)
-        rest_run = passes(len(x) % full or full)
-        watch = passes(len(held)) if len(held) else None
-        loss_of = losses.make(loss, layers[-1].activation, len(x), len(z)).value
-    except ValueError as error:
-        raise TrainingError(str(error)) from None
-    batches = []
-    for start in range(0, len(x), full):
-        part = slice(start, start + full)
-        run = whole_run if start + full <= len(x) else rest_run
-        batches.append((run.run, x_shuffled[part].T, targets_shuffled[part].T, run.z, z[:, part]))
-    optimizer = optimizers.make(
-        options.optimizer, parameters.values, parameters.gradient, options.rate, options.momentum
-    )
-    step = optimizer.step
-    generator = np.random.default_rng([options.seed, 1])
-    epochs: list[Epoch] = []
-    best, best_values = 0, parameters.values.copy()
-    with np.errstate(over="ignore", invalid="ignore"):
-        for number in range(1, options.epochs + 1):
-            if options.schedule == "cosine":
-                optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / options.epochs))
-            order = generator.permutation(len(x))
-            # Mode "clip" writes straight into the output; "raise" would go through a buffer.
-            np.take(x, order, 0, x_shuffled, "clip")
-            np.take(targets, order, 0, targets_shuffled, "clip")
-            for descend, some_x, some_targets, some_z, kept_z in batches:
-                descend(some_x, some_targets)
-                step()
-                kept_z[...] = some_z
-            epoch = Epoch(
-                number,
-                options.epochs,
-                loss_of(z, targets_shuffled.T),
-                watch.value(x_held.T, targets_held.T) if watch else None,
-            )
-            # The losses may still be finite where the last steps of the epoch left the weights infinite.
-            if not (isfinite(epoch.loss) and isfinite(_watched(epoch)) and np.isfinite(parameters.values).all()):
-                raise TrainingError(
-                    f"training diverged in epoch {number}; use a learning rate below {options.rate:g}"
-                )
-            epochs.append(epoch)
-            if progress:
-                progress(epoch)
-            if watch is None or not best or _watched(epoch) < _watched(epochs[best - 1]):
-                best = number
-                np.copyto(best_values, parameters.values)
-            elif options.patience and number - best >= options.patience:
-                break
-    np.copyto(parameters.values, best_values)
-    parameters.store(layers)
-    return History(tuple(epochs), best)
 
 
 def target_matrix(network: Network, dataset: Dataset) -> Array:
@@ -258,10 +188,6 @@ def target_matrix(network: Network, dataset: Dataset) -> Array:
 def _expect_match(ours: str, count: int, theirs: str, found: int) -> None:
     if count != found:
         raise TrainingError(f"the network has {count} {ours}, but the data set has {found} {theirs}")
-
-
-def _watched(epoch: Epoch) -> float:
-    return epoch.loss if epoch.validation_loss is None else epoch.validation_loss
 
 
 def _loss_name(network: Network, options: Options) -> str:
