@@ -12,7 +12,8 @@ from nnhw.cli.terminal import print_json
 from nnhw_codegen.whole_file import write_whole
 
 with deferred():
-    from nnhw.model_files import chain, conversion, load, model_json, onnx_write
+    from nnhw.model_files import chain, conversion, load, model_json
+    from nnhw.model_files.formats import onnx_write
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 

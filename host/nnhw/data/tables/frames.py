@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.data.table import Cells, Table, named
+from nnhw.data.tables.table import Cells, Table, named
 from nnhw.errors import DataError
 
 ARRAYS = (".npz", ".npy")
