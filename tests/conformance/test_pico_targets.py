@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from conformance.networks import emitted, network, quantized
 from conftest import usable_target
-from support.learning_boards import learner, lesson, taught_by_nnrun
+from support.learning.boards import learner, lesson, taught_by_nnrun
 
 from nnhw.cli import commands
 from nnhw.errors import TargetError

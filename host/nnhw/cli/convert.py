@@ -8,6 +8,7 @@ import click
 
 from nnhw.cli.commands import UserError
 from nnhw.cli.deferred import deferred
+from nnhw.cli.model_options import expect_directory
 from nnhw.cli.terminal import print_json
 from nnhw_codegen.whole_file import write_whole
 
@@ -80,8 +81,7 @@ def convert(
 ) -> None:
     """Convert FILE, a network of scikit-learn (.skops), Keras (.keras, .h5), PyTorch (.pt2, .safetensors), TensorFlow
     Lite (.tflite, floats) or ONNX (.onnx), to a model.json; or a model.json to .onnx. No code in FILE is run."""
-    if not out.resolve().parent.is_dir():
-        raise click.BadParameter(f"--out {out}: there is no directory {out.parent}")
+    expect_directory(out)
     if file.suffix.lower() == ".json":
         _to_onnx(file, out)
         return

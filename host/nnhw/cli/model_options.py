@@ -1,6 +1,8 @@
-"""What several commands read from words: layers, and names with commas."""
+"""What several commands read from words: layers, names with commas, a file to write."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -21,3 +23,9 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
 def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
     """'relu,leaky_relu' -> ('relu', 'leaky_relu')."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def expect_directory(out: Path) -> None:
+    """Raise BadParameter unless the file ``out`` can be in its directory: told before the work, not after it."""
+    if not out.resolve().parent.is_dir():
+        raise click.BadParameter(f"--out {out}: there is no directory {out.parent}")

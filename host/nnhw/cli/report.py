@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from nnhw.cli.commands import UserError, user_input
+from nnhw.cli.commands import user_input
 from nnhw.cli.deferred import deferred
+from nnhw.cli.model_options import expect_directory
 from nnhw.cli.terminal import print_json, progress_bar
 
 with deferred():
@@ -39,8 +40,7 @@ def report(
     known = data is not None or isinstance(network.training.get("data"), str)
     rows = matching.rows_to_judge(network, source, data, target) if known else None
     out = out or build.directory / build_folder.REPORT
-    if not out.resolve().parent.is_dir():
-        raise UserError(f"--out {out}: there is no directory {out.parent}")
+    expect_directory(out)
     with progress_bar(None) as advance, user_input(str(source)):
         made = facts.collect(build, source, network, rows, progress=lambda text: advance(0, text))
     page.write(made, out)

@@ -11,7 +11,7 @@ from nnhw.cli.choices import activation_names
 from nnhw.cli.commands import user_input
 from nnhw.cli.data_options import data_options, target_option
 from nnhw.cli.deferred import deferred
-from nnhw.cli.model_options import parse_layers
+from nnhw.cli.model_options import expect_directory, parse_layers
 from nnhw.cli.terminal import print_json, progress_bar
 from nnhw.cli.training_options import training_options
 from nnhw.data.data_options import DataOptions
@@ -24,6 +24,12 @@ with deferred():
     from nnhw.model_files import model_json
     from nnhw.training import train as training
     from nnhw.tuning import fine_tune
+
+
+def _share(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 <= value < 1:
+        raise click.BadParameter(f"--held-out is {value:g}; expected a share from 0 to below 1")
+    return value
 
 
 @click.command()
@@ -50,7 +56,14 @@ with deferred():
     help="By default softmax, or identity for values.",
 )
 @training_options
-@click.option("--held-out", type=float, default=HELD_OUT, show_default=True, help="Share of rows kept for the test.")
+@click.option(
+    "--held-out",
+    type=float,
+    callback=_share,
+    default=HELD_OUT,
+    show_default=True,
+    help="Share of rows kept for the test.",
+)
 @click.option(
     "--precision", "precision_name", type=click.Choice(precision.names()), help="Fine-tune for this precision, too."
 )
@@ -76,14 +89,9 @@ def train(
     """
     if slope is not None and hidden != "leaky_relu":
         raise click.BadParameter("--slope needs --hidden leaky_relu")
-    if not 0 <= held_out < 1:
-        raise click.BadParameter(f"--held-out is {held_out:g}; expected a share from 0 to below 1")
-    if not out.resolve().parent.is_dir():
-        raise click.BadParameter(f"--out {out}: there is no directory {out.parent}")
+    expect_directory(out)
     dataset = datasets.load(data, target, task, reading)
-    kept, held = datasets.split(dataset, held_out, options.seed) if held_out else (dataset, None)
-    if held is not None and not len(held.rows):
-        held = None  # too few rows of each class
+    kept, held = datasets.split_off(dataset, held_out, options.seed)
     start = time.perf_counter()
     with progress_bar(options.epochs, wanted=not as_json) as advance, user_input():
         network, history = training.train(
@@ -116,18 +124,26 @@ def train(
             result["fine_tune"] = {"precision": precision_name, **tuned.facts()}
         print_json(result)
         return
-    told = f"{len(dataset.classes)} classes" if dataset.classes else f"{len(dataset.outputs)} outputs"
     rows = f"{len(kept.rows)} rows to train" + (f", {len(held.rows)} held out" if held else "")
-    click.echo(f"data      {data}: {rows}; {len(dataset.features)} inputs, {told}")
+    click.echo(f"data      {data}: {rows}; {_inputs_and_answers(dataset)}")
     for note in dataset.notes:
         click.echo(f"note      {note}")
     click.echo(f"network   {network.describe()}")
     click.echo(f"training  {len(history.epochs)} epochs, {seconds:.1f} s; weights of epoch {history.best}")
     if tuned is not None:
-        click.echo(
-            f"fine-tune {precision_name}: loss {tuned.loss_before:.5f} -> {tuned.loss:.5f}, like float "
-            f"{100 * tuned.agreement_before:.2f} % -> {100 * tuned.agreement:.2f} % on rows kept back and their mixtures"
-        )
+        click.echo(f"fine-tune {precision_name}: {_tuning(tuned)}")
     for name, value in parts.items():
         click.echo(f"{name.replace('_', ' '):<9} {accuracy.quality_text(network, value)}")
     click.echo(f"wrote     {out}; next: nnhw export {out}")
+
+
+def _inputs_and_answers(dataset: datasets.Dataset) -> str:
+    told = f"{len(dataset.classes)} classes" if dataset.classes else f"{len(dataset.outputs)} outputs"
+    return f"{len(dataset.features)} inputs, {told}"
+
+
+def _tuning(tuned: fine_tune.FineTuned) -> str:
+    return (
+        f"loss {tuned.loss_before:.5f} -> {tuned.loss:.5f}, like float {100 * tuned.agreement_before:.2f} % -> "
+        f"{100 * tuned.agreement:.2f} % on rows kept back and their mixtures"
+    )

@@ -58,6 +58,14 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Dataset, Da
     return dataset.take(kept), dataset.take(held)
 
 
+def split_off(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset | None]:
+    """``split``, with None where nothing is held out: at a fraction of 0, or with too few rows of each class."""
+    if not fraction:
+        return dataset, None
+    kept, held = split(dataset, fraction, seed)
+    return kept, held if len(held.rows) else None
+
+
 def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The row numbers of ``split``, each part in ascending order; a class never leaves the training part.
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
-from support.random_models import network, quantized
+from support.networks import plain_network as network
+from support.random_models import quantized
 
 from nnhw.boards import catalog, mpy_cross
 from nnhw.cli import commands

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
-from support.random_models import network
+from support.networks import plain_network as network
 
 from nnhw.cli import commands
 from nnhw.errors import TargetError
