@@ -23,6 +23,11 @@ class Precision:
     summary: str = ""
 
     @property
+    def cost(self) -> tuple[int, int, int]:
+        """What is cheaper on a board sorts first: bits of weights, of activations, of sums."""
+        return self.weight_bits, max(self.activation_bits), self.accumulator_limit
+
+    @property
     def weight_limit(self) -> int:
         """The largest magnitude of a weight code."""
         return (1 << (self.weight_bits - 1)) - 1

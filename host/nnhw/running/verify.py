@@ -18,6 +18,7 @@ from nnhw_codegen.emitters import C
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.registry import listed
 
 ROWS = 10_000
 ROWS_SLOW = 300
@@ -64,7 +65,7 @@ class Outcome:
         return self.difference is None
 
     def __str__(self) -> str:
-        ways = " and ".join(", ".join(self.entries).rsplit(", ", 1))
+        ways = listed(self.entries)
         if self.difference is None:
             return f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways})"
         total = self.rows * len(self.entries)

@@ -70,7 +70,7 @@ def choose(
     precisions: Sequence[Precision] = precision.PRECISIONS,
     quantizer: Callable[[Network, Precision], QuantizeReport] = plain,
 ) -> Choice:
-    """Try ``precisions``, dearest first, from the last on; the first that agrees on a share of ``least_agreement`` wins.
+    """Try ``precisions``, the cheapest first; the first that agrees on a share of ``least_agreement`` wins.
 
     Where none does, the one that agrees best is chosen. ``rows`` (n, inputs), raw, are those to agree on; without them
     the network's own calibration rows, or rows spread over the declared ranges. ``least_agreement`` None asks for
@@ -82,7 +82,7 @@ def choose(
     if least_agreement is None:
         least_agreement = LEAST_AGREEMENT if network.classes else LEAST_AGREEMENT_OF_VALUES
     tried: list[Candidate] = []
-    for entry in reversed(precisions):
+    for entry in sorted(precisions, key=lambda precision: precision.cost):
         tried.append(candidate(network, entry, quantizer(network, entry), rows, targets))
         if tried[-1].agreement >= least_agreement:
             return Choice(tuple(tried), tried[-1], True, least_agreement)
