@@ -223,4 +223,4 @@ def test_the_report_draws_the_new_activation(tree: Path) -> None:
 def test_a_board_learns_with_the_new_activation(tree: Path) -> None:
     nnhw(tree, "export", "net.json", "--precision", "w8a12", "--code", "compact", "--learn", "-o", "learns")
     result = run(tree / "learns", "learn_selftest.py")
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout == "64 steps: weights identical\n", result.stderr
