@@ -19,6 +19,7 @@ from nnhw_codegen.emitters import C
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.registry import listed
 
 ROWS = 10_000
 ROWS_SLOW = 300
@@ -70,18 +71,14 @@ class Outcome:
         return self.difference is None
 
     def __str__(self) -> str:
-        ways = _listed(self.entries)
+        ways = listed(self.entries)
         if self.difference is None:
-            distinct = _listed([f"{count:,}" for count in self.distinct])
+            distinct = listed([f"{count:,}" for count in self.distinct])
             return (
                 f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways}), {distinct} distinct rows of codes"
             )
         total = self.rows * len(self.entries)
         return f"{self.identical:,}/{total:,} rows identical (from {ways})\n  {self.difference}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join("; ".join(words).rsplit("; ", 1)).replace(";", ",")
 
 
 def default_rows(target: str) -> int:
