@@ -48,7 +48,7 @@ def vectors() -> Iterator[dict[str, Any]]:
     for clause, sizes, hidden, output, profile in CASES:
         start = network(sizes, hidden, classifies=output != "identity", multilabel=output == "multilabel")
         if output in ("identity", "logsig", "softmax"):
-            start.layers[-1].activation = None if output == "softmax" else activations.get(output)
+            start.layers[-1].activation = activations.get(output)
         if output == "identity" and sizes[-1] > 1:
             start = of_several_scales(start)
         model = trainable(start, profile)

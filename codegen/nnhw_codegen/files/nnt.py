@@ -44,7 +44,6 @@ from nnhw_codegen.whole_file import write_whole
 
 MAGIC = b"NNT"
 _RATE = struct.Struct("<BBH")
-SOFTMAX = "softmax"
 IDENTITY_BYTES = 16
 """So many bytes at the start are the same in all files of one model and tell it from any other (SPEC 10.2)."""
 _CHECKED_FROM = 12
@@ -116,9 +115,9 @@ def _fixed_part(model: Trainable, state_size: int) -> bytes:
     labels = model.classes or model.outputs
     strings = list(labels)
     strings += [text for entry in model.inputs for text in (entry.name, repr(float(entry.step)))]
-    strings += [SOFTMAX if activation is None else activation.name for activation in model.activations]
+    strings += [activation.name for activation in model.activations]
     numbers = [v for entry in model.inputs for v in (entry.mean, entry.scale, entry.low, entry.high)]
-    numbers += [float(a.integer_ramp or 0) if a is not None else 0.0 for a in model.activations]
+    numbers += [float(a.integer_ramp or 0) for a in model.activations]
     body = b"".join(
         [
             doorway_bytes(model.doorway),
@@ -254,10 +253,8 @@ def _profile(header: Header, multiplier: int, rate_shift: int) -> Profile:
     )
 
 
-def _record(name: str, slope: float) -> Activation | None:
-    if name == SOFTMAX:
-        return None
-    return activations.get(name, slope if name == "leaky_relu" else None)
+def _record(name: str, slope: float) -> Activation:
+    return activations.get(name, slope if activations.get(name).has_slope else None)
 
 
 def _read_state(reader: Reader, plan: Plan, noise: int) -> Learner:

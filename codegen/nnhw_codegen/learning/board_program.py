@@ -29,7 +29,7 @@ from nnhw_codegen.learning.blocks import (
     Vector,
 )
 from nnhw_codegen.learning.profile import SCHEMES
-from nnrun.learn_reader import Plan
+from nnrun.learn_program import Program
 
 _WEIGHT_BITS, _SCHEME = 20, 30
 """Bytes of the file (SPEC 10.2)."""
@@ -41,10 +41,10 @@ class UnsuitableError(InputError):
 
 def read(data: bytes) -> BoardProgram:
     """The training step of a .nnt file."""
-    plan = Plan(bytearray(data))  # type: ignore[no-untyped-call]
-    reader = _Reader(data, plan)
-    decide, answer, learn = (reader.section(end) for end in (plan.decided, plan.answered, len(plan.program)))
-    layers = zip(plan.shapes, plan.weights, plan.remainders, strict=True)
+    found = Program(bytearray(data))  # type: ignore[no-untyped-call]
+    reader = _Reader(data, found)
+    decide, answer, learn = (reader.section(end) for end in (found.decided, found.answered, len(found.blocks)))
+    layers = zip(found.shapes, found.weights, found.remainders, strict=True)
     return BoardProgram(
         data=data,
         weight_bits=data[_WEIGHT_BITS],
@@ -52,13 +52,13 @@ def read(data: bytes) -> BoardProgram:
         decide=decide,
         answer=answer,
         learn=learn,
-        z=Vector(plan.z, plan.units),
-        y=Vector(plan.y, plan.units),
-        targets=Vector(plan.targets, plan.units),
+        z=Vector(found.z, found.units),
+        y=Vector(found.y, found.units),
+        targets=Vector(found.targets, found.units),
         layers=tuple(LayerState(units, weights, base) for (units, _), (_, weights), (base, _, _) in layers),
-        outputs=plan.outputs,
-        texts=plan.texts,
-        state=plan.state,
+        outputs=found.outputs,
+        texts=found.texts,
+        state=found.state,
     )
 
 
@@ -124,8 +124,8 @@ Pair = TypeVar("Pair", ClipBlock, BelowTopBlock)
 class _Reader:
     """Takes the numbers of a program in their order, which is that of the fields below."""
 
-    def __init__(self, data: bytes, plan: Plan) -> None:
-        self._data, self._room, self._program = data, plan.room, plan.program
+    def __init__(self, data: bytes, found: Program) -> None:
+        self._data, self._room, self._program = data, found.room, found.blocks
         self._at = self._begin = self._end = _FIRST
         self._codes = Vector(0, 0)
         self._kinds: tuple[Callable[[], Block], ...] = (

@@ -15,7 +15,7 @@ from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.proof import Z_LIMIT
 from nnhw_codegen.learning.derivative_forms import TABLE_LIMIT, exponential_form, slope_form, value_form
 from nnhw_codegen.learning.profile import Profile
-from nnhw_codegen.network.activations import Activation, get
+from nnhw_codegen.network.activations import Activation
 
 BIAS_FRAC = 24
 BIAS_LIMIT = (1 << 29) - 1
@@ -92,17 +92,17 @@ class Plan:
 
 def make(
     sizes: Sequence[int],
-    activations: Sequence[Activation | None],
+    activations: Sequence[Activation],
     profile: Profile,
     weight_fracs: Sequence[int] | None = None,
 ) -> Plan:
-    """The plan for layers of ``sizes`` (inputs first) with these activations (None: softmax, last layer only).
+    """The plan for layers of ``sizes`` (inputs first) with these activations.
 
     ``weight_fracs`` are those of the kept weights, per layer, where they differ from the profile's. Raises ValueError
     for a layer too wide for 31 bits, or a loss that does not fit the last activation.
     """
     count = len(activations)
-    softmax = activations[-1] is None
+    softmax = activations[-1].across_units
     entropy = _uses_cross_entropy(activations[-1], profile)
     layers = []
     value: Expr | None
@@ -113,7 +113,7 @@ def make(
         input_frac = profile.activation_frac if index else profile.input_frac
         z_frac = profile.delta_frac if last else profile.activation_frac
         z_limit = TABLE_LIMIT if last else profile.activation_limit
-        if activation is None:
+        if activation.across_units:
             value, slope, slope_frac = exponential_form(z_frac), None, 0
         else:
             value = value_form(activation, z_frac, z_frac, z_limit)
@@ -148,15 +148,14 @@ def make(
     return plan
 
 
-def _uses_cross_entropy(last: Activation | None, profile: Profile) -> bool:
+def _uses_cross_entropy(last: Activation, profile: Profile) -> bool:
     if profile.loss == "mse":
-        if last is None:
-            raise InputError("the loss 'mse' behind softmax cannot be trained in integers; use 'cross_entropy'")
+        if last.across_units:
+            raise InputError(f"the loss 'mse' behind {last.name} cannot be trained in integers; use 'cross_entropy'")
         return False
-    probabilities = last is None or last == get("logsig")
-    if profile.loss == "cross_entropy" and not probabilities:
-        raise InputError(f"cross_entropy needs softmax or logsig at the end, found {last and last.name!r}; use 'mse'")
-    return probabilities
+    if profile.loss == "cross_entropy" and not last.gives_probabilities:
+        raise InputError(f"cross_entropy needs softmax or logsig at the end, found {last.name!r}; use 'mse'")
+    return last.gives_probabilities
 
 
 def _product_bound(count: int, a: int, b: int, shift: int) -> int:

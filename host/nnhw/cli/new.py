@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nnhw.cli.choices import activation_names
+from nnhw.cli.choices import activation_names, output_names
 from nnhw.cli.commands import UserError, user_input
 from nnhw.cli.data_options import data_options, target_option
 from nnhw.cli.deferred import deferred
@@ -44,7 +44,7 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[i
 @click.option("--high", type=float, default=4.0, show_default=True, help="Highest raw value of them.")
 @click.option("--step", type=float, default=2.0**-8, show_default=True, help="Their resolution.")
 @click.option("--hidden", type=activation_names(), default="relu", show_default=True)
-@click.option("--output", type=activation_names("softmax"), help="By default softmax, or identity.")
+@click.option("--output", type=output_names(), help="By default softmax, or identity.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the weights to start from.")
 def new(
     layers: tuple[int, ...],

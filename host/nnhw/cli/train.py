@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nnhw.cli.choices import activation_names
+from nnhw.cli.choices import SLOPED, activation_names, output_names
 from nnhw.cli.commands import user_input
 from nnhw.cli.data_options import data_options, target_option
 from nnhw.cli.deferred import deferred
@@ -24,6 +24,7 @@ with deferred():
     from nnhw.model_files import model_json
     from nnhw.training import train as training
     from nnhw.tuning import fine_tune
+    from nnhw_codegen.network import activations
 
 
 def _share(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
@@ -48,11 +49,13 @@ def _share(ctx: click.Context, parameter: click.Parameter, value: float) -> floa
 )
 @click.option("--hidden", type=activation_names(), default="relu", show_default=True)
 @click.option(
-    "--slope", type=float, help="Left slope of leaky_relu, rounded to a fraction that the board can shift by."
+    "--slope",
+    type=float,
+    help=f"Left slope of {SLOPED}, rounded to a fraction that the board can shift by.",
 )
 @click.option(
     "--output",
-    type=activation_names("softmax"),
+    type=output_names(),
     help="By default softmax, or identity for values.",
 )
 @training_options
@@ -87,8 +90,8 @@ def train(
 
     nnhw data FILE shows how a file is understood.
     """
-    if slope is not None and hidden != "leaky_relu":
-        raise click.BadParameter("--slope needs --hidden leaky_relu")
+    if slope is not None and not activations.get(hidden).has_slope:
+        raise click.BadParameter(f"--slope needs --hidden {activations.sloped()}")
     expect_directory(out)
     dataset = datasets.load(data, target, task, reading)
     kept, held = datasets.split_off(dataset, held_out, options.seed)

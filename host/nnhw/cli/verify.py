@@ -37,8 +37,10 @@ def verify(
 ) -> None:
     """Run seeded random rows and the extremes of exported models on targets and compare every logit with the reference.
 
-    Each row enters as raw values, as ticks and as codes, as far as the code has these entries. Exit code 1 on any
-    difference.
+    Each row enters as raw values, as ticks and as codes, as far as the code has these entries. Values lie all over the
+    declared range of every input and beyond it, on the grid of its step and between, in the middle of two ticks too;
+    some rows make a draw of the decision. Exit code 1 on any difference, also of the .nnb file, which holds the
+    reference, from what export wrote.
     """
     made = [build_folder.read(build) for build in builds]
     fits = [fitting(build, names, runtime) for build in made]
@@ -49,6 +51,7 @@ def verify(
             try:
                 outcome = verification.verify(build, name, rows, runtime=runtime, seed=seed)
                 result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
+                result |= {"distinct": dict(zip(outcome.entries, outcome.distinct, strict=True))}
             except TargetError as error:
                 result |= {"passed": False, "message": str(error).removeprefix(f"{name}: ")}
             passed &= result["passed"]

@@ -124,6 +124,10 @@ class Build:
         """The name to import on the board, and the stem of the generated files."""
         return self.manifest.name
 
+    def is_as_written(self, name: str) -> bool:
+        """Whether one file holds what export put there. Raises BuildError where it is missing."""
+        return FileFacts.of(self.contents([name])[name]) == self.manifest.files[name]
+
     def contents(self, names: Iterable[str]) -> dict[str, bytes]:
         """The files called ``names``, {name: content}. Raises BuildError where one is missing."""
         try:

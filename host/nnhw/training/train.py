@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +26,7 @@ __all__ = ["Epoch", "History", "Options", "TrainingError", "create", "fit", "tra
 
 Array = NDArray[np.float64]
 
-_HE = {"relu", "leaky_relu", "softplus"}
 _CALIBRATION_ROWS = 256
-_RELU_BIAS = 0.1  # keeps every unit alive on the first rows
 
 
 def create(
@@ -47,11 +44,10 @@ def create(
     """A network with fresh weights: one hidden layer per entry of ``layers`` (units), and the output layer.
 
     ``classes`` or ``outputs`` name what comes out; ``multilabel`` says that each class is a question of its own, answered
-    with yes or no. ``output`` is an activation or "softmax"; by default softmax for classes, logsig for such questions
-    and identity for values. Two classes behind logsig share one unit. Weights are drawn by He where
-    ``hidden`` is relu, leaky_relu or softplus, else by Glorot; biases are 0, and 0.1 in hidden relu layers.
-    ``slope`` is the left slope of leaky_relu, rounded to the one that the integers take, so that the network trains with
-    it. Raises ValueError for names or sizes that make no network.
+    with yes or no. ``output`` is an activation; by default softmax for classes, logsig for such questions and identity
+    for values. Two classes behind logsig share one unit. Weights and biases are drawn as the records of the activations
+    say (``initial_scale``, ``initial_bias``). ``slope`` is the left slope of leaky_relu, rounded to the one that the
+    integers take, so that the network trains with it. Raises InputError for names or sizes that make no network.
     """
     if bool(classes) == bool(outputs):
         raise InputError("give either classes or outputs, whichever the network shall tell")
@@ -60,25 +56,27 @@ def create(
     if multilabel and not classes:
         raise InputError("multilabel needs classes: the names of the questions")
     output = output or ("logsig" if multilabel else "softmax" if classes else "identity")
-    if output == "softmax" and multilabel:
-        raise InputError("softmax gives the probabilities of classes that exclude each other; use logsig")
-    if output == "softmax" and not classes:
-        raise InputError("softmax gives the probabilities of classes; use identity for values")
+    behind = activations.get(output)
+    if behind.across_units and multilabel:
+        raise InputError(f"{output} gives the probabilities of classes that exclude each other; use logsig")
+    if behind.across_units and not classes:
+        raise InputError(f"{output} gives the probabilities of classes; use identity for values")
     last = len(classes) or len(outputs)
-    if len(classes) == 2 and output == "logsig" and not multilabel:
+    if len(classes) == 2 and behind.gives_probabilities and not behind.across_units and not multilabel:
         last = 1
     names = [*(hidden for _ in layers), output]
     left = None if slope is None else float(activations.dyadic(slope))
     generator = np.random.default_rng(seed)
     built, fan_in = [], len(inputs)
     for index, (units, name) in enumerate(zip([*layers, last], names, strict=True)):
-        if name == "softmax" and index == len(layers):
-            activation = None
-        else:
-            activation = activations.get(name, left if name == "leaky_relu" else None)
-        deviation = sqrt(2.0 / fan_in) if name in _HE else sqrt(2.0 / (fan_in + units))
-        weights = generator.standard_normal((units, fan_in)) * deviation
-        bias = np.full(units, _RELU_BIAS if name == "relu" and index < len(layers) else 0.0)
+        activation = activations.get(name)
+        if activation.has_slope and left is not None:
+            activation = activations.get(name, left)
+        is_hidden = index < len(layers)
+        if is_hidden and activation.across_units:
+            raise InputError(f"{name} is allowed on the last layer only; found it on layer {index}")
+        weights = generator.standard_normal((units, fan_in)) * activation.initial_scale(fan_in, units)
+        bias = np.full(units, activation.initial_bias if is_hidden else 0.0)
         built.append(Layer(weights, bias, activation))
         fan_in = units
     return Network(built, tuple(inputs), tuple(classes), tuple(outputs), multilabel=multilabel)
@@ -193,7 +191,7 @@ def _expect_match(ours: str, count: int, theirs: str, found: int) -> None:
 def _loss_name(network: Network, options: Options) -> str:
     if options.loss != "auto":
         return options.loss
-    probabilities = network.layers[-1].activation_name in ("softmax", "logsig")
+    probabilities = network.layers[-1].activation.gives_probabilities
     return "cross_entropy" if network.classes and probabilities else "mse"
 
 
@@ -210,7 +208,7 @@ def _validation_rows(dataset: Dataset, options: Options) -> tuple[NDArray[np.int
 
 
 def _is_plain_regression(network: Network) -> bool:
-    return not network.classes and network.layers[-1].activation_name == "identity"
+    return not network.classes and network.layers[-1].activation.is_identity
 
 
 def _target_scaling(targets: Array) -> tuple[Array, Array]:

@@ -55,7 +55,7 @@ def in_range(
 def _scale_outputs(network: Network, targets: NDArray[Any] | None) -> None:
     """Start the weights of linear values in the size of the targets: from it their format on the board follows."""
     last = network.layers[-1]
-    if not network.outputs or last.activation_name != "identity":
+    if not network.outputs or not last.activation.is_identity:
         return
     last.weights = last.weights / np.abs(last.weights).max()
     if targets is not None:

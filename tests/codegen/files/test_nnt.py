@@ -59,7 +59,7 @@ def test_file_gives_back_every_integer_and_every_float(hidden, profile, scheme):
     learn(again, IRIS.rows, IRIS.targets, epochs=1)
     assert nnt.to_bytes(again) == nnt.to_bytes(model)
     assert again.to_network().inputs == model.to_network().inputs == iris_network().inputs
-    assert [layer.activation_name for layer in again.to_network().layers] == [hidden, "logsig"]
+    assert [layer.activation.name for layer in again.to_network().layers] == [hidden, "logsig"]
 
 
 def test_sections_lie_where_the_specification_says():
