@@ -50,7 +50,7 @@ def new(
     layers: tuple[int, ...],
     out: Path,
     data: str | None,
-    target: str | None,
+    answer_column: str | None,
     reading: DataOptions,
     values: bool,
     low: float,
@@ -63,7 +63,7 @@ def new(
     """Make a network with fresh weights: export it with --learn, and a board trains it from scratch."""
     dataset = None
     if data is not None:
-        dataset = datasets.load(data, target, "regression" if values else "auto", reading)
+        dataset = datasets.load(data, answer_column, "regression" if values else "auto", reading)
     elif not (high - low >= step > 0):
         raise UserError(f"--low {low:g} --high {high:g} --step {step:g}: there is no step between low and high")
     with user_input():
@@ -77,7 +77,7 @@ def new(
     if found != layers:
         raise UserError(f"--layers {','.join(map(str, layers))}: the data need {','.join(map(str, found))}")
     if data is not None:
-        network.training |= {"data": data, "target": target}
+        network.training |= {"data": data, "target": answer_column}
         network.training |= {"reading": reading.record()} if reading.record() else {}
     model_json.save(network, out)
     click.echo(f"network   {network.describe()}; untrained")

@@ -74,7 +74,7 @@ def _share(ctx: click.Context, parameter: click.Parameter, value: float) -> floa
 def train(
     data: str,
     out: Path,
-    target: str | None,
+    answer_column: str | None,
     reading: DataOptions,
     task: datasets.Task,
     layers: tuple[int, ...],
@@ -93,7 +93,7 @@ def train(
     if slope is not None and not activations.get(hidden).has_slope:
         raise click.BadParameter(f"--slope needs --hidden {activations.sloped()}")
     expect_directory(out)
-    dataset = datasets.load(data, target, task, reading)
+    dataset = datasets.load(data, answer_column, task, reading)
     kept, held = datasets.split_off(dataset, held_out, options.seed)
     start = time.perf_counter()
     with progress_bar(options.epochs, wanted=not as_json) as advance, user_input():
@@ -107,7 +107,7 @@ def train(
             progress=lambda epoch: advance(1, f"loss {epoch.loss:.4f}"),
         )
     seconds = time.perf_counter() - start
-    network.training |= {"data": data, "target": target, "task": task, "held_out": held_out}
+    network.training |= {"data": data, "target": answer_column, "task": task, "held_out": held_out}
     if reading.record():
         network.training["reading"] = reading.record()
     tuned = None
