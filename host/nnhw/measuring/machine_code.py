@@ -65,7 +65,7 @@ class Cost:
 
     @property
     def name(self) -> str:
-        """Code, form and level, as "c unrolled -O3"."""
+        """Code, form and level, as "c baked -O3"."""
         return " ".join(part for part in (self.code, self.form, self.level) if part)
 
     @property
