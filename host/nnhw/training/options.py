@@ -30,8 +30,8 @@ class Options:
     rate          learning rate of the first epoch
     schedule      "cosine" lowers the rate to zero over the epochs, "constant" keeps it
     momentum      of sgd
-    decay         of adam: the share of every weight, not of a bias, that an epoch at the first rate takes away apart from the
-                  gradient: decoupled weight decay (Loshchilov and Hutter 2019), constant per epoch. 0: none;
+    decay         of adam: the share of every weight, not of a bias, that an epoch at the first rate takes away apart from
+                  the gradient: decoupled weight decay (Loshchilov and Hutter 2019), constant per epoch. 0: none;
                   networks without a hidden layer have none
     loss          "auto" (cross_entropy for classes, else mse), "cross_entropy" or "mse"
     relu_at_zero  derivative of relu and leaky_relu at 0: 0 (from the left), 1 (from the right), 0.5 (their mean)
