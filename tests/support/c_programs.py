@@ -58,7 +58,7 @@ def random_network(sizes, activation, seed=0, spread=1.5, zeros=0.0, classes=Tru
         weights[rng.random(weights.shape) < zeros] = 0.0
         weights[rng.random(units) < zeros / 2] = 0.0
         last = number + 2 == len(sizes)
-        layers.append(Layer(weights, rng.normal(0, 0.3, units), None if last else activations.get(activation)))
+        layers.append(Layer(weights, rng.normal(0, 0.3, units), activations.get("softmax" if last else activation)))
     inputs = tuple(Input(f"x{i}", 5.0, 2.0, 0.1, 0.0, 10.0) for i in range(sizes[0]))
     count = max(2, sizes[-1])
     names = tuple(f"class {n}" for n in range(count))
