@@ -28,6 +28,7 @@ from nnhw_codegen.integers import precision, program
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.integers.reference import ticks
+from nnhw_codegen.network.activations import get
 from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.quantization.quantize import quantize
 from nnhw_codegen.writer import Origin
@@ -92,7 +93,7 @@ print(h)
 def model(steps: tuple[float, ...]) -> QModel:
     """One unit on inputs of these steps."""
     inputs = tuple(Input(f"x{n}", 0, 300 * step, step, -1000 * step, 1000 * step) for n, step in enumerate(steps))
-    network = Network([Layer(np.ones((1, len(steps))), np.zeros(1), None)], inputs, ("a", "b"))
+    network = Network([Layer(np.ones((1, len(steps))), np.zeros(1), get("logsig"))], inputs, ("a", "b"))
     return quantize(network, precision.get("w8a8"))
 
 

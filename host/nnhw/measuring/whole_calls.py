@@ -11,13 +11,13 @@ from nnhw.errors import TargetError
 from nnhw.exporting import vectors
 from nnhw.measuring.machine_code import CLOCK
 from nnhw.targets import ScriptTarget
+from nnhw.targets.pico import PicoTarget
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import program
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.writer import Origin
 
-CODES = ("portable", "compact", "viper", "thumb")
-"""Codes that MicroPython runs."""
+CODES = PicoTarget().codes
 
 TIMER = """\
 import gc, micropython
@@ -58,7 +58,7 @@ _ORIGIN = Origin("m", "a benchmark", "0")
 class CallCost:
     """One code of a model: medians over ``tried`` calls, as an interrupt falls into some.
 
-    ticks_cycles   ``predict_ticks`` on a buffer of ticks that it has seen before, from the bytecode that calls it to the class index
+    ticks_cycles   ``predict_ticks`` on a buffer of ticks that it saw before, from the caller's bytecode to the class index
     values_cycles  ``predict`` on a list of floats, which it turns into ticks first
     """
 

@@ -13,14 +13,15 @@ from nnhw.exporting import vectors
 from nnhw.exporting.board_package import nnrun
 from nnhw.exporting.build_folder import Build
 from nnhw.exporting.ties import tied_ticks
-from nnhw.running.exported import Entry, Exported, held
+from nnhw.running.exported import NNRUN, Entry, Exported, held, runs_in
+from nnhw.targets import get
+from nnhw_codegen.emitters import C
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QModel
 
-_ROWS = 10_000
-_ROWS_SLOW = 300
-_FAST = ("wasm", "unix", "c")
+ROWS = 10_000
+ROWS_SLOW = 300
 _MOST_TIES = 32
 
 
@@ -85,7 +86,7 @@ def _listed(words: Sequence[str]) -> str:
 
 def default_rows(target: str) -> int:
     """How many random rows a target takes in a few seconds."""
-    return _ROWS if target in _FAST else _ROWS_SLOW
+    return ROWS if get(target).is_fast else ROWS_SLOW
 
 
 def exported(build: Build, runtime: str = "module") -> Exported:
@@ -93,11 +94,10 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
     Raises BuildError where a file is missing.
     """
-    code, names = str(build.manifest["code"]), list(build.manifest["modules"])
-    files = {}
-    if runtime == "nnrun":
+    code, names, files = build.manifest.code, list(build.manifest.modules), {}
+    if runtime == NNRUN:
         code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
-    elif code == "c":
+    elif runs_in(code) == C:
         names = [f"{build.name}.h"]
     return Exported(
         build.name, {**files, **build.contents(names)}, build.model.sizes, bool(build.model.classes), code
@@ -105,6 +105,25 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
 
 def verify(
+    build: Build,
+    on: str = "wasm",
+    count: int | None = None,
+    *,
+    runtime: str = "module",
+    seed: int = 0,
+    entries: Sequence[Entry] = (),
+) -> Outcome:
+    """Run a build on the target called ``on`` and compare every integer with the reference (SPEC 1).
+
+    ``count`` seeded random rows and the extremes enter from each of ``entries``, "values", "ticks" and "codes", by default
+    from all that the code has there. ``runtime`` "nnrun" runs the .nnb file under the board package, not the generated
+    code. Raises TargetError where the target is unavailable, does not run the code or the module fails on it, BuildError
+    where a file is missing.
+    """
+    return verify_module(build.model, exported(build, runtime), on, count, seed=seed, entries=entries)
+
+
+def verify_module(
     model: QModel,
     module: Exported,
     target: str,
@@ -113,7 +132,7 @@ def verify(
     seed: int = 0,
     entries: Sequence[Entry] = (),
 ) -> Outcome:
-    """Run ``count`` seeded random rows and the extremes from each of ``entries``, by default all that there are.
+    """``verify`` of a module that need not be in a build: ``count`` random rows and the extremes from each of ``entries``.
 
     Where draws of the decision are found, up to 32 of the random rows, at most half of them, give way to those. Stops at
     the first entry with a difference. Raises TargetError where the target is unavailable or the module fails on it.
