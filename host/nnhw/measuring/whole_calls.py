@@ -58,7 +58,8 @@ _ORIGIN = Origin("m", "a benchmark", "0")
 class CallCost:
     """One code of a model: medians over ``tried`` calls, as an interrupt falls into some.
 
-    ticks_cycles   ``predict_ticks`` on a buffer of ticks that it saw before, from the caller's bytecode to the class index
+    ticks_cycles   ``predict_ticks`` on a buffer of ticks that it has seen before, from the bytecode that calls it
+                   to the class index
     values_cycles  ``predict`` on a list of floats, which it turns into ticks first
     """
 
