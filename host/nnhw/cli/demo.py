@@ -40,9 +40,9 @@ def demo(seed: int) -> None:
     folder = _folder()
     dataset = datasets.load("iris")
     kept, held = datasets.split(dataset, HELD_OUT, seed)
-    with progress_bar(Options().epochs) as advance:
+    with progress_bar(Options().epochs_for(len(kept.rows))) as advance:
         network, _ = training.train(
-            kept, options=Options(seed=seed), progress=lambda epoch: advance(1, f"loss {epoch.loss:.4f}")
+            kept, (8,), options=Options(seed=seed), progress=lambda epoch: advance(1, f"loss {epoch.loss:.4f}")
         )
     network.training |= {"data": "iris", "target": None, "task": "auto", "held_out": HELD_OUT}
     path = folder / "iris.json"

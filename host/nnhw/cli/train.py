@@ -45,7 +45,7 @@ def _share(ctx: click.Context, parameter: click.Parameter, value: float) -> floa
     show_default=True,
 )
 @click.option(
-    "--layers", callback=parse_layers, default="8", show_default=True, help="Hidden units: 8, or 16,16, or none."
+    "--layers", callback=parse_layers, default="16", show_default=True, help="Hidden units: 16, or 16,16, or none."
 )
 @click.option("--hidden", type=activation_names(), default="relu", show_default=True)
 @click.option(
@@ -96,7 +96,7 @@ def train(
     dataset = datasets.load(data, answer_column, task, reading)
     kept, held = datasets.split_off(dataset, held_out, options.seed)
     start = time.perf_counter()
-    with progress_bar(options.epochs, wanted=not as_json) as advance, user_input():
+    with progress_bar(options.epochs_for(len(kept.rows)), wanted=not as_json) as advance, user_input():
         network, history = training.train(
             kept,
             layers,

@@ -14,10 +14,13 @@ from nnhw.training.options import LOSSES, OPTIMIZERS, Options
 _DEFAULT = {field.name: field.default for field in fields(Options)}
 _FLAGS = {"rate": "--lr"}
 _CHOICES = {"optimizer": OPTIMIZERS, "schedule": ("cosine", "constant"), "loss": ("auto", *LOSSES)}
+_KINDS = {"epochs": int}
+_SHOWN = {"epochs": "200 to 30, by the number of rows"}
 _HELP = {
     "rate": "Learning rate.",
     "batch": "Rows per step.",
     "momentum": "Of sgd.",
+    "decay": "Of weights, per epoch; of adam.",
     "relu_at_zero": "Derivative of relu and leaky_relu at 0: from the left, the mean, from the right.",
     "validation": "Share of rows to stop early by.",
     "patience": "Epochs without progress.",
@@ -45,9 +48,10 @@ def training_options(function: Function) -> Function:
         if name == "relu_at_zero":
             gathered = relu_at_zero_option(help=_HELP[name])(gathered)
             continue
-        kind = click.Choice(_CHOICES[name]) if name in _CHOICES else type(default)
+        kind = click.Choice(_CHOICES[name]) if name in _CHOICES else _KINDS.get(name, type(default))
         flag = _FLAGS.get(name, f"--{name}")
-        gathered = click.option(flag, name, type=kind, default=default, show_default=True, help=_HELP.get(name))(
+        shown = _SHOWN.get(name, True)
+        gathered = click.option(flag, name, type=kind, default=default, show_default=shown, help=_HELP.get(name))(
             gathered
         )
     return gathered  # type: ignore[return-value]
