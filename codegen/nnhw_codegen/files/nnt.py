@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.files import forged
 from nnhw_codegen.files.fields import (
     FileError,
     Reader,
@@ -146,6 +147,7 @@ def from_bytes(data: bytes) -> Trainable:
         raise FileError("checksum of the fixed part differs: the file is damaged, copy it again")
     if zlib.adler32(data[length : size - 4]) != struct.unpack_from("<I", data, size - 4)[0]:
         raise FileError("checksum of the weights differs: the file is damaged, copy it again")
+    forged.check_nnt(data[:size])
     model = _read(data[:size], length)
     if to_bytes(model) != data[:size]:
         raise FileError("its shifts are not the ones that its formats prove: run 'nnhw export --learn' again")
