@@ -105,9 +105,12 @@ def from_bytes(data: bytes) -> QModel:
     if values:
         raw_layers[-1]["z_frac"] += fracs - raw_layers[-1]["output_frac"]
         raw_layers[-1]["output_frac"] = fracs
-    precision = precisions.get(reader.text())
+    word = reader.text()
+    if word not in precisions.names():
+        raise FileError(f"precision {word!r} is not known: export the model again")
+    precision = precisions.get(word)
     names = tuple(reader.text() for _ in range(labels))
-    door = entries([(reader.text(), float(reader.text())) for _ in range(inputs)], *doorway)
+    door = entries([reader.name_and_step() for _ in range(inputs)], *doorway)
     reader.at = length
     done = tuple(
         QLayer(**fields, low=reader.array("<i4", n), high=reader.array("<i4", n))

@@ -148,7 +148,12 @@ def from_bytes(data: bytes) -> Trainable:
     if zlib.adler32(data[length : size - 4]) != struct.unpack_from("<I", data, size - 4)[0]:
         raise FileError("checksum of the weights differs: the file is damaged, copy it again")
     forged.check_nnt(data[:size])
-    model = _read(data[:size], length)
+    try:
+        model = _read(data[:size], length)
+    except FileError:
+        raise
+    except ValueError as error:  # of the plan: shapes, formats or a rate that do not train
+        raise FileError(str(error)) from None
     if to_bytes(model) != data[:size]:
         raise FileError("its shifts are not the ones that its formats prove: run 'nnhw export --learn' again")
     return model
@@ -172,7 +177,7 @@ def _read(data: bytes, length: int) -> Trainable:
         for steps, constants in (fields[-8:-6], fields[-4:-2]):
             reader.take(4 * (steps + constants))
     names = tuple(reader.text() for _ in range(labels))
-    steps = [(reader.text(), float(reader.text())) for _ in range(inputs)]
+    steps = [reader.name_and_step() for _ in range(inputs)]
     kinds = [reader.text() for _ in range(layers)]
     reader.take(-reader.at % 4)
     numbers = np.frombuffer(reader.take(length - reader.at), dtype="<f8")

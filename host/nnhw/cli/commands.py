@@ -1,6 +1,6 @@
 """The command line: which commands there are, and how errors end.
 
-Exit codes: 0 fine, 1 a check failed, 2 bad usage or input.
+Exit codes: 0 fine, 1 a check failed, 2 bad usage or input, 130 interrupted (Ctrl-C), 143 and 129 ended by SIGTERM, SIGHUP.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from nnhw import __version__
+from nnhw.cli.signals import INTERRUPTED, unwinding
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("nnhw.cli.demo:demo", "Train, export and run Iris in an emulator, and compare every integer."),
@@ -48,7 +49,9 @@ class UserError(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the message to stderr."""
-        click.echo(f"nnhw: {self.message}", err=True)
+        from nnhw_codegen.network.names import visible  # help imports none of the packages
+
+        click.echo("nnhw: " + "\n".join(map(visible, self.message.split("\n"))), err=True)
 
 
 class CheckError(UserError):
@@ -81,11 +84,16 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors that nnhw raises become one line and an exit code."""
         try:
-            return super().invoke(ctx)
+            with unwinding():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("nnhw: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
         except OSError as error:
-            if error.filename is None:
+            if isinstance(error, BrokenPipeError):
                 raise
-            raise UserError(f"{error.filename}: {error.strerror}") from error
+            place = f"{error.filename}: " if error.filename is not None else ""
+            raise UserError(f"{place}{error.strerror or error}") from error
         except (ValueError, RuntimeError) as error:
             if not type(error).__module__.startswith("nnhw"):
                 raise  # a fault of the program: its traceback is wanted

@@ -12,6 +12,7 @@ from nnhw.cli.data_options import data_options, target_option
 from nnhw.cli.terminal import print_tables, progress_bar
 from nnhw.cli.train import parse_layers
 from nnhw.data import datasets
+from nnhw_codegen.whole_file import write_whole
 
 
 def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
@@ -64,7 +65,6 @@ def compare(
     """
     from nnhw.study import compare as engine
     from nnhw.study import compare_page
-    from nnhw.study.relu_at_zero import write_atomically
 
     dataset = datasets.load(data, target, task, reading)
     with user_input():
@@ -76,7 +76,7 @@ def compare(
     chosen = [*(["--target", target] if target else []), *reading.words()]
     words = ["nnhw", "compare", data, *chosen, "--hidden", ",".join(hidden), "--seeds", str(seeds)]
     command = shlex.join([*words, "--epochs", str(epochs)])
-    write_atomically(out, compare_page.render(setting, rows, command))
+    write_whole(out, compare_page.render(setting, rows, command).encode())
     if as_json:
         click.echo(engine.to_json(setting, rows), nl=False)
         return

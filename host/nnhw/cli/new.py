@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -103,4 +104,4 @@ def new(
         network.columns = dataset.columns
     model_json.save(network, out)
     click.echo(f"network   {network.describe()}; untrained")
-    click.echo(f"wrote     {out}; next: nnhw export --learn {out}")
+    click.echo(f"wrote     {out}; next: nnhw export --learn {shlex.quote(str(out))}")

@@ -9,6 +9,7 @@ import click
 
 from nnhw.cli.commands import UserError
 from nnhw.cli.terminal import print_json, print_tables, progress_bar
+from nnhw_codegen.whole_file import write_whole
 
 
 @click.group()
@@ -48,11 +49,11 @@ def relu_at_zero(out: Path, quick: bool, jobs: int, scheduler: str | None, seeds
         )
     rows = engine.summarize(cells, outcomes)
     options = "".join([" --quick" * quick, f" --seeds {seeds}" if seeds else ""])
-    engine.write_atomically(out / "results.json", engine.to_json(rows))
-    engine.write_atomically(out / "results.csv", engine.to_csv(rows))
+    write_whole(out / "results.json", engine.to_json(rows).encode())
+    write_whole(out / "results.csv", engine.to_csv(rows).encode())
     command = f"nnhw study relu-at-zero{options}"
-    engine.write_atomically(out / "index.html", page.render(rows, command))
-    engine.write_atomically(out / "report.md", markdown.render(rows, command))
+    write_whole(out / "index.html", page.render(rows, command).encode())
+    write_whole(out / "report.md", markdown.render(rows, command).encode())
     if as_json:
         print_json({"page": str(out / "index.html"), "answer": answer(rows).headline, "rows": len(rows)})
         return

@@ -39,7 +39,7 @@ def progress_bar(total: float) -> Iterator[Callable[[float, str], None]]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     # One step may take minutes: the speed must be averaged over more than Progress's half minute.
     with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=1800.0) as bar:
@@ -55,7 +55,7 @@ def print_tables(
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 120, markup=False)
     for title, header, rows in tables:
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
         for column, name in enumerate(header):

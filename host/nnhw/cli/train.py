@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -166,7 +167,7 @@ def train(
         )
     for name, value in parts.items():
         click.echo(f"{name.replace('_', ' '):<9} {quality_text(network, value)}")
-    click.echo(f"wrote     {out}; next: nnhw export {out}")
+    click.echo(f"wrote     {out}; next: nnhw export {shlex.quote(str(out))}")
 
 
 @contextmanager

@@ -207,7 +207,7 @@ def test_help_imports_no_numpy_and_no_command() -> None:
     script += "print(sorted(m for m in sys.modules if m in ('numpy', 'rich') or m.startswith('nnhw')))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen"))}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "['nnhw', 'nnhw.cli', 'nnhw.cli.commands']"
+    assert done.stdout.splitlines()[-1] == "['nnhw', 'nnhw.cli', 'nnhw.cli.commands', 'nnhw.cli.signals']"
 
 
 def test_every_command_is_there_and_helps() -> None:
