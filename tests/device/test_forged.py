@@ -7,7 +7,7 @@ import struct
 import pytest
 from conftest import usable_target
 from fuzz import binaries
-from fuzz.forge import sealed
+from fuzz.forge import fields, sealed
 
 import nnrun
 import nnrun.learn
@@ -95,6 +95,21 @@ def test_a_look_up_is_inside_its_table_or_refused(tmp_path):
     assert entries > 2
     for look in looks:
         refused(changed(SOFTPLUS, look + 2, "<B", 0), tmp_path, "outside its table")  # z itself, which may be below 0
+
+
+@pytest.mark.parametrize("frac", [46, 100, 127])
+def test_weights_too_fine_to_train_are_refused_by_the_host(frac, tmp_path):
+    """Fw of the first layer, behind the doorway and the tables (10.3)."""
+    at = next(at for at, size in fields(TRAINABLE) if size == 1 and at > 40 + 28 * 4 and is_layer(at - 16))
+    path = tmp_path / "m.nnt"
+    path.write_bytes(changed(TRAINABLE, at, "<b", frac))
+    with pytest.raises(FileError, match="fraction bits leave no room"):
+        nnt.load(path)
+
+
+def is_layer(at: int) -> bool:
+    """Whether the record of the first layer starts there: units and fan-in."""
+    return struct.unpack_from("<HH", TRAINABLE, at) == (8, 4)
 
 
 @pytest.mark.parametrize("letter", ["\n", "\x1b", "\x00", "\x7f"])

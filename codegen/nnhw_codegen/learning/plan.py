@@ -167,6 +167,8 @@ def _guards(
 ) -> tuple[int, int, int, int, int, int, int]:
     """guard, bias_shift, forward_constant, z_shift, back_guard, back_constant, back_shift (SPEC 9.5, 9.7)."""
     seen_limit = (1 << (profile.seen_bits - 1)) - 1
+    if seen_frac + input_frac - BIAS_FRAC >= _MAX_SHIFT:
+        raise ValueError(f"weights of {seen_frac} fraction bits leave no room for the sums")
     for guard in range(max(0, seen_frac + input_frac - BIAS_FRAC), _MAX_SHIFT):
         z_shift = seen_frac + input_frac - guard - z_frac
         bias_shift = BIAS_FRAC - seen_frac - input_frac + guard
