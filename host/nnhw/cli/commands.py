@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import gettempdir
 from typing import Any
 
 import click
@@ -92,8 +93,9 @@ class Commands(click.Group):
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            place = f"{error.filename}: " if error.filename is not None else ""
-            raise UserError(f"{place}{error.strerror or error}") from error
+            # What is written to a file that is open, as the temporary ones, does not tell its name.
+            place = error.filename if error.filename is not None else f"cannot write, maybe to {gettempdir()}"
+            raise UserError(f"{place}: {error.strerror or error}") from error
         except (ValueError, RuntimeError) as error:
             if not type(error).__module__.startswith("nnhw"):
                 raise  # a fault of the program: its traceback is wanted
