@@ -14,12 +14,8 @@ _MOST = 32767
 def check(data):
     """A file whose checksums hold; ValueError where a part does not go with the others."""
     fixed = u16(data, 4) | u16(data, 6) << 16
-    inputs, layers, bits = u16(data, 16), data[18], data[20]
-    if bits not in (8, 16) or not inputs or not layers:
-        raise ValueError("%d layers of %d inputs, weights of %d bits" % (layers, inputs, bits))
-    for place, most in ((26, 15), (27, 15), (28, 15), (30, 3), (31, 2), (32, 2), (33, 2), (34, 1)):
-        if data[place] > most:
-            raise ValueError("byte %d of the header is %d, at most %d" % (place, data[place], most))
+    inputs, layers = u16(data, 16), data[18]
+    _header(data, inputs)
     doorway(data, 40, inputs)
     at = 40 + 28 * inputs
     outputs(data, at, u16(data, 24))
@@ -41,8 +37,8 @@ def check(data):
                 raise ValueError("a softmax without exponentials")
             value = at + 36
             slope = value + 4 * (data[at + 26] + data[at + 27])
-            steps(data, at + 26, value, sizes, 0 if softmax else -_MOST, _MOST)
-            steps(data, at + 30, slope, sizes, -_MOST, _MOST)
+            steps(data, at + 26, value, sizes, (0 if softmax else -_MOST, _MOST))
+            steps(data, at + 30, slope, sizes, (-_MOST, _MOST))
         except ValueError as error:
             raise ValueError("layer %d: %s" % (number, error)) from error
         learns |= data[at + 25]
@@ -55,7 +51,15 @@ def check(data):
     at = names(data, at, u16(data, 22) + 2 * inputs + layers, fixed)
     if (at + 3 & ~3) + 32 * inputs + 8 * layers != fixed:
         raise ValueError("%d bytes before the weights, %d told" % ((at + 3 & ~3) + 32 * inputs + 8 * layers, fixed))
-    _state(data, fixed + 4, shapes, bits >> 3)
+    _state(data, fixed + 4, shapes, data[20] >> 3)
+
+
+def _header(data, inputs):
+    if data[20] not in (8, 16) or not inputs or not data[18]:
+        raise ValueError("%d layers of %d inputs, weights of %d bits" % (data[18], inputs, data[20]))
+    for place, most in ((26, 15), (27, 15), (28, 15), (30, 3), (31, 2), (32, 2), (33, 2), (34, 1)):
+        if data[place] > most:
+            raise ValueError("byte %d of the header is %d, at most %d" % (place, data[place], most))
 
 
 def _layer(data, at, count, last):

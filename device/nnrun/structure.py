@@ -28,7 +28,7 @@ def check(data, tables, layers, at):
             raise ValueError("layer %d: a shift of %d, at most 30" % (number, max(plan[9 + plan[1] :])))
         if data[begin + 14] and not limit:
             raise ValueError("layer %d: an activation without a limit" % number)
-        steps(data, begin + 14, begin + 20, sizes, -limit, limit)
+        steps(data, begin + 14, begin + 20, sizes, (-limit, limit))
         count = plan[1]
         number += 1
     names(data, at, 1 + u16(data, 18) + 2 * u16(data, 12), len(data))
@@ -91,8 +91,8 @@ def names(data, at, count, end):
     raise ValueError("a name ends behind its part of the file")
 
 
-def steps(data, counts, at, tables, low, high):
-    """An activation over register 0 in low..high: no operand is missing, no look-up leaves its table (4.1, 7.6).
+def steps(data, counts, at, tables, ends):
+    """An activation over register 0 between its ends: no operand is missing, no look-up leaves its table (4.1, 7.6).
 
     data has the numbers of steps, constants and registers and the result register at ``counts``, constants and steps
     from ``at`` on. The range of each value follows from those of its operands; None is any.
@@ -105,7 +105,7 @@ def steps(data, counts, at, tables, low, high):
     for k in range(at, first, 4):
         word = u16(data, k) | (u16(data, k + 2) ^ 32768) - 32768 << 16
         constants.append((word, word, -1, -1) if abs(word) < _LIMIT else None)
-    known = {0: (low, high, 0, -1)}
+    known = {0: (ends[0], ends[1], 0, -1)}
     number = 0
     for k in range(first, first + 4 * data[counts], 4):
         number += 1

@@ -15,7 +15,7 @@ import nnrun
 from nnhw.exporting.board_package import nnrun as runtime
 from nnhw.running import exported as driver
 from nnhw.running.exported import Exported
-from nnhw.running.verify import verify
+from nnhw.running.verify import verify_module
 from nnhw_codegen import emitters
 from nnhw_codegen.files import nnb, nnt
 from nnhw_codegen.integers import precision, program, reference
@@ -27,13 +27,12 @@ from nnhw_codegen.quantization.quantize import quantize
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
 HEAP = 64 << 20
 CODES = (*emitters.names(), "nnrun")
-EMULATED = ("wasm", "unix", "microbit", "rp2040-core", "c")
 # As text, Thumb code with its script takes more memory than a micro:bit has; test_emit_thumb runs it there.
 CASES = [
-    (code, target)
+    (code, target.name)
     for code in CODES
-    for target in driver.RUNS_ON[code]
-    if target in EMULATED and (code, target) != ("thumb", "microbit")
+    for target in driver.runs_on(code)
+    if not target.opt_in and (code, target.name) != ("thumb", "microbit")
 ]
 PACKAGE = Path(nnrun.__file__).parent
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in PACKAGE.glob("*.py")}
@@ -60,7 +59,7 @@ def test_every_code_gives_the_integers_and_answers_of_the_reference(code: str, t
     usable_target(target)
     for name in ("w8a16",) if target == "microbit" else ("w16a16", "acc16"):
         for model in models(name):
-            assert verify(model, exported(model, code), target, 20).difference is None, (name, model.decision)
+            assert verify_module(model, exported(model, code), target, 20).difference is None, (name, model.decision)
 
 
 @EMULATORS

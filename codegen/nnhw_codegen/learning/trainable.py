@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray, best_frac, rounding, saturate, to_real
-from nnhw_codegen.integers.precision import PRECISIONS
+from nnhw_codegen.integers.fixed import IntArray, best_frac, rounding, saturate, to_real
+from nnhw_codegen.integers.precision import PRECISIONS, PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QInput, QModel
 from nnhw_codegen.learning import plan as learning_plan
 from nnhw_codegen.learning.derivative_forms import TABLE_LIMIT
@@ -39,7 +40,7 @@ class Trainable:
     inputs: tuple[Input, ...]
     doorway: tuple[QInput, ...]
     learner: Learner
-    activations: tuple[Activation | None, ...]
+    activations: tuple[Activation, ...]
     classes: tuple[str, ...]
     outputs: tuple[str, ...]
     multilabel: bool
@@ -53,7 +54,9 @@ class Trainable:
 
     @property
     def _door(self) -> QModel:
-        return QModel(PRECISIONS[0], self.doorway, (), self.classes, self.outputs)
+        return QModel(
+            max(PRECISIONS, key=lambda precision: precision.cost), self.doorway, (), self.classes, self.outputs
+        )
 
     def input_codes(self, rows: NDArray[np.floating[Any]]) -> Codes:
         """Raw rows (n, inputs) -> codes (n, inputs)."""
@@ -116,11 +119,11 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
     _expect_exportable(profile)
     layers = [Layer(layer.weights, layer.bias, layer.activation) for layer in network.layers]
     if network.decision == "multilabel" and len(network.classes) > MOST_ANSWERS:
-        raise ValueError(f"{len(network.classes)} answers of yes or no; at most {MOST_ANSWERS} fit an integer")
+        raise InputError(f"{len(network.classes)} answers of yes or no; at most {MOST_ANSWERS} fit an integer")
     outputs = 0 if network.classes else len(layers[-1].bias)
     doublings, offsets = np.zeros(outputs, dtype=np.int64), np.zeros(outputs)
     last = layers[-1].activation
-    if outputs and last is not None and last.is_identity:
+    if outputs and last.is_identity:
         weights, bias = layers[-1].weights, layers[-1].bias
         largest = np.abs(weights).max(axis=1)
         doublings = np.where(largest > 0, np.frexp(largest)[1] - 1, 0)
@@ -129,7 +132,7 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
         layers[-1] = Layer(np.ldexp(weights, -doublings[:, None]), np.ldexp(bias - offsets, -doublings), last)
     for index, layer in enumerate(layers):
         if np.abs(layer.bias).max() > _LARGEST_BIAS:
-            raise ValueError(
+            raise InputError(
                 f"layer {index}: a bias of {np.abs(layer.bias).max():g} does not fit +-{_LARGEST_BIAS:g}"
             )
     fracs = [
@@ -169,10 +172,10 @@ def door(entry: Input, profile: Profile) -> QInput:
         fits = max(span * gain, abs(offset), abs(span * gain + offset)) < PROOF_LIMIT
         if fits and max(map(abs, result.code_range)) <= profile.activation_limit:
             return result
-    raise ValueError(f"input {entry.name!r}: steps of {entry.step:g} are too coarse for a scale of {entry.scale:g}")
+    raise InputError(f"input {entry.name!r}: steps of {entry.step:g} are too coarse for a scale of {entry.scale:g}")
 
 
 def _expect_exportable(profile: Profile) -> None:
     wide = profile.activation_bits == profile.delta_bits == 16 and profile.seen_bits == profile.weight_bits
     if not wide or profile.weight_bits not in (8, 16):
-        raise ValueError("boards train with weights of 8 or 16 bits and activations and deltas of 16 bits")
+        raise InputError("boards train with weights of 8 or 16 bits and activations and deltas of 16 bits")

@@ -17,7 +17,10 @@ from nnhw_codegen.writer import Origin, Writer
 BAKED_WEIGHTS = 512
 """Nets with more weights than this become loops: a board parses about 100 bytes of heap per baked weight."""
 
-Form = Literal["auto", "baked", "table"]
+_BAKED_CYCLES, _LOOPS_CYCLES = 340, 1100
+"""Per multiplication, on a Cortex-M0+."""
+
+Form = Literal["auto", "baked", "loops"]
 
 
 def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, bytes]:
@@ -25,10 +28,30 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.py": source(program, origin, form).encode()}
 
 
+def emit_loops(program: Program, origin: Origin, form: Form = "loops") -> dict[str, bytes]:
+    """The module in loops, whatever its size."""
+    return emit(program, origin, "loops")
+
+
+def form_for(program: Program) -> Literal["baked", "loops"]:
+    """The form that "auto" stands for."""
+    return "baked" if program.weight_count <= BAKED_WEIGHTS else "loops"
+
+
+def estimate(program: Program) -> int:
+    """Cycles of a Cortex-M0+ from ticks to the answer, about, in the form that "auto" stands for."""
+    return estimate_loops(program) if form_for(program) == "loops" else program.weight_count * _BAKED_CYCLES
+
+
+def estimate_loops(program: Program) -> int:
+    """The same in loops."""
+    return program.weight_count * _LOOPS_CYCLES
+
+
 def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text."""
     if form == "auto":
-        form = "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
+        form = form_for(program)
     w = Writer()
     interface.head(w, origin, values.IMPORT)
     interface.constants(w, program, origin)
@@ -73,8 +96,7 @@ def _baked(w: Writer, program: Program) -> None:
             target = "g" if number % 2 else "h"
             for j in range(layer.units):
                 w.line(f"r0 = {_sum(layer, j, source)}")
-                clips = bool(layer.clips_low[j]), bool(layer.clips_high[j])
-                finish(w, program, layer, names, clips, f"y[{j}]" if last else f"{target}{j}")
+                finish(w, program, layer, names, layer.clips(j), f"y[{j}]" if last else f"{target}{j}")
             source = target
     with w.function(*TICKS):
         w.line("x = _t")

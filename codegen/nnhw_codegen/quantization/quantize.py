@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.integers import precision as precisions
 from nnhw_codegen.integers import proof, reference
 from nnhw_codegen.integers.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.integers.precision import Precision
@@ -41,14 +42,19 @@ class QuantizeReport:
     notes: tuple[str, ...] = ()
 
 
-def quantize(network: Network, precision: Precision, rows: FloatArray | None = None) -> QModel:
-    """Quantize ``network``.
+def quantize(network: Network, precision: Precision | str, rows: FloatArray | None = None) -> QModel:
+    """The integers of ``network`` (SPEC 2 to 6), their bounds proved (SPEC 5.3).
 
-    ``rows`` (n, inputs), in raw units, calibrate formats and widths; without them, rows spread evenly over the declared
-    input ranges do. Weights that were fine-tuned for ``precision``, as ``network.training`` tells, are taken as they are;
-    else the last layer of a regression makes up for what the layers before it lose. Raises ValueError where an input's
-    declared range cannot be represented.
+    ``precision`` is one of ``PRECISIONS`` or its name, as "acc16". ``rows`` (n, inputs), in raw units, calibrate formats
+    and widths; without them the network's own calibration rows do, else rows spread evenly over the declared input ranges.
+    Weights that were fine-tuned for ``precision``, as ``network.training`` tells, are taken as they are; else the last
+    layer of a regression makes up for what the layers before it lose. Raises ValueError for an unknown precision and where
+    an input's declared range cannot be represented.
     """
+    if isinstance(precision, str):
+        precision = precisions.get(precision)
+    if rows is None:
+        rows = network.calibration
     return quantize_report(network, precision, rows).model
 
 
@@ -217,7 +223,7 @@ def _rounded_slopes(network: Network) -> tuple[str, ...]:
         f"layer {number}: {layer.activation.name} slope {float(layer.activation.ramp):g} is {taken} = {float(taken):g} "
         "in the integers"
         for number, layer in enumerate(network.layers, 1)
-        if layer.activation is not None and layer.activation.ramp is not None
+        if layer.activation.ramp is not None
         if (taken := layer.activation.integer_ramp) is not None and taken != layer.activation.ramp
     )
 
@@ -247,7 +253,7 @@ def _integer_activation(layer: Layer, last: bool, classifies: bool) -> Activatio
 
     Classification needs none on the last layer: logsig and softmax keep the order of the logits (SPEC 6.1).
     """
-    if last and (classifies or layer.activation is None or layer.activation.is_identity):
+    if last and (classifies or layer.activation.across_units or layer.activation.is_identity):
         return None
     return layer.activation
 

@@ -1,7 +1,7 @@
 """Thumb kernel "packed": weights of 8 or 16 bits, four neurons at once, in loops of a fixed length for any layer.
 
 A word holds the weights of four neurons (8 bits), two words do (16 bits). Portable twin: micropython.emitter, form
-"table". Constant time.
+"loops". Constant time.
 
     r0  inputs, then outputs     r4, r5    words of weights    r8 to r11  four sums, then z in r4 to r7
     r1  stream                   r6        product             lr         next output
@@ -45,7 +45,7 @@ def layer(task: Task, weight_bits: int) -> None:
             code("ldmia r1!, {r2, r3}", f"asrs r{n}, r2", f"asrs r{n + 1}, r3")
     elif shift:
         code(*(f"asrs r{4 + n}, r{4 + n}, #{shift}" for n in range(GROUP)))
-    task.activate([(f"r{4 + n}", task.any_clips) for n in range(GROUP)], ("r2", "r3", "r0"), ("r12",))
+    task.activate([(f"r{4 + n}", task.layer.any_clips) for n in range(GROUP)], ("r2", "r3", "r0"), ("r12",))
     code("mov r0, lr", "stmia r0!, {r4-r7}", "mov lr, r0")
     if groups > 1:
         code(f"ldr r2, [sp, #{END}]", "cmp r0, r2")

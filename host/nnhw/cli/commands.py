@@ -15,6 +15,7 @@ import click
 
 from nnhw import __version__
 from nnhw.cli.signals import INTERRUPTED, unwinding
+from nnhw.errors import InputError, NnhwError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("nnhw.cli.demo:demo", "Train, export and run Iris in an emulator, and compare every integer."),
@@ -46,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class UserError(click.ClickException):
     """Bad input, told in one line on stderr."""
 
-    exit_code = 2
+    exit_code = NnhwError.exit_code
 
     def show(self, file: Any = None) -> None:
         """Print the message to stderr."""
@@ -96,11 +97,8 @@ class Commands(click.Group):
             # What is written to a file that is open, as the temporary ones, does not tell its name.
             place = error.filename if error.filename is not None else f"cannot write, maybe to {gettempdir()}"
             raise UserError(f"{place}: {error.strerror or error}") from error
-        except (ValueError, RuntimeError) as error:
-            if not type(error).__module__.startswith("nnhw"):
-                raise  # a fault of the program: its traceback is wanted
-            # By name, as the class sits in a module that help must not import.
-            kind = CheckError if type(error).__name__ == "TargetError" else UserError
+        except NnhwError as error:
+            kind = CheckError if error.exit_code == CheckError.exit_code else UserError
             raise kind(str(error)) from error
 
 
@@ -120,8 +118,8 @@ def main() -> None:
 
 @contextmanager
 def user_input(what: str = "") -> Iterator[None]:
-    """Around a call whose documented ValueError speaks of the user's input: it ends in one line, after ``what``."""
+    """Around a call whose InputError says nothing about where the input is from: it ends in one line, after ``what``."""
     try:
         yield
-    except ValueError as error:
+    except InputError as error:
         raise UserError(f"{what}: {error}" if what else str(error)) from error

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import click
 
-from nnhw import targets
+from nnhw.cli.choices import PLACES
 from nnhw.cli.commands import UserError
+from nnhw.cli.deferred import deferred
 from nnhw.errors import TargetError
-from nnhw.exporting.build_folder import Build
-from nnhw.running import exported
-from nnhw.running import verify as verification
-from nnhw.running.exported import Exported
+
+with deferred():
+    from nnhw import targets
+    from nnhw.exporting import build_folder
+    from nnhw.running import exported
+    from nnhw.running import verify as verification
 
 FIRMWARE = "nnhw.firmware"
 """Where the context of a command keeps the file of --firmware."""
@@ -47,7 +50,9 @@ def with_firmware(ctx: click.Context, names: tuple[str, ...]) -> tuple[str, ...]
     return tuple(f"pico:{path}" if name == "pico" else name for name in names)
 
 
-def fitting(build: Build, names: tuple[str, ...], runtime: str = "module") -> tuple[Exported, tuple[str, ...]]:
+def fitting(
+    build: build_folder.Build, names: tuple[str, ...], runtime: str = "module"
+) -> tuple[exported.Exported, tuple[str, ...]]:
     """What to run, and where: ``names``, or without any the first target of the code.
 
     Raises UserError, exit code 2, where the code does not run on one of them, with what would.
@@ -57,14 +62,14 @@ def fitting(build: Build, names: tuple[str, ...], runtime: str = "module") -> tu
     for name in names:
         reason = exported.why_not(module.code, name)
         if reason is not None:
-            nnrun = "" if exported.why_not("nnrun", name) else "; --runtime nnrun runs the .nnb file there"
+            nnrun = "" if exported.why_not(exported.NNRUN, name) else "; --runtime nnrun runs the .nnb file there"
             raise UserError(f"{build.directory} on {name}: {reason}{nnrun}")
     return module, names
 
 
 def usable_default(code: str) -> tuple[str, ...]:
     """The first target of a code that can run here, alone. Raises UserError where there is none."""
-    able = [targets.get(name) for name in exported.RUNS_ON[code] if name != "board"]
+    able = [target for target in exported.runs_on(code) if not target.opt_in]
     for target in able:
         if target.why_unavailable() is None:
             return (target.name,)
@@ -77,7 +82,7 @@ on_option = click.option(
     callback=usable,
     metavar="TARGET,...",
     help="Where to run: "
-    + "; ".join(f"{code} on {', '.join(names)}" for code, names in exported.RUNS_ON.items())
+    + "; ".join(f"{code} on {', '.join(places)}" for code, places in PLACES.items())
     + ". By default the first of these.",
 )
 firmware_option = click.option(

@@ -8,14 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.errors import DataError, InputError
 from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]
 Task = Literal["auto", "classification", "multilabel", "regression"]
-
-
-class DataError(ValueError):
-    """A data set cannot be used; the message names file, place and remedy, a line for each fault."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +58,21 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Dataset, Da
     return dataset.take(kept), dataset.take(held)
 
 
+def split_off(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset | None]:
+    """``split``, with None where nothing is held out: at a fraction of 0, or with too few rows of each class."""
+    if not fraction:
+        return dataset, None
+    kept, held = split(dataset, fraction, seed)
+    return kept, held if len(held.rows) else None
+
+
 def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The row numbers of ``split``, each part in ascending order; a class never leaves the training part.
 
     Raises DataError where the order of time takes all rows of a class out of it.
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"fraction is {fraction!r}; expected a share between 0 and 1")
+        raise InputError(f"fraction is {fraction!r}; expected a share between 0 and 1")
     count = len(dataset.rows)
     if dataset.in_time:
         chosen = np.arange(count - min(round(fraction * count), max(count - 1, 0)), count)

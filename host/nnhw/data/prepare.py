@@ -16,8 +16,7 @@ from nnhw.data.columns import ColumnFacts, examine
 from nnhw.data.data_options import DataOptions
 from nnhw.data.dataset import Array, Dataset, Task
 from nnhw.data.faults import Fault, in_cell, refuse
-from nnhw.data.table import Table
-from nnhw_codegen.network.names import control_in
+from nnhw.data.tables.table import Table
 from nnhw_codegen.network.network import Column
 
 _TOLD = 6
@@ -66,14 +65,6 @@ def prepare(
     cells: list[tuple[int | None, Fault]] = [*found.faults]
     for column, fact in zip(encoded, usable, strict=True):
         cells += encode.faults(column, fact, table.lines)
-        controlled = [word for word in column.categories if control_in(word)]
-        faults += [
-            Fault(
-                f"column {column.name!r}: the word {word!r} has a control character",
-                "change it in the file",
-            )
-            for word in controlled
-        ]
     if choice.group is not None:
         group = choice.group
         remedy = "fill it in, or --skip-bad leaves out its row"

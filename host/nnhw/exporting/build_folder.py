@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,7 @@ from nnhw.exporting import manifest_check, replace_files
 from nnhw.exporting.manifest_check import KIND
 from nnhw.model_files import columns
 from nnhw.model_files.strict_json import Fault, Node
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers.qmodel import FORMAT, QModel
 from nnhw_codegen.network.network import Column
@@ -31,36 +32,108 @@ REPORT = "report.html"
 """What nnhw report writes by default: no file of the build, but about it, so it vanishes with it."""
 
 
-class BuildError(ValueError):
+class BuildError(InputError):
     """A build folder that cannot be read or must not be replaced; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """One file of a build: its bytes, and their SHA-256 in hexadecimal digits."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> FileFacts:
+        """Those of a file that holds ``content``."""
+        return cls(len(content), hashlib.sha256(content).hexdigest())
+
+    @classmethod
+    def from_json(cls, node: Node) -> FileFacts:
+        """Those that a manifest tells. Raises Fault."""
+        return cls(node.at("bytes").integer(0), node.at("sha256").text())
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json tells of a build.
+
+    ``name`` is imported on the board and the stem of the generated files. ``source`` is the name of the model file,
+    ``command`` what makes the build from it, ``model`` the first 16 digits of the SHA-256 of the .nnb file. ``precision``,
+    ``code`` and ``board`` (None: any) are names; ``modules`` are the files that the board imports, ``notes`` lines for the
+    user. ``columns`` tell how a row of words and numbers becomes the inputs, empty where each is a number. ``version`` and
+    ``format`` are those of the nnhw that wrote it.
+    """
+
+    name: str
+    source: str
+    command: str
+    model: str
+    precision: str
+    code: str
+    board: str | None
+    modules: tuple[str, ...]
+    notes: tuple[str, ...]
+    columns: tuple[Column, ...]
+    files: Mapping[str, FileFacts]
+    version: str = __version__
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of manifest.json."""
+        return {
+            "kind": KIND,
+            "nnhw": self.version,
+            "format": self.format,
+            "name": self.name,
+            "source": self.source,
+            "command": self.command,
+            "model": self.model,
+            "precision": self.precision,
+            "code": self.code,
+            "board": self.board,
+            "modules": list(self.modules),
+            "notes": list(self.notes),
+            **({"columns": columns.to_json(self.columns)} if self.columns else {}),
+            "files": {name: {"bytes": file.size, "sha256": file.sha256} for name, file in self.files.items()},
+        }
+
+    @classmethod
+    def from_json(cls, node: Node, inputs: Sequence[str]) -> Manifest:
+        """The manifest of a model with these ``inputs``. Raises Fault."""
+        listed = node.at("files")
+        return cls(
+            name=node.at("name").text(),
+            source=node.at("source").text(),
+            command=node.at("command").text(),
+            model=node.at("model").text(),
+            precision=node.at("precision").text(),
+            code=node.at("code").text(),
+            board=None if node.at("board").value is None else node["board"].text(),
+            modules=tuple(item.text() for item in node.at("modules").items()),
+            notes=tuple(item.text() for item in node.at("notes").items()),
+            columns=columns.from_json(node["columns"], inputs) if "columns" in node else (),
+            files={name: FileFacts.from_json(listed[name]) for name in listed.mapping()},
+            version=node.at("nnhw").text(),
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Build:
-    """An exported model. ``manifest`` is the content of manifest.json; ``model`` the integers of the .nnb file."""
+    """An exported model: its folder, the integers of its .nnb file, and what its manifest tells."""
 
     directory: Path
     model: QModel
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
     @property
     def name(self) -> str:
         """The name to import on the board, and the stem of the generated files."""
-        return str(self.manifest["name"])
+        return self.manifest.name
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """How a row of words and numbers becomes the inputs; empty where each is a number."""
-        if "columns" not in self.manifest:
-            return ()
-        try:
-            return columns.from_json(Node(self.manifest["columns"], "columns"), [i.name for i in self.model.inputs])
-        except Fault as fault:
-            raise BuildError(f"{self.directory / MANIFEST}: {fault}; run 'nnhw export' again") from None
-
-    def size(self, name: str) -> int:
-        """Bytes of one file."""
-        return int(self.manifest["files"][name]["bytes"])
+    def is_as_written(self, name: str) -> bool:
+        """Whether one file holds what export put there. Raises BuildError where it is missing."""
+        return FileFacts.of(self.contents([name])[name]) == self.manifest.files[name]
 
     def contents(self, names: Iterable[str]) -> dict[str, bytes]:
         """The files called ``names``, {name: content}. Raises BuildError where one is missing."""
@@ -70,24 +143,20 @@ class Build:
             raise BuildError(f"{error.filename}: {error.strerror}; run 'nnhw export' again") from None
 
 
-def manifest(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
-    """``facts`` with what this nnhw is and what each of ``files`` holds."""
-    described = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
-    }
-    return {"kind": KIND, "nnhw": __version__, "format": FORMAT, **facts, "files": described}
-
-
-def read(directory: Path) -> Build:
+def read(directory: str | Path) -> Build:
     """The build in ``directory``, its bounds proved again. Raises BuildError, FileError or ProofError."""
+    directory = Path(directory)
     found = _read_manifest(directory)
     if found is None:
         raise BuildError(f"{directory}: not a build folder, there is no {MANIFEST} of nnhw in it; run 'nnhw export'")
     path = directory / f"{found['name']}.nnb"
     if not path.is_file():
         raise BuildError(f"{path}: missing; run 'nnhw export' again")
-    return Build(directory, nnb.load(path), found)
+    model = nnb.load(path)
+    try:
+        return Build(directory, model, Manifest.from_json(Node(found), [entry.name for entry in model.inputs]))
+    except Fault as fault:
+        raise BuildError(f"{directory / MANIFEST}: {fault}; run 'nnhw export' again") from None
 
 
 def _read_manifest(directory: Path) -> dict[str, Any] | None:

@@ -11,36 +11,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.boards import mpy_cross
 from nnhw.data.datasets import Dataset
 from nnhw.exporting.build_folder import Build
 from nnhw.measuring import accuracy, machine_code
 from nnhw.measuring.accuracy import Score
 from nnhw.measuring.machine_code import Cost
 from nnhw.model_files import model_json
-from nnhw.targets import get
-from nnhw.targets.core import arm_c
 from nnhw.training import history
 from nnhw.training.history import Losses
 from nnhw.tuning import choose_precision
+from nnhw_codegen import emitters
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate as integer_value
 from nnhw_codegen.integers.expr import largest
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray, to_real
+from nnhw_codegen.integers.fixed import IntArray, to_real
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QLayer, QModel
 from nnhw_codegen.network.network import Network
 from nnhw_codegen.quantization import activation_forms
 from nnhw_codegen.quantization.quantize import quantize, spread_rows
 
-CORE = "rp2040-core"
 INSIDE_LIMIT = PROOF_LIMIT
 """No integer at all reaches this."""
 
 _SPEED_INPUTS = 10
 
 
-class ReportError(ValueError):
+class ReportError(InputError):
     """The float network of a build folder is missing or another one; the message says what to do."""
 
 
@@ -126,8 +125,8 @@ class Report:
     @property
     def cost(self) -> Cost | None:
         """The fastest cost of the folder's own code; where that is bytecode, of one for MicroPython rather than of C."""
-        own = [cost for cost in self.costs if cost.code == self.build.manifest["code"]]
-        modules = [cost for cost in self.costs if cost.code != "c"]
+        own = [cost for cost in self.costs if cost.code == self.build.manifest.code]
+        modules = [cost for cost in self.costs if emitters.get(cost.code).makes_module]
         return min(own or modules or self.costs, key=lambda cost: cost.ticks_cycles, default=None)
 
 
@@ -137,7 +136,7 @@ def find_network(build: Build, model: Path | None = None) -> tuple[Path, Network
     That is looked for in the working directory, the build folder and the folders around it; the first that has the
     folder's integers is taken. Raises ReportError where there is none, and what model_file.load raises.
     """
-    source = str(build.manifest.get("source", "model.json"))
+    source = build.manifest.source
     folder = build.directory.resolve()
     places = [Path(source), *(place / source for place in (folder, *folder.parents[:3]))]
     found = [model] if model is not None else [place for place in places if place.is_file()]
@@ -151,14 +150,14 @@ def find_network(build: Build, model: Path | None = None) -> tuple[Path, Network
         if belongs(network, build):
             return path, network
     raise ReportError(
-        f"{found[0]}: does not quantize to the integers of {build.directory} (model {build.manifest.get('model')}); "
+        f"{found[0]}: does not quantize to the integers of {build.directory} (model {build.manifest.model}); "
         "name the model.json that it was made from with --model, or run 'nnhw export' again"
     )
 
 
 def is_fine_tuned(build: Build) -> bool:
     """True where export adapted the weights."""
-    return "--fine-tune" in shlex.split(str(build.manifest.get("command", "")))
+    return "--fine-tune" in shlex.split(build.manifest.command)
 
 
 def belongs(network: Network, build: Build) -> bool:
@@ -213,7 +212,7 @@ def collect(
     costs: list[Cost] = []
     left_out = {}
     for code in machine_code.CODES:
-        reason = why_no_cycles(code) if code in codes else "not counted; nnhw report counts its cycles"
+        reason = machine_code.why_unavailable(code) if code in codes else "not counted; nnhw report counts its cycles"
         if reason is not None:
             left_out[code] = reason
             continue
@@ -232,11 +231,6 @@ def collect(
         tuple(costs),
         left_out,
     )
-
-
-def why_no_cycles(code: str) -> str | None:
-    """Why the cycles of a code cannot be counted here, or None."""
-    return get(CORE).why_unavailable() or (arm_c.why_unavailable() if code == "c" else mpy_cross.why_unavailable())
 
 
 def _bounds(model: QModel, codes: IntArray) -> Iterator[Bound]:
@@ -265,7 +259,6 @@ def _curves(network: Network, model: QModel) -> Iterator[Curve]:
             groups.setdefault((layer.activation, layer.limit, *formats), []).append(number)
     for (expr, limit, z_frac, output_frac), numbers in groups.items():
         activation = network.layers[numbers[0]].activation
-        assert activation is not None
         z = np.arange(-limit, limit + 1)
         exact = np.clip(activation.value(to_real(z, z_frac)) * 2.0**output_frac, -limit, limit)
         code = z if expr is None else integer_value(expr, z)

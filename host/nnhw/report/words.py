@@ -9,11 +9,11 @@ from dataclasses import fields
 from nnhw.measuring import accuracy
 from nnhw.report.facts import Part, Report
 from nnhw.training.options import HELD_OUT, Options
+from nnhw_codegen import emitters
 from nnhw_codegen.integers.qmodel import QInput
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Network
 
-CODE_NAMES = {"viper": "viper code", "thumb": "Thumb code", "c": "C"}
 _UNKNOWN = "No answers are known to judge by."
 _MOST_INPUTS = 8
 _FLAGS = {"rate": "lr", "relu_at_zero": "relu-at-zero"}
@@ -78,19 +78,18 @@ def _each(values: Sequence[tuple[float | None, str]], single: float | None, form
 def _size(report: Report) -> str:
     build = report.build
     files = [f"{build.name}{suffix}" for suffix in (".mpy", ".py", ".h")]
-    name = next((name for name in files if name in build.manifest["files"]), f"{build.name}.nnb")
-    return (
-        f"Weights and tables take {report.data_bytes:,} bytes; {name}, which goes on the board, {build.size(name):,}."
-    )
+    name = next((name for name in files if name in build.manifest.files), f"{build.name}.nnb")
+    size = build.manifest.files[name].size
+    return f"Weights and tables take {report.data_bytes:,} bytes; {name}, which goes on the board, {size:,}."
 
 
 def _speed(report: Report) -> list[str]:
     cost = report.cost
     if cost is None:
         return []
-    own = cost.code == report.build.manifest["code"]
+    own = cost.code == report.build.manifest.code
     said = f"A prediction takes {cost.ticks_cycles:,} cycles or {cost.microseconds():.3g} µs on an RP2040 at 125 MHz"
-    code = CODE_NAMES[cost.code]
+    code = emitters.get(cost.code).title
     how = "" if own else f" as {code} (--code {cost.code})"
     return [f"{said}{how}{', at most' if cost.spread else ', whatever the input'}."]
 
@@ -98,7 +97,7 @@ def _speed(report: Report) -> list[str]:
 def facts(report: Report) -> list[tuple[str, str]]:
     """(what, value) for the table."""
     manifest, model = report.build.manifest, report.build.model
-    board = f" for {manifest['board']}" if manifest.get("board") else ""
+    board = f" for {manifest.board}" if manifest.board else ""
     tuned = ", fine-tuned on the integers" if report.fine_tuned else ""
     weights = sum(layer.weights.size for layer in model.layers)
     return [
@@ -106,11 +105,11 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("inputs", _inputs(model.inputs)),
         ("answer", ", ".join(model.classes or model.outputs) or f"{model.sizes[-1]} values"),
         ("precision", f"{report.precision}: {model.precision.summary}{tuned}"),
-        ("code", f"{manifest['code']}{board}"),
+        ("code", f"{manifest.code}{board}"),
         ("weights and tables", f"{report.data_bytes:,} bytes"),
         ("multiplications", f"{weights:,} per prediction"),
-        ("model", f"{manifest.get('model')} (SHA-256 of the .nnb file, first 16 digits)"),
-        ("made with", f"nnhw {manifest.get('nnhw')}, format {manifest.get('format')}"),
+        ("model", f"{manifest.model} (SHA-256 of the .nnb file, first 16 digits)"),
+        ("made with", f"nnhw {manifest.version}, format {manifest.format}"),
     ]
 
 
@@ -123,16 +122,14 @@ def _inputs(inputs: Sequence[QInput]) -> str:
 def commands(report: Report) -> list[str]:
     """What to type to get here again, as far as it is known."""
     training = training_command(report.network, report.source.name)
-    exported = report.build.manifest.get("command")
     made = [training] if training else []
-    made += [str(exported)] if exported else []
-    return [*made, f"nnhw report {shlex.quote(str(report.build.directory))}"]
+    return [*made, report.build.manifest.command, f"nnhw report {shlex.quote(str(report.build.directory))}"]
 
 
 def training_command(network: Network, source: str) -> str | None:
     """The nnhw train that makes ``network`` in the file ``source``; None where another way led to it."""
     record = network.training
-    hidden = {(layer.activation.name, layer.activation.ramp) for layer in network.layers[:-1] if layer.activation}
+    hidden = {(layer.activation.name, layer.activation.ramp) for layer in network.layers[:-1]}
     trained = isinstance(record.get("data"), str) and record.get("epochs_run") and not record.get("pulled")
     if not trained or len(hidden) > 1:
         return None
@@ -141,9 +138,10 @@ def training_command(network: Network, source: str) -> str | None:
     words += ["--layers", ",".join(str(len(layer.bias)) for layer in network.layers[:-1]) or "none"]
     for name, slope in hidden:
         words += ["--hidden", name]
-        if name == "leaky_relu" and slope is not None:
-            words += _option("slope", float(slope), activations.DEFAULT_SLOPE)
-    output = network.layers[-1].activation_name
+        usual = activations.get(name)
+        if usual.has_slope:
+            words += _option("slope", float(slope or 0), float(usual.ramp or 0))
+    output = network.layers[-1].activation.name
     words += _option("output", output, "softmax" if network.classes else "identity")
     for field in fields(Options):
         words += _option(_FLAGS.get(field.name, field.name), record.get(field.name, field.default), field.default)

@@ -9,17 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.errors import TargetError
 from nnhw.exporting import vectors
 from nnhw.exporting.board_package import nnrun
 from nnhw.exporting.build_folder import Build
-from nnhw.running.exported import Entry, Exported, held
+from nnhw.exporting.ties import tied_ticks
+from nnhw.running.exported import NNRUN, Entry, Exported, held, runs_in
+from nnhw.targets import get
+from nnhw_codegen.emitters import C
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.registry import listed
 
-_ROWS = 10_000
-_ROWS_SLOW = 300
-_FAST = ("wasm", "unix", "c")
+ROWS = 10_000
+ROWS_SLOW = 300
+_MOST_TIES = 32
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The comparison of one module on one target. ``rows`` ran from each of ``entries``, ``identical`` of all agree."""
+    """The comparison of one module on one target.
+
+    ``rows`` ran from each of ``entries``, ``distinct`` of them as codes of the inputs; ``identical`` of all agree.
+    """
 
     target: str
     random: int
     rows: int
     entries: tuple[Entry, ...]
+    distinct: tuple[int, ...]
     identical: int
     difference: Difference | None
 
@@ -63,16 +72,19 @@ class Outcome:
         return self.difference is None
 
     def __str__(self) -> str:
-        ways = " and ".join(", ".join(self.entries).rsplit(", ", 1))
+        ways = listed(self.entries)
         if self.difference is None:
-            return f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways})"
+            distinct = listed([f"{count:,}" for count in self.distinct])
+            return (
+                f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways}), {distinct} distinct rows of codes"
+            )
         total = self.rows * len(self.entries)
         return f"{self.identical:,}/{total:,} rows identical (from {ways})\n  {self.difference}"
 
 
 def default_rows(target: str) -> int:
     """How many random rows a target takes in a few seconds."""
-    return _ROWS if target in _FAST else _ROWS_SLOW
+    return ROWS if get(target).is_fast else ROWS_SLOW
 
 
 def exported(build: Build, runtime: str = "module") -> Exported:
@@ -80,11 +92,10 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
     Raises BuildError where a file is missing.
     """
-    code, names = str(build.manifest["code"]), list(build.manifest["modules"])
-    files = {}
-    if runtime == "nnrun":
+    code, names, files = build.manifest.code, list(build.manifest.modules), {}
+    if runtime == NNRUN:
         code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
-    elif code == "c":
+    elif runs_in(code) == C:
         names = [f"{build.name}.h"]
     return Exported(
         build.name, {**files, **build.contents(names)}, build.model.sizes, bool(build.model.classes), code
@@ -92,6 +103,28 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
 
 def verify(
+    build: Build,
+    on: str = "wasm",
+    count: int | None = None,
+    *,
+    runtime: str = "module",
+    seed: int = 0,
+    entries: Sequence[Entry] = (),
+) -> Outcome:
+    """Run a build on the target called ``on`` and compare every integer with the reference (SPEC 1).
+
+    ``count`` seeded random rows and the extremes enter from each of ``entries``, "values", "ticks" and "codes", by default
+    from all that the code has there. ``runtime`` "nnrun" runs the .nnb file under the board package, not the generated
+    code. Raises TargetError where the target is unavailable, does not run the code or the module fails on it, and
+    where the .nnb file, which holds the reference, is not what export wrote; BuildError where a file is missing.
+    """
+    reference_file = f"{build.name}.nnb"
+    if not build.is_as_written(reference_file):
+        raise TargetError(f"{on}: {reference_file} is not the file that export wrote; run 'nnhw export' again")
+    return verify_module(build.model, exported(build, runtime), on, count, seed=seed, entries=entries)
+
+
+def verify_module(
     model: QModel,
     module: Exported,
     target: str,
@@ -100,16 +133,18 @@ def verify(
     seed: int = 0,
     entries: Sequence[Entry] = (),
 ) -> Outcome:
-    """Run ``count`` seeded random rows and the extremes from each of ``entries``, by default all that there are.
+    """``verify`` of a module that need not be in a build: ``count`` random rows and the extremes from each of ``entries``.
 
-    Stops at the first entry with a difference. Raises TargetError where the target is unavailable or the module fails
-    on it.
+    Where draws of the decision are found, up to 32 of the random rows, at most half of them, give way to those. Stops at
+    the first entry with a difference. Raises TargetError where the target is unavailable or the module fails on it.
     """
     count = default_rows(target) if count is None else count
     entries = tuple(entries) or module.entries(target)
-    identical = 0
+    tied = tied_ticks(model, min(_MOST_TIES, count // 2), seed)
+    identical, distinct = 0, []
     for entry in entries:
-        rows, code_rows = _rows(model, entry, count, seed, target)
+        rows, code_rows = _rows(model, entry, count, seed, target, tied)
+        distinct.append(len(np.unique(code_rows, axis=0)))
         logits = reference.logits(model, code_rows)
         answers = reference.board_answers(model, logits) if model.classes else np.zeros(len(rows), np.int64)
         found = module.run(target, entry, rows)
@@ -120,19 +155,24 @@ def verify(
             expected = logits[n].tolist(), int(answers[n]) if model.classes else None
             was = found.logits[n].tolist(), int(found.answers[n]) if found.answers[n] >= 0 and model.classes else None
             difference = Difference(entry, n, rows[n].tolist(), expected, was)
-            return Outcome(target, count, len(rows), (entry,), identical, difference)
-    return Outcome(target, count, len(rows), entries, identical, None)
+            return Outcome(target, count, len(rows), (entry,), tuple(distinct[-1:]), identical, difference)
+    return Outcome(target, count, len(rows), entries, tuple(distinct), identical, None)
 
 
-def _rows(model: QModel, entry: Entry, count: int, seed: int, target: str) -> tuple[NDArray[Any], IntArray]:
-    """The rows to run, extremes first, and their input codes."""
+def _rows(
+    model: QModel, entry: Entry, count: int, seed: int, target: str, tied: IntArray
+) -> tuple[NDArray[Any], IntArray]:
+    """The rows to run, extremes first, then those whose ticks are ``tied``, and their input codes."""
+    rest = count - len(tied)
     if entry == "codes":
-        rows = np.concatenate([vectors.extreme_codes(model), vectors.random_codes(model, count, seed)])
+        parts = vectors.extreme_codes(model), reference.codes(model, tied), vectors.random_codes(model, rest, seed)
+        rows = np.concatenate(parts)
         return rows, rows
     if entry == "ticks":
-        ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, count, seed)])
+        ticks = np.concatenate([vectors.extreme_ticks(model), tied, vectors.random_ticks(model, rest, seed)])
         return ticks, reference.codes(model, ticks)
-    values = np.concatenate([vectors.extreme_values(model), vectors.random_values(model, count, seed)])
+    drawn = vectors.values_of(model, tied)
+    values = np.concatenate([vectors.extreme_values(model), drawn, vectors.random_values(model, rest, seed)])
     values = held(target, values)
     return values, reference.codes(model, reference.ticks(model, values))
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from nnhw_codegen.errors import InputError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -16,7 +18,7 @@ _LOOK = 1.0  # seconds between two looks at whether the parent still is
 _WAVE = 2  # jobs per worker between two times that a cluster's results come back
 
 
-class StudyError(ValueError):
+class StudyError(InputError):
     """The study cannot run or go on; the message says why and what to do."""
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnhw.data.datasets import Dataset
 from nnhw.training.options import Options
 from nnhw.training.train import train
+from nnhw_codegen.errors import InputError
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # type: ignore[import-untyped, unused-ignore]
@@ -26,11 +27,11 @@ except ImportError as error:
 class _NnhwEstimator(BaseEstimator):  # type: ignore[misc, unused-ignore]
     def __init__(
         self,
-        layers: Sequence[int] = (8,),
+        layers: Sequence[int] = (16,),
         hidden: str = "relu",
         output: str | None = None,
         slope: float | None = None,
-        epochs: int = 200,
+        epochs: int | None = None,
         batch: int = 8,
         optimizer: str = "adam",
         rate: float = 0.02,
@@ -70,9 +71,9 @@ class _NnhwEstimator(BaseEstimator):  # type: ignore[misc, unused-ignore]
 
 
 class NnhwClassifier(ClassifierMixin, _NnhwEstimator):  # type: ignore[misc, unused-ignore]
-    """A dense network that tells classes; the parameters are those of ``nnhw.training.train.train`` and ``Options``.
+    """A dense network that tells classes; the parameters are those of ``nnhw.train`` and ``nnhw.Options``.
 
-    After ``fit``: ``network_`` (save it with ``model_json.save``), ``history_``, ``classes_``, ``n_iter_``.
+    After ``fit``: ``network_`` (save it with ``nnhw.save``), ``history_``, ``classes_``, ``n_iter_``.
     """
 
     def fit(self, X: Any, y: Any) -> NnhwClassifier:
@@ -81,7 +82,7 @@ class NnhwClassifier(ClassifierMixin, _NnhwEstimator):  # type: ignore[misc, unu
         check_classification_targets(y)
         self.classes_, targets = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds 1 class, {self.classes_[0]!r}; expected at least two")
+            raise InputError(f"y holds 1 class, {self.classes_[0]!r}; expected at least two")
         self._train(X, targets.astype(np.int64), classes=[str(label) for label in self.classes_])
         return self
 
@@ -97,9 +98,9 @@ class NnhwClassifier(ClassifierMixin, _NnhwEstimator):  # type: ignore[misc, unu
 
 
 class NnhwRegressor(RegressorMixin, _NnhwEstimator):  # type: ignore[misc, unused-ignore]
-    """A dense network that tells values; the parameters are those of ``nnhw.training.train.train`` and ``Options``.
+    """A dense network that tells values; the parameters are those of ``nnhw.train`` and ``nnhw.Options``.
 
-    After ``fit``: ``network_`` (save it with ``nnhw.model_files.model_json.save``), ``history_``, ``n_iter_``.
+    After ``fit``: ``network_`` (save it with ``nnhw.save``), ``history_``, ``n_iter_``.
     """
 
     def fit(self, X: Any, y: Any) -> NnhwRegressor:

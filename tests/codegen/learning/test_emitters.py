@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.covering import covering
-from support.learning_boards import FACTORS, count, generated_cases, learner, lesson, taught
-from support.learning_core import CoreRun, steps_on_core
-from support.learning_extremes import extremes
+from support.learning.boards import FACTORS, count, generated_cases, learner, lesson, taught
+from support.learning.core import CoreRun, steps_on_core
+from support.learning.extremes import extremes
 
 from nnhw.data import datasets
 from nnhw.training.train import create
@@ -68,8 +68,8 @@ def test_an_answer_changes_nothing(source):
         core.forward()
         assert core.decide() == wanted
         core.forward(True)
-        y = core.plan.y
-        assert sum(core.plan.room[y : y + core.plan.units]) == pytest.approx(4096, abs=3)
+        y = core.program.y
+        assert sum(core.program.room[y : y + core.program.units]) == pytest.approx(4096, abs=3)
     assert core.data == before
     core.step()
     decided, answered, learned = run.cycles[0], run.cycles[1], run.cycles[-1]

@@ -44,7 +44,7 @@ def test_leaky_relu_on_iris_is_trained_exported_and_verified(folder: Path) -> No
 
 def test_leaky_relu_on_iris_is_verified_on_the_microbit(folder: Path) -> None:
     usable_target("microbit")
-    nnhw("train", "iris", "--hidden", "leaky_relu", "-o", "m.json", "--epochs", "20")
+    nnhw("train", "iris", "--layers", "8", "--hidden", "leaky_relu", "-o", "m.json", "--epochs", "20")
     nnhw("export", "m.json")
     assert "rows: logits identical" in nnhw("verify", "build/m", "--on", "microbit", "--rows", "150")
 
@@ -200,14 +200,6 @@ def test_training_with_the_same_seed_gives_the_same_file(folder: Path) -> None:
     assert network.training["relu_at_zero"] == 0.5
     assert network.calibration is not None
     assert network.calibration.shape == (120, 4)
-
-
-def test_help_imports_no_numpy_and_no_command() -> None:
-    script = "import sys; from nnhw.cli.commands import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    script += "print(sorted(m for m in sys.modules if m in ('numpy', 'rich') or m.startswith('nnhw')))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "codegen"))}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "['nnhw', 'nnhw.cli', 'nnhw.cli.commands', 'nnhw.cli.signals']"
 
 
 def test_every_command_is_there_and_helps() -> None:
