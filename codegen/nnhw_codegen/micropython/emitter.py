@@ -78,7 +78,7 @@ def _buffers(w: Writer, program: Program, form: Form) -> str:
     and values are as many as their buffer holds: there the outputs have their own, ``_y``.
     """
     length = max(len(program.inputs), program.layers[-1].units)
-    w.line(f"_t = [0] * {loops.work_length(program) if form == 'table' else length}")
+    w.line(f"_t = [0] * {loops.work_length(program) if form == 'loops' else length}")
     if program.decision != "values" and (form == "baked" or len(program.layers) > 1):
         return "_t"
     w.line(f"_y = [0] * {program.layers[-1].units}")
