@@ -5,7 +5,7 @@ A host derives every shift again (10.6); here they are only known to be possible
 
 from array import array
 
-from nnrun.learn_reader import u16
+from nnrun.reader import u16
 from nnrun.structure import decision, doorway, names, outputs, steps, table_sizes
 
 _MOST = 32767

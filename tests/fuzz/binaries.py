@@ -140,7 +140,7 @@ def _run(net, learns: bool) -> None:
     for value in (0.5, -1e30, 1e30):
         net.predict((value,) * count)
         if learns:
-            units = net.plan.units
+            units = net.program.units
             net.learn((value,) * count, ((1,) * units if net.decision in ("values", "multilabel") else 1))
 
 
@@ -159,7 +159,7 @@ for number in range({first}, {last}):
         for value in (0.5, -1e30, 1e30):
             net.predict((value,) * count)
             if {learns}:
-                net.learn((value,) * count, (1,) * net.plan.units if net.decision in ("values", "multilabel") else 1)
+                net.learn((value,) * count, (1,) * net.program.units if net.decision in ("values", "multilabel") else 1)
     except OverflowError:
         print("ran past 32 bits")
         continue
