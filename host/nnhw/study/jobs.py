@@ -64,6 +64,7 @@ def outcomes(
         except BaseException:
             from joblib.externals.loky import get_reusable_executor
 
+            threading.excepthook = lambda _: None  # loky's thread finds no workers, and would tell it as a traceback
             get_reusable_executor().shutdown(kill_workers=True)
             raise
         return
