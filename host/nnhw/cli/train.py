@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def train(
         click.echo(f"fine-tune {precision_name}: {_tuning(tuned)}")
     for name, value in parts.items():
         click.echo(f"{name.replace('_', ' '):<9} {accuracy.quality_text(network, value)}")
-    click.echo(f"wrote     {out}; next: nnhw export {out}")
+    click.echo(f"wrote     {out}; next: nnhw export {shlex.quote(str(out))}")
 
 
 def _inputs_and_answers(dataset: datasets.Dataset) -> str:
