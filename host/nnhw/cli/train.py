@@ -74,6 +74,7 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
 @click.option(
     "--decay", type=float, default=_DEFAULT["decay"], show_default=True, help="Of weights, per epoch; of adam."
 )
+@click.option("--balance", is_flag=True, help="Weigh the rows of a class by 1 / sqrt(its share).")
 @click.option(
     "--schedule", type=click.Choice(["cosine", "constant"]), default=_DEFAULT["schedule"], show_default=True
 )

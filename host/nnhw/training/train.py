@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 
 _HE = {"relu", "leaky_relu", "softplus"}
 _CALIBRATION_ROWS = 256
+_STARTS, _SEEDS_APART = 3, 1_000_003
 _RELU_BIAS = 0.1  # keeps every unit alive on the first rows
 
 
@@ -93,29 +94,34 @@ def train(
     slope: float | None = None,
     options: Options | None = None,
     progress: Callable[[Epoch], None] | None = None,
+    weights: Array | None = None,
 ) -> tuple[Network, History]:
     """A trained network for the data set: its inputs standardized by these rows, its weights as ``create`` draws them.
 
-    Raises what ``create`` and ``fit`` raise.
+    ``weights`` are those of ``fit``. A network that died, so that it tells the same of every row, is trained anew from other
+    weights, twice at most. Raises what ``create`` and ``fit`` raise.
     """
     options = options or Options()
-    network = create(
-        inputs_from(dataset),
-        layers,
-        hidden=hidden,
-        output=output,
-        slope=slope,
-        classes=dataset.classes,
-        outputs=dataset.outputs,
-        multilabel=dataset.multilabel,
-        seed=options.seed,
-    )
-    network.columns = dataset.columns
-    last = network.layers[-1]
-    if _is_plain_regression(network):
-        mean, scale = _target_scaling(dataset.targets)
-        _rescale(last, scale, mean)
-    return network, fit(network, dataset, options, progress)
+    for start in range(_STARTS):
+        network = create(
+            inputs_from(dataset),
+            layers,
+            hidden=hidden,
+            output=output,
+            slope=slope,
+            classes=dataset.classes,
+            outputs=dataset.outputs,
+            multilabel=dataset.multilabel,
+            seed=options.seed + start * _SEEDS_APART,
+        )
+        network.columns = dataset.columns
+        if _is_plain_regression(network):
+            mean, scale = _target_scaling(dataset.targets)
+            _rescale(network.layers[-1], scale, mean)
+        reached = fit(network, dataset, options, progress, weights)
+        if np.ptp(network.logits(dataset.rows), axis=0).any() or not np.ptp(dataset.targets, axis=0).any():
+            break
+    return network, reached
 
 
 def fit(
@@ -123,10 +129,12 @@ def fit(
     dataset: Dataset,
     options: Options | None = None,
     progress: Callable[[Epoch], None] | None = None,
+    weights: Array | None = None,
 ) -> History:
     """Train ``network`` in place on all rows of ``dataset`` (raw units), less those kept back for validation.
 
-    ``progress`` is called after every epoch. ``network.training`` receives the options, the outcome and
+    ``progress`` is called after every epoch. ``weights`` (n,) say how much the loss of each row counts, and are scaled to a
+    mean of 1; the losses that are told know nothing of them. ``network.training`` receives the options, the outcome and
     the losses, ``network.calibration`` up to 256 of the rows. Where the
     last layer is identity, its targets are standardized meanwhile, and the scaling ends up in its weights.
     Raises TrainingError where network, data and loss do not fit together, or the loss stops being finite.
@@ -134,13 +142,16 @@ def fit(
     options = options or Options()
     targets = target_matrix(network, dataset)
     x = np.hstack([network.standardize(dataset.rows), np.ones((len(dataset.rows), 1))])
+    weights = _row_weights(dataset, options, weights)
     plain = _is_plain_regression(network)
     if plain:
         mean, scale = _target_scaling(targets)
         targets = (targets - mean) / scale
         _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
     try:
-        reached = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
+        reached = _fit_standardized(
+            network, x, targets, weights, _validation_rows(dataset, options), options, progress
+        )
     finally:
         if plain:
             _rescale(network.layers[-1], scale, mean)
@@ -162,6 +173,7 @@ def _fit_standardized(
     network: Network,
     x: Array,
     targets: Array,
+    weights: Array | None,
     rows: tuple[NDArray[np.int64], NDArray[np.int64]],
     options: Options,
     progress: Callable[[Epoch], None] | None,
@@ -177,6 +189,8 @@ def _fit_standardized(
     x, x_held, targets, targets_held = x[kept], x[held], targets[kept], targets[held]
     # Batches are views of these two, which every epoch refills in a new order.
     x_shuffled, targets_shuffled = x.copy(), targets.copy()
+    weights = None if weights is None else weights[kept]
+    weights_shuffled = None if weights is None else weights.copy()
     z = np.empty(targets.T.shape)
     full = min(options.batch, len(x))
     try:
@@ -190,7 +204,8 @@ def _fit_standardized(
     for start in range(0, len(x), full):
         part = slice(start, start + full)
         run = whole_run if start + full <= len(x) else rest_run
-        batches.append((run.run, x_shuffled[part].T, targets_shuffled[part].T, run.z, z[:, part]))
+        some_weights = None if weights_shuffled is None else weights_shuffled[part]
+        batches.append((run.run, x_shuffled[part].T, targets_shuffled[part].T, some_weights, run.z, z[:, part]))
     optimizer = optimizers.make(
         options.optimizer,
         parameters.values,
@@ -213,8 +228,10 @@ def _fit_standardized(
             # Mode "clip" writes straight into the output; "raise" would go through a buffer.
             np.take(x, order, 0, x_shuffled, "clip")
             np.take(targets, order, 0, targets_shuffled, "clip")
-            for descend, some_x, some_targets, some_z, kept_z in batches:
-                descend(some_x, some_targets)
+            if weights is not None and weights_shuffled is not None:
+                np.take(weights, order, 0, weights_shuffled, "clip")
+            for descend, some_x, some_targets, some_weights, some_z, kept_z in batches:
+                descend(some_x, some_targets, some_weights)
                 step()
                 kept_z[...] = some_z
             epoch = Epoch(
@@ -260,6 +277,22 @@ def target_matrix(network: Network, dataset: Dataset) -> Array:
     if len(network.layers[-1].bias) == 1:
         return np.asarray(dataset.targets, dtype=np.float64)[:, None]
     return np.asarray(np.eye(len(network.classes))[dataset.targets])
+
+
+def _row_weights(dataset: Dataset, options: Options, weights: Array | None) -> Array | None:
+    """How much each row counts, (n,) with a mean of 1; None where all count the same. Raises TrainingError."""
+    if weights is not None:
+        weights = np.asarray(weights, dtype=np.float64)
+        if weights.shape != (len(dataset.rows),) or not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise TrainingError(f"weights: expected a number of at least 0 for each of the {len(dataset.rows)} rows")
+        if not weights.any():
+            raise TrainingError("weights: all are 0; at least one row must count")
+    if options.balance:
+        if not dataset.classes or dataset.multilabel:
+            raise TrainingError("balance weighs classes that exclude each other, but the data set has none")
+        of_class = 1.0 / np.sqrt(np.maximum(np.bincount(dataset.targets, weights, len(dataset.classes)), 1e-9))
+        weights = of_class[dataset.targets] * (1.0 if weights is None else weights)
+    return None if weights is None else weights / weights.mean()
 
 
 def _expect_match(ours: str, count: int, theirs: str, found: int) -> None:
