@@ -48,7 +48,8 @@ LEARNERS = ("before", "new", "integers", "scikit-learn")
 
 KEEL = (
     "australian", "banana", "bands", "bupa", "contraceptive", "crx", "german", "hayes-roth", "heart", "housevotes",
-    "ionosphere", "led7digit", "mammographic", "monk-2", "movement_libras", "optdigits", "phoneme", "pima", "ring", "saheart", "satimage",
+    "ionosphere", "led7digit", "mammographic", "monk-2", "movement_libras", "optdigits", "phoneme", "pima", "ring",
+    "saheart", "satimage",
     "segment", "sonar", "spambase", "tae", "texture", "twonorm", "vehicle", "vowel", "wisconsin",
 )  # fmt: skip
 CLASSES = {"crabs": ("sp", "index"), "fgl": ("type",), "birthwt": ("low", "bwt"), "Participation": ("lfp",)}

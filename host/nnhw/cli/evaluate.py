@@ -43,7 +43,8 @@ def evaluate(model: Path, data: str | None, target: str | None, reading: DataOpt
         for warning in (line for score in scores for line in accuracy.warnings(score)):
             click.echo(f"  warning   {warning}")
     if scores[0].confusion is not None:
-        for line in _confusions(results[next(reversed(results))], network.classes):
+        name, first = next(iter(results.items()))  # the held-out rows, where these are known
+        for line in _confusions(name, first, network.classes):
             click.echo(line)
 
 
@@ -59,12 +60,12 @@ def _table(network: Network, scores: list[accuracy.Score]) -> list[str]:
             )
         return lines
     lines = [
-        f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
+        f"{'precision':<10}{'accuracy':>10}{'right':>14}{'95 % interval':>18}{'like float':>12}{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
     ]
     for s in scores:
         off = "" if s.logit_error is None else f"{s.logit_error:.3g}"
         lines.append(
-            f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}"
+            f"{s.precision:<10}{_percent(s.accuracy):>10}{_counts(s):>32}{_percent(s.agreement):>12}"
             f"{off:>15}{_saturating(s):>12}{_size(s):>12}"
         )
     return lines
@@ -82,6 +83,15 @@ def _output_table(network: Network, scores: list[accuracy.Score]) -> list[str]:
     return lines
 
 
+def _counts(score: accuracy.Score) -> str:
+    """Right rows of all and the interval of their share; nothing for several answers of yes or no."""
+    if score.confusion is None:
+        return ""
+    right, rows = int(score.confusion.trace()), int(score.confusion.sum())
+    low, high = accuracy.interval(right, rows)
+    return f"{f'{right:,}/{rows:,}':>14}{f'{100 * low:.1f} to {100 * high:.1f} %':>18}"
+
+
 def _saturating(score: accuracy.Score) -> str:
     """The share in the layer where it is largest."""
     return _percent(max(score.saturating)) if score.saturating else ""
@@ -95,13 +105,13 @@ def _size(score: accuracy.Score) -> str:
     return "" if score.size is None else f"{score.size:,}"
 
 
-def _confusions(scores: list[accuracy.Score], classes: tuple[str, ...]) -> list[str]:
+def _confusions(rows: str, scores: list[accuracy.Score], classes: tuple[str, ...]) -> list[str]:
     """Each different matrix once, under the names of all precisions that have it."""
     groups: dict[str, list[str]] = {}
     for score in scores:
         assert score.confusion is not None
         groups.setdefault(accuracy.confusion_text(score.confusion, classes), []).append(score.precision)
-    return [line for text, names in groups.items() for line in (f"confusion: {', '.join(names)}", text)]
+    return [line for text, names in groups.items() for line in (f"confusion, {rows}: {', '.join(names)}", text)]
 
 
 def _plain(score: accuracy.Score) -> dict[str, Any]:

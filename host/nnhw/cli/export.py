@@ -12,9 +12,8 @@ from nnhw.boards import catalog
 from nnhw.cli.commands import user_input
 from nnhw.cli.learning_options import learning_files, learning_options
 from nnhw.cli.terminal import print_json
-from nnhw.data.data_options import from_record
-from nnhw.data.datasets import DataOptions, Dataset
-from nnhw.data.matching import load_matching
+from nnhw.data.datasets import Dataset
+from nnhw.data.matching import rows_to_train
 from nnhw.exporting import build_folder, write_build
 from nnhw.exporting.build_folder import Build
 from nnhw.exporting.names import default_directory
@@ -49,7 +48,12 @@ _PATH = click.Path(path_type=Path)
     help="What auto asks for, and warns below: percent of calibration rows that get the float network's class, or of the "
     "variance of its values, of each output.",
 )
-@click.option("--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or file.")
+@click.option(
+    "--fine-tune",
+    "data",
+    metavar="DATA",
+    help="Adapt the weights to the precision on a data set or file; rows that training held out stay out.",
+)
 @click.option(
     "--target", metavar="COLUMN", help="Column of that file that holds the answers, or several with commas."
 )
@@ -84,9 +88,7 @@ def export(
     auto = precision_name == write_build.AUTO
     rows, targets, quantizer, options = network.calibration, None, choose_precision.plain, []
     if data is not None:
-        record = network.training
-        reading = from_record(record.get("reading")) if data == record.get("data") else DataOptions()
-        dataset = load_matching(network, data, target, reading, network.columns)
+        dataset = rows_to_train(network, data, target)
         rows, targets, options = dataset.rows, dataset.targets, ["--fine-tune", Path(data).name]
         options += [] if target is None else ["--target", target]
         quantizer = partial(_fine_tuned, dataset)
@@ -131,7 +133,7 @@ def _fine_tuned(dataset: Dataset, network: Network, wanted: precision.Precision)
 
 def _calibrated_on(network: Network) -> str:
     if network.calibration is None:
-        return "rows spread over the declared input ranges, as the model keeps none"
+        return "made-up rows, spread over the declared input ranges, as the model keeps none"
     return f"{len(network.calibration)} rows that the model keeps"
 
 

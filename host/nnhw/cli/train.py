@@ -17,7 +17,7 @@ from nnhw.cli.data_options import data_options, target_option
 from nnhw.cli.terminal import print_json
 from nnhw.data import datasets
 from nnhw.data.datasets import DataOptions
-from nnhw.measuring.accuracy import quality, quality_text
+from nnhw.measuring import accuracy
 from nnhw.model_files import model_json
 from nnhw.training import losses, optimizers
 from nnhw.training import train as training
@@ -148,7 +148,9 @@ def train(
         network = tuned.network
         network.training["precision"] = precision_name
     model_json.save(network, out)
-    parts = {"train": quality(network, kept)} | ({"held_out": quality(network, held)} if held else {})
+    parts = {"train": accuracy.quality(network, kept)} | (
+        {"held_out": accuracy.quality(network, held)} if held else {}
+    )
     if as_json:
         result = {"model": str(out), "epochs": len(history.epochs), "best_epoch": history.best, **parts}
         result["notes"] = list(dataset.notes)
@@ -168,8 +170,12 @@ def train(
             f"fine-tune {precision_name}: loss {tuned.loss_before:.5f} -> {tuned.loss:.5f}, like float "
             f"{100 * tuned.agreement_before:.2f} % -> {100 * tuned.agreement:.2f} % on rows kept back and their mixtures"
         )
-    for name, value in parts.items():
-        click.echo(f"{name.replace('_', ' '):<9} {quality_text(network, value)}")
+    for name, part in {"train": kept, **({"held out": held} if held else {})}.items():
+        first, *others = accuracy.quality_lines(network, part)
+        click.echo("\n".join([f"{name:<9} {first}", *(f"{'':<9} {line}" for line in others)]))
+    if held and network.classes and not network.multilabel:
+        found = accuracy.confusion(held.targets, network.predict(held.rows), len(network.classes))
+        click.echo(f"confusion of the held-out rows\n{accuracy.confusion_text(found, network.classes)}")
     click.echo(f"wrote     {out}; next: nnhw export {out}")
 
 

@@ -26,14 +26,36 @@ def rows_to_judge(
             raise DataError(f"{model}: does not say which data it was trained on; name them with --data")
         data, target = trained_on, target or record.get("target")
     reading = reading or DataOptions()
-    if data == trained_on and not reading.record():
+    dataset, held = _parts(network, data, target, reading)
+    return {data: dataset} if held is None else {"held out": held[1], "all": dataset}
+
+
+def rows_to_train(network: Network, data: str, target: str | None) -> Dataset:
+    """The data set to adapt the network to, without the rows that its training held out."""
+    dataset, held = _parts(network, data, target, DataOptions())
+    return dataset if held is None else held[0]
+
+
+def _parts(
+    network: Network, data: str, target: str | None, reading: DataOptions
+) -> tuple[Dataset, tuple[Dataset, Dataset] | None]:
+    """All rows; and those trained on and those held out, where the training record tells which these are."""
+    record = network.training
+    same = _is_same(data, record.get("data"))
+    if same and not reading.record():
         reading = from_record(record.get("reading"))
     dataset = load_matching(network, data, target, reading, network.columns)
-    if data == trained_on and record.get("held_out"):
-        held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))[1]
-        if len(held.rows):
-            return {"held out": held, "all": dataset}
-    return {data: dataset}
+    if not same or not record.get("held_out"):
+        return dataset, None
+    kept, held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))
+    return dataset, (kept, held) if len(held.rows) else None
+
+
+def _is_same(data: str, other: object) -> bool:
+    """Whether two names are of one data set or file."""
+    if not isinstance(other, str) or data == other:
+        return data == other
+    return Path(data).is_file() and Path(other).is_file() and Path(data).samefile(other)
 
 
 def load_matching(

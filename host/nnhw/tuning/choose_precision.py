@@ -49,12 +49,16 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The candidates that were tried, cheapest first, and the chosen one; ``met``: whether it reaches the floor."""
+    """The candidates that were tried, cheapest first, and the chosen one; ``met``: whether it reaches the floor.
+
+    ``made_up``: the rows to agree on are no data, but spread over the declared ranges.
+    """
 
     candidates: tuple[Candidate, ...]
     chosen: Candidate
     met: bool
     least_agreement: float
+    made_up: bool = False
 
 
 def plain(network: Network, entry: Precision) -> QuantizeReport:
@@ -77,6 +81,7 @@ def choose(
     LEAST_AGREEMENT, or LEAST_AGREEMENT_OF_VALUES, of each output. ``targets`` as in a Dataset are for the accuracy. Raises
     ValueError where the network cannot be quantized.
     """
+    made_up = rows is None and network.calibration is None
     if rows is None:
         rows = spread_rows(network) if network.calibration is None else network.calibration
     if least_agreement is None:
@@ -85,8 +90,8 @@ def choose(
     for entry in reversed(precisions):
         tried.append(candidate(network, entry, quantizer(network, entry), rows, targets))
         if tried[-1].agreement >= least_agreement:
-            return Choice(tuple(tried), tried[-1], True, least_agreement)
-    return Choice(tuple(tried), max(tried, key=lambda c: c.agreement), False, least_agreement)
+            return Choice(tuple(tried), tried[-1], True, least_agreement, made_up)
+    return Choice(tuple(tried), max(tried, key=lambda c: c.agreement), False, least_agreement, made_up)
 
 
 def candidate(
@@ -145,13 +150,17 @@ def shortfall(network: Network, choice: Choice) -> str:
     if not short:
         return ""
     name, floor = choice.chosen.precision.name, f"{100 * choice.least_agreement:g} %"
-    return f"{name} agrees with the float network on less than {floor}: {', '.join(short)}"
+    return f"{name} agrees with the float network on less than {floor}{_of_rows(choice)}: {', '.join(short)}"
+
+
+def _of_rows(choice: Choice) -> str:
+    return " of made-up rows" if choice.made_up else ""
 
 
 def agreement_lines(network: Network, choice: Choice) -> list[str]:
     """How near the chosen integers are to the float network, output by output, and the warning where too far."""
     pairs = zip(output_names(network), choice.chosen.agreements, strict=True)
-    lines = [f"{name}: {percent(network, value)}" for name, value in pairs]
+    lines = [f"{name}: {percent(network, value)}{_of_rows(choice)}" for name, value in pairs]
     warning = shortfall(network, choice)
     return [*lines, *([f"Warning: {warning}."] if warning else [])]
 
@@ -160,7 +169,7 @@ def table(network: Network, choice: Choice, why: bool) -> list[str]:
     """What was tried, line by line, and, with ``why``, why the choice fell as it did; a warning where it is too far off."""
     labeled = choice.candidates[0].accuracy is not None
     lines = [
-        f"{'precision':<10}{'like float':>12}{'accuracy' if labeled else '':>{10 * labeled}}"
+        f"{'precision':<10}{'made-up rows' if choice.made_up else 'like float':>12}{'accuracy' if labeled else '':>{10 * labeled}}"
         f"{'bytes':>9}{'bound / limit':>15}  bits given up to the proof, per layer"
     ]
     for c in choice.candidates:
@@ -176,7 +185,10 @@ def table(network: Network, choice: Choice, why: bool) -> list[str]:
     if why:
         name, floor = choice.chosen.precision.name, f"{100 * choice.least_agreement:g} %"
         reason = "the cheapest that reaches" if choice.met else "the nearest, but none reaches"
-        lines.append(f"chosen    {name}: {reason} {floor} agreement with the float network")
+        lines.append(
+            f"chosen    {name}: {reason} {floor} agreement with the float network"
+            + (": on made-up rows, which say little about yours" if choice.made_up else "")
+        )
     elif warning := shortfall(network, choice):
         lines.append(f"warning   {warning}; --precision auto looks for a better one")
     return lines
