@@ -60,7 +60,8 @@ def _table(network: Network, scores: list[accuracy.Score]) -> list[str]:
             )
         return lines
     lines = [
-        f"{'precision':<10}{'accuracy':>10}{'right':>14}{'95 % interval':>18}{'like float':>12}{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
+        f"{'precision':<10}{'accuracy':>10}{'right':>14}{'95 % interval':>18}{'like float':>12}"
+        f"{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
     ]
     for s in scores:
         off = "" if s.logit_error is None else f"{s.logit_error:.3g}"

@@ -168,8 +168,9 @@ def agreement_lines(network: Network, choice: Choice) -> list[str]:
 def table(network: Network, choice: Choice, why: bool) -> list[str]:
     """What was tried, line by line, and, with ``why``, why the choice fell as it did; a warning where it is too far off."""
     labeled = choice.candidates[0].accuracy is not None
+    like = "made-up rows" if choice.made_up else "like float"
     lines = [
-        f"{'precision':<10}{'made-up rows' if choice.made_up else 'like float':>12}{'accuracy' if labeled else '':>{10 * labeled}}"
+        f"{'precision':<10}{like:>12}{'accuracy' if labeled else '':>{10 * labeled}}"
         f"{'bytes':>9}{'bound / limit':>15}  bits given up to the proof, per layer"
     ]
     for c in choice.candidates:
