@@ -30,9 +30,9 @@ class Options:
     rate          learning rate of the first epoch
     schedule      "cosine" lowers the rate to zero over the epochs, "constant" keeps it
     momentum      of sgd
-    decay         share of every weight, not of a bias, that an epoch at the first rate takes away (of adam), apart from the
-                  gradient: decoupled weight decay (Loshchilov and Hutter 2019), constant per epoch. 0: none; networks
-                  without a hidden layer have none
+    decay         of adam: the share of every weight, not of a bias, that an epoch at the first rate takes away apart from the
+                  gradient: decoupled weight decay (Loshchilov and Hutter 2019), constant per epoch. 0: none;
+                  networks without a hidden layer have none
     balance       weigh the rows of a class by 1 / sqrt(its share): more of the rare classes is told rightly, and fewer rows
                   in all
     loss          "auto" (cross_entropy for classes, else mse), "cross_entropy" or "mse"
