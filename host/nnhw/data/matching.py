@@ -30,8 +30,8 @@ def rows_to_judge(
     return {data: dataset} if held is None else {"held out": held[1], "all": dataset}
 
 
-def rows_to_train(network: Network, data: str, target: str | None) -> Dataset:
-    """The data set to adapt the network to, without the rows that its training held out."""
+def rows_to_tune(network: Network, data: str, target: str | None) -> Dataset:
+    """The data set to fine-tune on; that of training is read as it was there, and its held-out rows are left out."""
     dataset, held = _parts(network, data, target, DataOptions())
     return dataset if held is None else held[0]
 

@@ -1,5 +1,6 @@
 """Counts with their interval, and rows that stay held out."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,9 +9,10 @@ from click.testing import CliRunner
 
 from nnhw.cli import commands
 from nnhw.data import datasets
-from nnhw.data.matching import rows_to_judge, rows_to_train
+from nnhw.data.matching import rows_to_judge, rows_to_tune
 from nnhw.measuring.accuracy import interval
 from nnhw.model_files import model_json
+from nnhw.tuning import fine_tune
 
 IRIS = Path(datasets.__file__).with_name("iris.csv")
 
@@ -51,19 +53,17 @@ def test_rows_that_were_held_out_are_never_trained_on(folder):
     network = model_json.load(Path("iris.json"))
     held = rows_to_judge(network, Path("iris.json"), None, None)["held out"]
     for name in ("iris.csv", str(folder / "iris.csv")):
-        kept = rows_to_train(network, name, "species")
+        kept = rows_to_tune(network, name, "species")
         assert len(kept.rows) + len(held.rows) == 150
         assert list(rows_to_judge(network, Path("iris.json"), name, "species")) == ["held out", "all"]
     shutil.copy("iris.csv", "other.csv")
-    assert len(rows_to_train(network, "other.csv", "species").rows) == 150
+    assert len(rows_to_tune(network, "other.csv", "species").rows) == 150
 
 
 def test_fine_tuning_for_export_sees_only_rows_of_training(folder, monkeypatch):
     seen = []
-    from nnhw.cli import export
-
-    real = export.fine_tune
-    monkeypatch.setattr(export, "fine_tune", lambda *given: seen.append(len(given[2])) or real(*given))
+    real = fine_tune.fine_tune
+    monkeypatch.setattr(fine_tune, "fine_tune", lambda *given: seen.append(len(given[2])) or real(*given))
     nnhw("export", "iris.json", "--precision", "acc16", "--fine-tune", "iris.csv", "--target", "species")
     assert seen == [120]
 
@@ -73,7 +73,7 @@ def test_agreement_on_made_up_rows_is_never_told_as_measured(folder):
     network.calibration = None
     model_json.save(network, Path("bare.json"))
     text = nnhw("export", "bare.json")
-    assert "made-up rows" in text.splitlines()[0]
+    assert re.search(r"precision +made-up rows ", text)
     assert "like float" not in text
     assert "on made-up rows, which say little about yours" in text
     assert "calibrated on made-up rows" in text
