@@ -47,6 +47,7 @@ _STANDARDIZED = 1e-6
 class _NnhwEstimator(BaseEstimator):  # type: ignore[misc, unused-ignore]
     network_: Network
     history_: History
+    _standardized: bool
 
     def __init__(
         self,
@@ -102,6 +103,8 @@ class _NnhwEstimator(BaseEstimator):  # type: ignore[misc, unused-ignore]
             if weights.shape == (len(dataset.rows),) and weights.any():  # else training refuses them
                 counting = np.flatnonzero(weights)
                 dataset, weights = dataset.take(counting), weights[counting]
+        means, deviations = dataset.rows.mean(axis=0), dataset.rows.std(axis=0)
+        self._standardized = bool((np.abs([means, deviations - 1.0]) < _STANDARDIZED).all())
         if goes_on:
             self.history_ = fit(self.network_, dataset, options, weights=weights)
         else:
@@ -138,9 +141,7 @@ class _NnhwEstimator(BaseEstimator):  # type: ignore[misc, unused-ignore]
         ``nnhw.export(nnhw.from_sklearn(pipeline, rows), directory)`` folds the scaler into the network.
         """
         check_is_fitted(self)
-        if all(
-            abs(entry.mean) < _STANDARDIZED and abs(entry.scale - 1) < _STANDARDIZED for entry in self.network_.inputs
-        ):
+        if self._standardized:
             warnings.warn(
                 "the rows were standardized before fit, so that the board must be given standardized values; export the "
                 "whole pipeline with nnhw.export(nnhw.from_sklearn(pipeline, rows), directory), which folds its scaler",

@@ -22,7 +22,6 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from nnhw.training.estimator import NnhwClassifier, NnhwRegressor
 
-
 EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": "weights count within batches; repeated rows make other batches",
 }
