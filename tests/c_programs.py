@@ -75,7 +75,7 @@ def random_ticks(model, count, seed=0):
     rows = rng.integers(low - margin, high + margin + 1, size=(count, len(low)))
     ends = rng.random((count // 4, len(low))) < 0.5
     rows[: count // 4] = np.where(ends, low, high)
-    rows[0], rows[1] = -(1 << 29) + 1, (1 << 29) - 1
+    rows[0], rows[1] = -(1 << 31), (1 << 31) - 1
     return rows
 
 

@@ -49,7 +49,7 @@ def tick_rows(model: QModel, count: int, seed: int = 0) -> IntArray:
     """
     rng = np.random.default_rng(seed)
     low, high = model.tick_range
-    far = np.full_like(low, (1 << 29) - 1)
+    far = np.full_like(low, (1 << 31) - 1)
     margin = (high - low) // 10 + 1
     random = rng.integers(low - margin, high + margin + 1, size=(count, len(low)))
     return np.vstack([low, high, 0 * low, far, -far, random])

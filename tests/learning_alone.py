@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 
 import numpy as np
-from learning_boards import Lesson, learner, lesson, taught
+from learning_boards import HEAP, Lesson, learner, lesson, taught
 
 from nnhw.targets.base import ScriptTarget
 from nnhw_codegen import emit_learn_portable, nnt
@@ -24,11 +24,12 @@ for part in {parts}:
     gc.collect()
 from m_learn_backward import learn_ticks
 from m_learn_save import save
+{rate}
 for _ in range({turns}):
     with open("m.txt") as rows:
         row = rows.readline().split()
         while row:
-            learn_ticks([int(v) for v in row[:{inputs}]], {target})
+            {change}learn_ticks([int(v) for v in row[2:{end}]], {target})
             row = rows.readline().split()
 save("m.nnt")
 with open("m.nnt", "rb") as f:
@@ -48,7 +49,7 @@ def task(case: tuple[object, ...], steps: int, turns: int = 1) -> Lesson:
     """``steps`` rows, and what learning them so many times, one time after the other, leads to."""
     rows = lesson(learner(case), steps, change=False)
     repeated = (np.tile(part, (turns, 1)) for part in (rows.ticks, rows.targets))
-    return replace(rows, after=taught(learner(case), *repeated, change=False).after)
+    return replace(rows, after=taught(learner(case), *repeated).after)
 
 
 def taught_on(target: ScriptTarget, lesson: Lesson, turns: int = 1) -> bytes:
@@ -59,7 +60,8 @@ def taught_on(target: ScriptTarget, lesson: Lesson, turns: int = 1) -> bytes:
     else:
         wanted = lesson.targets * 2.0**-model.output_frac + model.offsets
     kind = "int" if model.classes else "float"
-    count = lesson.ticks.shape[1]
+    end = 2 + lesson.ticks.shape[1]
+    changes = (lesson.rates != lesson.rates[0]).any()
     several = not model.classes and lesson.targets.shape[1] > 1
     parts = modules(lesson.before)
     *names, _ = (name.removesuffix(".py") for name in parts)
@@ -68,13 +70,17 @@ def taught_on(target: ScriptTarget, lesson: Lesson, turns: int = 1) -> bytes:
         loading=names[:loader],
         parts=names[loader:],
         turns=turns,
-        inputs=count,
-        target=f"[{kind}(v) for v in row[{count}:]]" if several else f"{kind}(row[-1])",
+        rate="from m_rate import rate" if changes else "",
+        change="rate(int(row[0]), int(row[1])); " if changes else "",
+        end=end,
+        target=f"[{kind}(v) for v in row[{end}:]]" if several else f"{kind}(row[-1])",
     )
-    rows = zip(lesson.ticks.tolist(), wanted.tolist(), strict=True)
-    text = "".join(" ".join(map(str, [*ticks, *row])) + "\n" for ticks, row in rows)
-    # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
-    heap = 64 << 20 if target.name == "wasm" else None
+    rows = zip(lesson.rates.tolist(), lesson.ticks.tolist(), wanted.tolist(), strict=True)
+    text = "".join(" ".join(map(str, [*rate, *ticks, *row])) + "\n" for rate, ticks, row in rows)
+    heap = HEAP.get(target.name)
+    # A micro:bit has no room for the whole module that this function is part of.
+    interface = parts["m_learn.py"]
+    parts["m_rate.py"] = b"from m_learn_state import S\n" + interface[interface.index(b"def rate(") :]
     files = {**parts, "m.nnt": lesson.before, "m.txt": text.encode()}
     printed = target.run(files, script.replace("gc.collect()", "") if heap else script, heap=heap, timeout=300)
     return b"".join(map(ast.literal_eval, printed.splitlines()))

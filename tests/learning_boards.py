@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,28 +13,37 @@ import numpy as np
 from helpers import network
 
 from nnhw import activations
+from nnhw.activations import Activation, Curve
+from nnhw.targets import ScriptTarget
 from nnhw_codegen import nnt
 from nnhw_codegen.learning_profile import T8, T16
 from nnhw_codegen.trainable import Trainable, trainable
+from nnrun.learn_core import Core
 
 NETS = ((4, 8, 3), (4, 4, 4, 4, 3), (2, 1))
 HIDDEN = activations.names()
 AT_ZERO = (0, 0.5, 1)
 SCHEMES = nnt.SCHEMES
+HEAP = {"wasm": 64 << 20}
+"""By target; the wasm build loses live objects when it collects garbage, so its heap has to be one that never fills."""
 PROFILES = {16: T16, 8: T8}
 OUTPUTS = (("softmax", "auto"), ("logsig", "auto"), ("logsig", "mse"), ("identity", "mse"), ("tanh", "mse"))
 RATES = ((1, 5), (3, 8), (1, 2), (3, 13))
 LONG = bool(os.environ.get("NNHW_LONG"))
 """1,000 steps of every case, which takes an hour: see CONTRIBUTING.md."""
+STEEP = Activation(
+    "steep", lambda z: 3.0 * z, lambda z, at_zero: 0.0 * z + 3.0, curve=Curve(lambda u: 3.0 * u, "point")
+)
+"""A made-up activation whose derivative is above 1: only behind such a one is a delta saturated twice (SPEC 9.7)."""
 FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, nnt.TRAINED)
 
 
 def learner(case: tuple[Any, ...]) -> Trainable:
-    """A random network with one value of each of FACTORS."""
+    """A random network with one value of each of FACTORS; the hidden layers' may be the name of STEEP too."""
     sizes, hidden, at_zero, scheme, bits, (output, loss), (multiplier, shift), trained = case
     if output == "softmax" and sizes[-1] == 1:
         output = "logsig"
-    start = network(sizes, hidden, classifies=output in ("softmax", "logsig"))
+    start = network(sizes, STEEP if hidden == STEEP.name else hidden, classifies=output in ("softmax", "logsig"))
     start.layers[-1].activation = None if output == "softmax" else activations.get(output)
     profile = replace(
         PROFILES[bits],
@@ -47,6 +57,11 @@ def learner(case: tuple[Any, ...]) -> Trainable:
     return trainable(start, profile)
 
 
+def generated_cases(cases: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Cases with what generated machine code trains: weights of 16 bits that keep a remainder each."""
+    return list(dict.fromkeys((*case[:3], "residual", 16, *case[5:]) for case in cases))
+
+
 def count(usual: int) -> int:
     """Steps of a case: as many as usual, or 1,000."""
     return 1000 if LONG else usual
@@ -54,8 +69,11 @@ def count(usual: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """Steps for a model: ticks (steps, inputs), target codes (steps, units), and the files before and after them."""
+    """Steps for a model: rates (steps, 2), each multiplier and shift, ticks (steps, inputs), target codes (steps, units),
+    and the files before and after them.
+    """
 
+    rates: np.ndarray
     ticks: np.ndarray
     targets: np.ndarray
     before: bytes
@@ -72,75 +90,84 @@ def lesson(model: Trainable, steps: int, seed: int = 1, change: bool = True) -> 
         targets = model.target_codes(generator.integers(0, max(2, units), steps))
     else:
         targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)
-    return taught(model, ticks, targets, change)
+    rates = np.tile((model.learner.multiplier, model.learner.rate_shift), (steps, 1))
+    if change:
+        rates[steps // 2 :] = 3, model.learner.rate_shift + 1
+    return taught(model, ticks, targets, rates)
 
 
-def extremes(model: Trainable, steps: int, seed: int = 1) -> Lesson:
-    """Weights and biases at or next to their limits, inputs at the ends of their ranges, targets as large as they can be."""
-    generator = np.random.default_rng(seed)
+def taught(model: Trainable, ticks: np.ndarray, targets: np.ndarray, rates: np.ndarray | None = None) -> Lesson:
+    """Steps with these ticks and target codes, at these rates or at the model's own."""
     learner = model.learner
-    for layer, weights, biases, remainders in zip(
-        learner.plan.layers, learner.weights, learner.biases, learner.remainders, strict=True
-    ):
-        weights[...] = layer.weight_limit - generator.integers(0, 2, weights.shape)
-        weights[...] *= generator.choice([-1, 1], weights.shape)
-        biases[...] = (2**29 - 1) * generator.choice([-1, 0, 1], biases.shape)
-        remainders[...] = generator.integers(0, 2 * remainders.max(), remainders.shape)
-    low, span = (np.array([getattr(entry, name) for entry in model.doorway]) for name in ("low", "span"))
-    ticks = low + span * generator.integers(0, 2, (steps, len(low)))
-    targets = (2**29 - 1) * generator.choice([-1, 1], (steps, learner.plan.layers[-1].units))
-    return taught(model, ticks, targets.astype(np.int32))
-
-
-def taught(model: Trainable, ticks: np.ndarray, targets: np.ndarray, change: bool = True) -> Lesson:
-    """Steps with these ticks and target codes; with change as in ``lesson``."""
-    steps = len(ticks)
     before = nnt.to_bytes(model)
-    codes = model.codes(ticks)
-    for number, (x, wanted) in enumerate(zip(codes, targets, strict=True)):
-        if change and number == steps // 2:
-            model.learner.set_rate(3, model.learner.rate_shift + 1)
-        model.learner.step(x[:, None], wanted[:, None])
-    return Lesson(ticks, targets, before, nnt.to_bytes(model))
+    if rates is None:
+        rates = np.tile((learner.multiplier, learner.rate_shift), (len(ticks), 1))
+    for rate, x, wanted in zip(rates.tolist(), model.codes(ticks), targets, strict=True):
+        if rate != [learner.multiplier, learner.rate_shift]:
+            learner.set_rate(*rate)
+        learner.step(x[:, None], wanted[:, None])
+    return Lesson(rates, ticks, targets, before, nnt.to_bytes(model))
 
 
-SCRIPT = """
-def teach(Core, read, name, inputs, half):
+def teach(core: Core, task: Lesson) -> bytes:
+    """The file after a lesson, but for its checksum, by nnrun in this process; as _SCRIPT does it on a board."""
+    plan = core.plan
+    for rate, ticks, targets in zip(task.rates.tolist(), task.ticks.tolist(), task.targets.tolist(), strict=True):
+        if rate != list(core.data[plan.state : plan.state + 2]):
+            plan.change_rate(*rate)
+        core.enter(ticks)
+        for j, target in enumerate(targets):
+            plan.room[plan.targets + j] = target
+        core.step()
+    core.flip()
+    return bytes(core.data[:-4])
+
+
+Emit = Callable[[bytes, str], bytes]
+"""Makes the module with generated code for a .nnt file; the text is its banner."""
+
+_SCRIPT = """
+from nnrun.learn_core import Core
+from nnrun.learn_store import read
+def generated(name):
+    run = __import__(name + "_learn").run
+    return lambda data: Core(data, run)
+def teach(Core, name, inputs):
     core = Core(read(name + ".nnt"))
     plan = core.plan
-    steps = 0
+    data = core.data
     with open(name + ".txt") as rows:
         for row in rows:
-            if steps == half:
-                plan.change_rate(3, plan.shift + 1)
             values = [int(v) for v in row.split()]
-            core.enter(values[:inputs])
+            if values[0] != data[plan.state] or values[1] != data[plan.state + 1]:
+                plan.change_rate(values[0], values[1])
+            core.enter(values[2 : 2 + inputs])
             for j in range(plan.units):
-                plan.room[plan.targets + j] = values[inputs + j]
+                plan.room[plan.targets + j] = values[2 + inputs + j]
             core.step()
-            steps += 1
     core.flip()
-    for k in range(plan.state, len(core.data) - 4, 24):
-        print(bytes(core.data[k : min(k + 24, len(core.data) - 4)]))
+    for k in range(plan.state, len(data) - 4, 24):
+        print(bytes(data[k : min(k + 24, len(data) - 4)]))
 """
 """``teach`` prints the state, weights, biases and remainders, after the rows of a lesson."""
 
 
-def files(name: str, task: Lesson) -> dict[str, bytes]:
-    """What ``teach`` reads."""
-    rows = np.concatenate([task.ticks, task.targets], axis=1).tolist()
-    return {
-        f"{name}.nnt": task.before,
-        f"{name}.txt": b"".join(b" ".join(b"%d" % v for v in r) + b"\n" for r in rows),
-    }
-
-
-def states(text: str, tasks: Sequence[Lesson]) -> list[tuple[bytes, bytes]]:
-    """(found, expected) state of each lesson, out of what ``teach`` printed for all of them."""
-    found = b"".join(ast.literal_eval(line) for line in text.splitlines())
-    pairs, at = [], 0
-    for task in tasks:
-        wanted = task.after[int.from_bytes(task.after[4:8], "little") : -4]
-        pairs.append((found[at : at + len(wanted)], wanted))
-        at += len(wanted)
-    return pairs
+def taught_by_nnrun(
+    target: ScriptTarget, tasks: Sequence[Lesson], modules: Mapping[str, bytes], emit: Emit | None = None
+) -> list[tuple[bytes, bytes]]:
+    """(found, expected) state of each lesson on a target, trained by these modules of nnrun or by generated code."""
+    content, script = dict(modules), _SCRIPT
+    for number, task in enumerate(tasks):
+        name = f"m{number}"
+        rows = np.concatenate([task.rates, task.ticks, task.targets], axis=1).tolist()
+        content[f"{name}.nnt"] = task.before
+        content[f"{name}.txt"] = b"".join(b" ".join(b"%d" % v for v in row) + b"\n" for row in rows)
+        if emit:
+            content[f"{name}_learn.py"] = emit(task.before, "a test")
+        core = f"generated({name!r})" if emit else "Core"
+        script += f"teach({core}, {name!r}, {task.ticks.shape[1]})\n"
+    printed = target.run(content, script, heap=HEAP.get(target.name), timeout=3600 if LONG else 300)
+    found = b"".join(map(ast.literal_eval, printed.splitlines()))
+    wanted = [task.after[int.from_bytes(task.after[4:8], "little") : -4] for task in tasks]
+    ends = list(itertools.accumulate(map(len, wanted)))
+    return [(found[end - len(state) : end], state) for end, state in zip(ends, wanted, strict=True)]

@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 from conftest import usable_target
-from learning_boards import Lesson
+from learning_boards import Lesson, teach
 
 from nnhw.targets.mpy import compile_mpy, why_unavailable
 from nnhw.targets.viper import ViperModule
@@ -34,15 +34,7 @@ class CoreRun:
         data[:] = self.core.read(self.places[1], len(data))
 
 
-def steps_on_core(task: Lesson, source: bytes, change: bool = True) -> tuple[bytes, list[int]]:
+def steps_on_core(task: Lesson, source: bytes) -> tuple[bytes, list[int]]:
     """The file after a lesson by a module's ``run``, but for its checksum, and the cycles of each step."""
     run = CoreRun(source)
-    core = Core(bytearray(task.before), run)
-    for number, (ticks, targets) in enumerate(zip(task.ticks.tolist(), task.targets.tolist(), strict=True)):
-        if change and number == len(task.ticks) // 2:
-            core.plan.change_rate(3, core.plan.shift + 1)
-        core.enter(ticks)
-        core.plan.room[core.plan.targets : core.plan.targets + len(targets)] = array("i", targets)
-        core.step()
-    core.flip()
-    return bytes(core.data[:-4]), run.cycles
+    return teach(Core(bytearray(task.before), run), task), run.cycles

@@ -24,8 +24,10 @@ from nnhw.targets.unix import LAUNCHER
 BLOCK = 512
 _TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
 """So that the guest hears Ctrl-C."""
+_STARTED = b"MicroPython v1.25.0 on 2025-04-15; Raspberry Pi Pico with RP2040\r\n"
+_STARTED += b'Type "help()" for more information.\r\n>>> '
+"""What a real board says when it starts; the unix port says less."""
 _RUN_MAIN = b"import os; 'main.py' in os.listdir() and exec(open('main.py').read())\r"
-_RAW_PASTE = b"\x05A\x01"
 
 # The files of the board's own file system are not those of this computer; a class cannot be imported after the mount.
 _BOOT = """\
@@ -88,10 +90,10 @@ def fake_implementation(**facts: object) -> str:
 class PtyBoard:
     """``port`` is the path to connect to; it vanishes once ``carried``, the bytes from the computer, reach ``unplug_after``.
 
-    Without ``paste`` it declines the raw-paste mode, in which the unix port does not hear Ctrl-C.
+    Its reset button is pressed when it prints ``reset_on``.
     """
 
-    def __init__(self, blocks: int = 512, heap: int = 1 << 20, more: str = "", paste: bool = True) -> None:
+    def __init__(self, blocks: int = 512, heap: int = 1 << 20, more: str = "") -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="nnhw-board-")
         root = Path(self._directory.name)
         image = root / "flash.img"
@@ -108,10 +110,10 @@ class PtyBoard:
             "-i",
             str(boot),
         ]
-        self._paste = paste
         self._raw = False
         self.carried = 0
         self.unplug_after: int | None = None
+        self.reset_on: bytes | None = None
         self.plug_in()
 
     def plug_in(self) -> None:
@@ -135,12 +137,7 @@ class PtyBoard:
 
     def _soft_reset(self) -> None:
         """The unix port ends where a board starts again: in the raw prompt if it was there, else with main.py."""
-        self._process.wait()
-        os.close(self._line)
-        self._start()
-        seen = b""
-        while not seen.endswith(b">>> "):
-            seen += os.read(self._line, 4096)
+        seen = self._start_again()
         if self._raw:
             os.write(self._line, b"\x01")
             while b"raw REPL" not in seen:
@@ -149,6 +146,22 @@ class PtyBoard:
         else:
             os.write(self._cable, b"MPY: soft reboot\r\n")
             os.write(self._line, _RUN_MAIN)
+
+    def _press_reset(self) -> None:
+        self.reset_on, self._raw = None, False
+        self._process.kill()
+        self._start_again()
+        os.write(self._cable, _STARTED)
+
+    def _start_again(self) -> bytes:
+        """What the unix port says up to its prompt."""
+        self._process.wait()
+        os.close(self._line)
+        self._start()
+        seen = b""
+        while not seen.endswith(b">>> "):
+            seen += os.read(self._line, 4096)
+        return seen
 
     def _carry(self) -> None:
         try:
@@ -165,6 +178,8 @@ class PtyBoard:
                             break
                         continue
                     os.write(self._cable, data)
+                    if self.reset_on is not None and self.reset_on in data:
+                        self._press_reset()
                 if self._cable in ready:
                     data = os.read(self._cable, 4096)
                     self.carried += len(data)
@@ -172,9 +187,6 @@ class PtyBoard:
                         break
                     if b"\x01" in data or b"\x02" in data:
                         self._raw = data.rfind(b"\x01") > data.rfind(b"\x02")
-                    if data == _RAW_PASTE and not self._paste:
-                        os.write(self._cable, b"R\x00")
-                        continue
                     os.write(self._line, data)
         except OSError:
             pass  # unplugged by the test

@@ -37,7 +37,7 @@ def quantized(sizes, activation, precision_name, classes=True):
 def tick_rows(inputs, count, seed=1):
     """Ticks (count + 4, inputs): random ones, some beyond the doorway, then all low, all high, zeros and far out."""
     rng = np.random.default_rng(seed)
-    extremes = np.outer([0, 100, -5, (1 << 29) - 1], np.ones(inputs, dtype=np.int64))
+    extremes = np.outer([0, 100, -5, (1 << 31) - 1], np.ones(inputs, dtype=np.int64))
     extremes[3, ::2] *= -1
     return np.concatenate([rng.integers(-30, 150, (count, inputs)), extremes])
 

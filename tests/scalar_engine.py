@@ -33,8 +33,7 @@ class ScalarEngine:
         """Ticks -> input codes (SPEC 3.3)."""
         x = []
         for entry, tick in zip(self.model.inputs, ticks, strict=True):
-            u = self.see(tick - entry.low)
-            u = 0 if u < 0 else entry.span if u > entry.span else u
+            u = self.see(min(max(tick, entry.low), entry.low + entry.span) - entry.low)
             x.append(self.see(self.see(u * entry.gain) + entry.offset) >> entry.shift)
         return x
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from nnhw_codegen.expr import Expr, Operand, Register, Step, Table, Z
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.qmodel import QInput
 
 OPS = ("add", "sub", "mul", "shr", "min", "max", "look")
 _CONSTANT = 128  # operand bytes from here on name a constant, those below a register
@@ -43,6 +44,12 @@ def text_bytes(text: str) -> bytes:
 def int32_bytes(values: ArrayLike) -> bytes:
     """Numbers of 32 bits, little-endian."""
     return np.asarray(values, dtype="<i4").tobytes()
+
+
+def doorway_bytes(inputs: Sequence[QInput]) -> bytes:
+    """Rows of the doorway, then the reciprocal of each step (SPEC 7.3)."""
+    rows = [v for i in inputs for v in (i.low, i.span, i.gain, i.offset, i.shift)]
+    return int32_bytes(rows + [v for i in inputs for v in (i.reciprocal.factor, i.reciprocal.exponent)])
 
 
 def table_bytes(table: Table) -> bytes:
@@ -95,6 +102,11 @@ class Reader:
         self.take(-size % 4)
         return result
 
+    def doorway(self, count: int) -> tuple[list[list[int]], list[list[int]]]:
+        """What ``doorway_bytes`` gave: rows of low, span, gain, offset, shift, and rows of factor, exponent."""
+        rows, steps = self.array("<i4", 5 * count), self.array("<i4", 2 * count)
+        return rows.reshape(count, 5).tolist(), steps.reshape(count, 2).tolist()
+
     def text(self) -> str:
         """What ``text_bytes`` gave."""
         return self.take(self.take(1)[0]).decode()
@@ -103,6 +115,18 @@ class Reader:
         """What ``table_bytes`` gave."""
         count, bits = struct.unpack("<HBx", self.take(4))
         return Table(tuple(self.array(f"<u{bits // 8}", count).tolist()), bits)
+
+
+def entries(names: Sequence[tuple[str, float]], rows: list[list[int]], steps: list[list[int]]) -> tuple[QInput, ...]:
+    """Inputs of the given names and steps; raises FileError where a step and its reciprocal do not fit together."""
+    result = tuple(QInput(*name, *row) for name, row in zip(names, rows, strict=True))
+    for entry, (factor, exponent) in zip(result, steps, strict=True):
+        if (entry.reciprocal.factor, entry.reciprocal.exponent) != (factor, exponent):
+            raise FileError(
+                f"input {entry.name!r}: {factor} / 2^{exponent} is not the reciprocal of its step {entry.step!r}: "
+                "export the model again"
+            )
+    return result
 
 
 def expression(code: list[tuple[int, ...]], constants: list[int], tables: list[Table], result: int) -> Expr:

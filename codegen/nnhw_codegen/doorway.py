@@ -8,6 +8,7 @@ from dataclasses import replace
 from nnhw.network import Input, Layer, Network
 from nnhw_codegen.fixed import PROOF_LIMIT, rounding
 from nnhw_codegen.qmodel import QInput
+from nnhw_codegen.ticks import TICK_LIMIT
 
 MAX_SHIFT = 30
 
@@ -45,10 +46,10 @@ def standardized(network: Network, inputs: tuple[Input, ...]) -> Network:
 def tick_range(entry: Input) -> tuple[int, int]:
     """The declared range of an input in whole ticks; raises ValueError where it holds none, or too many."""
     low, high = math.ceil(entry.low / entry.step - 1e-6), math.floor(entry.high / entry.step + 1e-6)
-    if high <= low or max(abs(low), abs(high)) >= 1 << 29:
+    if high <= low or max(abs(low), abs(high)) > TICK_LIMIT:
         raise ValueError(
             f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} in steps of {entry.step:g} is "
-            f"{low} to {high} ticks; choose a step that gives at least 2 values and stays below 2^29 ticks"
+            f"{low} to {high} ticks; choose a step that gives at least 2 values and stays below 2^28 ticks"
         )
     return low, high
 

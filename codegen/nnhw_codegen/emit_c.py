@@ -1,6 +1,6 @@
 """C emitter: one freestanding C99 header per model, which a C++11 compiler takes as well.
 
-No libc, no heap, no floating point outside the optional doorway for raw values, no branch on data.
+No libc, no heap, no floating point, and from ticks on no branch on data.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import numpy as np
 
 from nnhw_codegen import c_layers
 from nnhw_codegen.program import Program
-from nnhw_codegen.qmodel import FORMAT, QInput
+from nnhw_codegen.qmodel import FORMAT
 from nnhw_codegen.text import Origin, Writer
+from nnhw_codegen.ticks import TICK_LIMIT
 
 UNROLLED_WEIGHTS = 1024
 """Nets with more weights than this become loops: straight-line code takes 6 to 8 bytes of flash per weight."""
@@ -49,7 +50,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     else:
         _loops(w, program, prefix, names)
     _answers(w, program, prefix)
-    _float_doorway(w, program, prefix)
+    _values(w, program, prefix)
     w.lines("", f"#endif /* NNHW_MODEL_{macro}_H */")
     return w.text()
 
@@ -110,27 +111,30 @@ def _helpers(w: Writer, prefix: str, form: Form) -> None:
 
 
 def _doorway(w: Writer, program: Program, prefix: str, form: Form) -> None:
-    """SPEC 3.3, limited at the top first: that is one subtraction less."""
-    w.lines("", "/* Ticks (below 2^29 in magnitude) to input codes. */")
+    """SPEC 3.3."""
+    w.lines("", "/* Ticks, any int32_t, to input codes. */")
     if form == "loop":
-        rows = [v for i in program.inputs for v in (i.low + i.span, i.span, i.gain, i.offset, i.shift)]
+        rows = [v for i in program.inputs for v in (i.low, i.low + i.span, i.gain, i.offset, i.shift)]
         c_layers.array(w, "int32_t", f"{prefix}_doorway", rows)
+    w.line(
+        "/* A tick less an end of its range may overflow; half of it less half of that end may not, and has its sign. */"
+    )
+    with w.braces(f"static inline int32_t {prefix}_within(int32_t tick, int32_t low, int32_t high)"):
+        w.line("const int32_t below = ((tick >> 1) - ((high + 1) >> 1)) >> 31;")
+        w.line("const int32_t tail = ((tick >> 1) - ((low + 1) >> 1)) >> 31;")
+        w.line("return (((tick & below) | (high & ~below)) & ~tail) - (low & ~tail);")
     with w.braces(f"static inline void {prefix}_codes(const int32_t *ticks, int32_t *codes)"):
         if form == "loop":
             w.lines(f"const int32_t *p = {prefix}_doorway;", "size_t i;")
         for n, entry in enumerate(program.inputs):
             w.line(f"/* {n}: {_comment(entry.name)}, ticks of {float(entry.step)!r} */")
             if form == "unrolled":
-                w.line(f"codes[{n}] = {_code(entry, n, prefix)};")
+                u = f"{prefix}_within(ticks[{n}], {entry.low}, {entry.low + entry.span})"
+                w.line(f"codes[{n}] = ({u} * {entry.gain}{_less(-entry.offset)}) >> {entry.shift};")
         if form == "loop":
             with w.braces(f"for (i = 0; i < {len(program.inputs)}; i++)"):
-                w.line(f"const int32_t u = {prefix}_max({prefix}_min(ticks[i] - p[0], 0) + p[1], 0);")
-                w.lines("codes[i] = (u * p[2] + p[3]) >> p[4];", "p += 5;")
-
-
-def _code(entry: QInput, n: int, prefix: str) -> str:
-    u = f"{prefix}_max({prefix}_min(ticks[{n}]{_less(entry.low + entry.span)}, 0) + {entry.span}, 0)"
-    return f"({u} * {entry.gain}{_less(-entry.offset)}) >> {entry.shift}"
+                w.line(f"codes[i] = ({prefix}_within(ticks[i], p[0], p[1]) * p[2] + p[3]) >> p[4];")
+                w.line("p += 5;")
 
 
 def _less(value: int) -> str:
@@ -207,23 +211,34 @@ def _answers(w: Writer, program: Program, prefix: str) -> None:
         w.lines(f"{prefix}_codes(ticks, codes);", f"return {prefix}_predict_codes(codes);")
 
 
-def _float_doorway(w: Writer, program: Program, prefix: str) -> None:
-    """SPEC 3.1, with floor made of a conversion and a comparison."""
+def _values(w: Writer, program: Program, prefix: str) -> None:
+    """SPEC 3.1, on the bits of each value alone."""
     macro = prefix.upper()
-    w.lines(
-        "", f"/* Raw values to ticks. To have it, define {macro}_FLOAT as float or double before the #include. */"
-    )
-    w.line(f"#ifdef {macro}_FLOAT")
-    with w.braces(f"static inline void {prefix}_ticks(const {macro}_FLOAT *values, int32_t *ticks)"):
-        w.line(f"static const {macro}_FLOAT step[{macro}_INPUTS] = {{")
-        for entry in program.inputs:
-            w.line(f"    ({macro}_FLOAT){float(entry.step)!r},")
+    steps = [entry.reciprocal for entry in program.inputs]
+    w.lines("", "/* Raw values to ticks; returns 0, and stops, where a value is not a number (NaN), else 1. */")
+    with w.braces(f"static inline int {prefix}_ticks(const float *values, int32_t *ticks)"):
+        with w.block(f"static const uint16_t steps[{macro}_INPUTS][3] = {{"):
+            w.lines(*[f"{{{step.high}, {step.low}, {step.last}}}," for step in steps])
         w.lines("};", "size_t i;")
         with w.braces(f"for (i = 0; i < {macro}_INPUTS; i++)"):
-            w.line(f"const {macro}_FLOAT limit = ({macro}_FLOAT)536870912; /* 2^29 */")
-            w.line(f"{macro}_FLOAT v = values[i] / step[i] + ({macro}_FLOAT)0.5;")
-            w.line("v = v > -limit ? v : -limit; /* not a number becomes the lowest tick */")
-            w.line("v = v < limit ? v : limit;")
-            w.line("ticks[i] = (int32_t)v;")
-            w.line(f"ticks[i] -= v < ({macro}_FLOAT)ticks[i];")
-    w.line("#endif")
+            w.lines(
+                "const int32_t high = steps[i][0], low = steps[i][1];",
+                "union { float value; uint32_t bits; } real;",
+                "int32_t sign, exponent, h, l, tick = 0;",
+                "real.value = values[i];",
+                "sign = (int32_t)(real.bits >> 31);",
+                "exponent = (int32_t)(real.bits >> 23 & 255);",
+                "h = (int32_t)(real.bits >> 12 & 2047) + 2048;",
+                "l = (int32_t)(real.bits & 4095);",
+            )
+            with w.braces("if (exponent == 255 && (real.bits & 0x7FFFFF) != 0)"):
+                w.line("return 0;")
+            w.line("exponent = steps[i][2] - exponent;")
+            with w.braces("if (exponent < 0)"):
+                w.line(f"tick = {TICK_LIMIT};")
+            with w.braces("else if (exponent <= 30)"):
+                w.line("tick = (h * low + l * high * 2 + ((l * low - sign) >> 12)) >> 8;")
+                w.line("tick = (((h * high * 32 + tick) >> exponent) + 1) >> 1;")
+                w.line(f"tick = tick > {TICK_LIMIT} ? {TICK_LIMIT} : tick;")
+            w.line("ticks[i] = sign ? -tick : tick;")
+        w.line("return 1;")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nnhw_codegen import micropython_api, micropython_table
-from nnhw_codegen.micropython_steps import finish, functions, select
+from nnhw_codegen import micropython_api, micropython_table, micropython_values
+from nnhw_codegen.micropython_steps import finish, functions
 from nnhw_codegen.micropython_table import LOGITS, TICKS
 from nnhw_codegen.program import Dense, Program
 from nnhw_codegen.text import Origin, Writer
@@ -30,8 +30,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     if form == "auto":
         form = "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
     w = Writer()
-    least_heap = form == "table"
-    micropython_api.head(w, origin, *(() if least_heap else (micropython_api.FLOOR,)))
+    micropython_api.head(w, origin, micropython_values.IMPORT)
     micropython_api.constants(w, program, origin)
     micropython_api.tables(w, program)
     y = _buffers(w, program, form)
@@ -39,7 +38,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
         _baked(w, program)
     else:
         micropython_table.emit(w, program)
-    micropython_api.doorway(w, program, least_heap)
+    micropython_values.emit(w, [entry.reciprocal for entry in program.inputs])
     micropython_api.decide(w, program)
     # The stack of a small board holds few frames, so ``predict`` does not go through ``predict_ticks``.
     answer = [f"logits_from_ticks({{}}, {y})", f"return decide({y})"]
@@ -80,9 +79,9 @@ def _baked(w: Writer, program: Program) -> None:
     with w.function(*TICKS):
         w.line("x = _t")
         for n, entry in enumerate(program.inputs):
-            w.line(f"r0 = t[{n}] - {entry.low}" if entry.low else f"r0 = t[{n}]")
-            select(w, "max", "r0", "r0", "0")
-            select(w, "min", "r0", "r0", str(entry.span))
+            # min and max come first: they make small ints of ticks that are none.
+            low = f" - {entry.low}" if entry.low else ""
+            w.line(f"r0 = min(max(t[{n}], {entry.low}), {entry.low + entry.span}){low}")
             shift = f" >> {entry.shift}" if entry.shift else ""
             w.line(f"x[{n}] = r0 * {entry.gain} {'-' if entry.offset < 0 else '+'} {abs(entry.offset)}{shift}")
         w.line("logits_from_codes(x, y)")

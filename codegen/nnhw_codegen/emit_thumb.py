@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from nnhw_codegen import micropython_api, thumb_baked, thumb_ends, thumb_packed, thumb_stream
+from nnhw_codegen import micropython_api, thumb_baked, thumb_ends, thumb_packed, thumb_stream, thumb_values
 from nnhw_codegen.program import Dense, Program
 from nnhw_codegen.text import Origin, Writer, bytes_literal
 from nnhw_codegen.thumb_assembler import Assembler
@@ -29,14 +29,16 @@ Form = Literal["auto", "baked", "table"]
 class Blob:
     """Position-independent machine code, to be loaded at a multiple of four.
 
-    Both entries take r0 = ticks (at offset ``ticks``) or codes (at offset ``codes``), r1 = outputs, r2 = a work buffer
-    of ``work_words``, all int32 in word-aligned memory, and follow the procedure call standard; r0 comes back as the
-    class index (of a regression model as anything). The three buffers must not overlap.
+    Two entries take r0 = ticks (at offset ``ticks``) or codes (at offset ``codes``), r1 = outputs, r2 = a work buffer
+    of ``work_words``, all int32 in word-aligned memory; r0 comes back as the class index (of a regression model as
+    anything). The three buffers must not overlap. The entry at offset ``values`` is thumb_values.entry. All follow the
+    procedure call standard.
     """
 
     code: bytes
     ticks: int
     codes: int
+    values: int
     work_words: int
 
 
@@ -79,11 +81,12 @@ def machine_code(program: Program, form: Form = "auto") -> Blob:
     code.label("layers")
     code.extend(layers)
     _leave(code, saved)
+    thumb_values.entry(code, data, program)
     for table, name in labels.items():
         code.data(name, table.to_bytes())
     code.extend(data)
     content, places = code.assemble()
-    return Blob(content, places["ticks"], places["codes"], even + odd)
+    return Blob(content, places["ticks"], places["codes"], places["values"], even + odd)
 
 
 def _layer(task: Task, form: Form) -> None:
@@ -136,7 +139,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text. Buffers of ticks, codes and outputs are array('i') objects of the right length."""
     blob = machine_code(program, form)
     w = Writer()
-    micropython_api.head(w, origin, micropython_api.FLOOR, "import micropython", "from array import array")
+    micropython_api.head(w, origin, "import micropython", "from array import array")
     micropython_api.constants(w, program, origin)
     micropython_api.buffers(w, program)
     w.line(f"_work = array('i', bytes({4 * blob.work_words}))")
@@ -155,8 +158,9 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
         w.lines("_code = bytearray(_code)", "_at = _address(_code)")
     w.line(f"_TICKS = _at + {blob.ticks + 1}")
     w.line(f"_CODES = _at + {blob.codes + 1}")
+    w.line(f"_VALUES = _at + {blob.values + 1}")
     w.line("_work_at = _address(_work)")
-    micropython_api.doorway(w, program)
+    micropython_api.doorway(w, program, "_run(f, t, 0, _VALUES)")
     with w.function("logits_from_ticks(t, y)", "Ticks t to outputs y, all integers; both array('i')."):
         w.line("_run(t, y, _work_at, _TICKS)")
     with w.function("logits_from_codes(x, y)", "Input codes x to outputs y, all integers; both array('i')."):
@@ -185,6 +189,6 @@ def _shortcut(w: Writer) -> None:
             w.line('" data(2, 0x4902, 0x4A03, 0x4B03, 0x4798, 0xE006, 0, %d, %d, %d, %d, %d, %d)\\n"')
             w.line("% tuple([half for at in (_address(_y), _work_at, _TICKS) for half in (at & 0xFFFF, at >> 16)])")
         w.line(")")
-    w.line("except (SyntaxError, MemoryError):  # the board has no assembler, or no room for it")
+    w.line("except (SyntaxError, MemoryError, RuntimeError):  # no assembler, or no room for it on heap or stack")
     with w.block("    def predict_ticks(t):"):
         w.line("    return _run(t, _y, _work_at, _TICKS)")

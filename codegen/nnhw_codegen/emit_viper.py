@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nnhw_codegen import micropython_api, viper_baked, viper_loops
+from nnhw_codegen import micropython_api, viper_baked, viper_loops, viper_values
 from nnhw_codegen import viper_text as viper
 from nnhw_codegen.program import Program
 from nnhw_codegen.text import Origin, Writer
@@ -15,7 +15,7 @@ from nnhw_codegen.text import Origin, Writer
 BAKED_WEIGHTS = 3072
 """Nets with more non-zero weights become loops. A Pico compiles 2,000 baked weights itself; more need the .mpy."""
 
-IMPORTS = (micropython_api.FLOOR, "import micropython", "from array import array", "from uctypes import addressof")
+IMPORTS = ("import micropython", "from array import array", "from uctypes import addressof")
 
 Form = Literal["auto", "baked", "loops"]
 
@@ -49,6 +49,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
         viper_loops.constants(w, program)
         viper_loops.emit(w, program)
         call = "_forward(_AW, {mode}, {x}, {t}, _H, {y}, _AB{tables})"
+    viper_values.emit(w, program)
     _interface(w, program, call.replace("{tables}", viper.table_arguments(program)))
     return w.text()
 
@@ -70,7 +71,7 @@ def _memory(w: Writer, program: Program, origin: Origin) -> None:
 
 def _interface(w: Writer, program: Program, call: str) -> None:
     """The functions of micropython_api, on buffers that are array('i')."""
-    micropython_api.doorway(w, program)
+    micropython_api.doorway(w, program, viper_values.call(program))
     with w.function("logits_from_ticks(t, y)", "Ticks t to outputs y, all integers; both are array('i')."):
         w.line(call.format(x="_X", mode=1, t="t", y="y"))
     with w.function("logits_from_codes(x, y)", "Input codes x to outputs y, all integers; both are array('i')."):

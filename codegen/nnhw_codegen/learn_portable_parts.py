@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from string import Template
 
-from nnhw_codegen import nnt
+from nnhw_codegen import micropython_values, nnt
 from nnhw_codegen.text import Writer, bytes_literal
+from nnhw_codegen.ticks import reciprocal
 from nnrun.learn_reader import Plan
 
 _FAR = 5e8
-"""Every board holds it exactly; it lies beyond any input's range and below 2^29."""
+"""Every board holds it exactly; targets are below 2^29 (SPEC 9.6)."""
 
 _DOOR = 40
 
@@ -32,10 +33,16 @@ class Array:
         return f"array({self.kind!r}, bytes({self.size * self.count}))"
 
 
+def inputs(plan: Plan) -> int:
+    """How many inputs the model has."""
+    return int(plan.data[16] | plan.data[17] << 8)
+
+
 def tables(plan: Plan) -> tuple[int, int]:
-    """Where in the file the tables begin and end."""
+    """Where in the file the tables begin and end; with the steps before them, since to skip those takes more code."""
     data = plan.data
-    begin = at = _DOOR + 20 * (data[16] | data[17] << 8)
+    begin = _DOOR + 20 * inputs(plan)
+    at = begin + 8 * inputs(plan)
     for _ in range(data[19]):
         at += 4 + -(-(data[at] | data[at + 1] << 8) * data[at + 2] // 32) * 4
     return begin, at
@@ -61,7 +68,7 @@ def state_module(plan: Plan, arrays: Iterable[Array], room: int) -> str:
     begin, end = tables(plan)
     w = Writer()
     w.lines("from array import array", "")
-    w.line(f"D = {Array('i', 4, begin - _DOOR >> 2).text}")
+    w.line(f"D = {Array('i', 4, 5 * inputs(plan)).text}")
     w.line(f"Q = {Array('B', 1, end - begin).text}")
     with w.block("S = ("):
         for array in arrays:
@@ -77,6 +84,7 @@ from NAME_learn_state import S
 
 c = array('H', bytes(4))
 s = [0, 0]
+t = [True]  # whether PATH is whole, else PATH.new is
 
 
 def add(a):
@@ -101,13 +109,16 @@ def write(path, other):
 
 def save(path):
     # To the file that was loaded. While one of two files is written, the other one is whole.
-    write(path + '.new', path)
+    if t[0]:
+        write(path + '.new', path)
+    t[0] = False
     write(path, path + '.new')
+    t[0] = True
 """
 )
 
 _LOAD = Template(
-    """from NAME_learn_save import add, c, s, write
+    """from NAME_learn_save import add, c, s, t, write
 from NAME_learn_state import D, Q, S
 
 
@@ -137,7 +148,8 @@ def read(path):
 
 
 def load(path):
-    # From PATH, or from PATH.new where a save was cut off, which is then finished.
+    # From PATH, or from PATH.new where a save was cut off, which is then finished if there is room.
+    t[0] = True
     try:
         read(path)
     except (OSError, ValueError) as error:
@@ -145,7 +157,12 @@ def load(path):
             read(path + '.new')
         except (OSError, ValueError):
             raise error
-        write(path, path + '.new')
+        t[0] = False
+        try:
+            write(path, path + '.new')
+            t[0] = True
+        except OSError:
+            pass
 """
 )
 
@@ -217,13 +234,13 @@ def aim(w: Writer, plan: Plan, targets: int) -> None:
 def interface(plan: Plan) -> str:
     """The module to import where memory allows: raw values in place of ticks, names, another rate."""
     data = plan.data
-    labels, inputs = data[22] | data[23] << 8, data[16] | data[17] << 8
+    labels = data[22] | data[23] << 8
     at, texts = plan.texts, []
-    for _ in range(labels + 2 * inputs):
+    for _ in range(labels + 2 * inputs(plan)):
         texts.append(bytes(data[at + 1 : at + 1 + data[at]]).decode())
         at += 1 + data[at]
     w = Writer()
-    w.lines("from math import floor", "")
+    w.lines(micropython_values.IMPORT, "")
     for part, names in (
         ("backward", "learn_ticks"),
         ("forward", "predict_ticks"),
@@ -235,30 +252,17 @@ def interface(plan: Plan) -> str:
     w.line()
     w.line(f"# Inputs: {', '.join(map(repr, texts[labels::2]))}")
     w.line(f"{'OUTPUTS' if gives_values(plan) else 'CLASSES'} = {tuple(texts[:labels])!r}")
-    _ticks(w, [float(text) for text in texts[labels + 1 :: 2]])
+    w.line(f"_t = [0] * {inputs(plan)}")
+    micropython_values.emit(w, [reciprocal(float(text)) for text in texts[labels + 1 :: 2]])
     with w.function("predict(values)", "Raw values to the answer."):
-        w.line("return predict_ticks(ticks(values))")
+        w.lines("ticks_from_values(values, _t)", "return predict_ticks(_t)")
     if not gives_values(plan):
         with w.function("label(values)", "Raw values to the name of the class."):
             w.line("return CLASSES[predict(values)]")
     with w.function("learn(values, target)", "One step of training: raw values, and what the answer should be."):
-        w.line("learn_ticks(ticks(values), target)")
+        w.lines("ticks_from_values(values, _t)", "learn_ticks(_t, target)")
     _rate(w, plan)
     return w.text()
-
-
-def _ticks(w: Writer, steps: list[float]) -> None:
-    count = len(steps)
-    w.line(f"_t = [0] * {count}")
-    if len(set(steps)) > 1:
-        w.line(f"_STEP = {tuple(steps)!r}")
-    step = "_STEP[i]" if len(set(steps)) > 1 else repr(steps[0])
-    with w.function("ticks(values)", "Raw values to ticks."):
-        with w.block(f"if len(values) != {count}:"):
-            w.line(f"raise ValueError('expected {count} values, found %d' % len(values))")
-        with w.block(f"for i in range({count}):"):
-            w.line(f"_t[i] = floor(min(max(values[i] / {step} + 0.5, {-_FAR}), {_FAR}))")
-        w.line("return _t")
 
 
 def _rate(w: Writer, plan: Plan) -> None:

@@ -47,8 +47,8 @@ def slope_form(activation: Activation, z_frac: int, at_zero: float, limit: int) 
     steepest = float(np.abs(activation.derivative(np.linspace(-8.0, 8.0, 4097), 1.0)).max())
     frac = SLOPE_FRAC - max(0, int(np.ceil(np.log2(steepest))))
     parts = []
-    if activation.ramp is not None:
-        parts.append(_step(activation.ramp, at_zero if activation.has_corner else 1.0, 1 << frac))
+    if activation.integer_ramp is not None:
+        parts.append(_step(activation.integer_ramp, at_zero if activation.has_corner else 1.0, 1 << frac))
     if activation.curve is not None:
         record = _derived(activation, activation.curve)
         curve = integer_form(record, z_frac, frac, TABLE_LIMIT, ERROR_GOAL)

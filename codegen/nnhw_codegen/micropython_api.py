@@ -9,6 +9,7 @@ logits_from_codes(x, y)    input codes -> outputs
 
 from __future__ import annotations
 
+from nnhw_codegen import micropython_values
 from nnhw_codegen.program import Program
 from nnhw_codegen.qmodel import FORMAT
 from nnhw_codegen.text import Origin, Writer, bytes_literal
@@ -16,10 +17,7 @@ from nnhw_codegen.text import Origin, Writer, bytes_literal
 ANSWER = {"argmax": "class index", "threshold": "class index", "values": "value (a tuple of several)"}
 
 MOST_UNROLLED = 8
-"""Up to so many inputs become ticks in a line each: a quarter fewer cycles than a loop, for more bytes."""
-
-FLOOR = "from math import floor"
-"""What ``doorway`` needs, but for the least heap."""
+"""Up to so many inputs are unpacked in a line: a quarter fewer cycles than a loop, for more bytes."""
 
 BUFFER = "array('i', bytes(4 * {}))"
 """The expression for a buffer of so many words."""
@@ -40,7 +38,7 @@ def head(w: Writer, origin: Origin, *imports: str) -> None:
 def constants(w: Writer, program: Program, origin: Origin) -> None:
     """What stands at the top level under a name, which is little: a name takes a board up to 40 bytes of heap.
 
-    So the names of inputs stand in a comment, and those of classes in ``label``.
+    So the names of inputs stand in a comment.
     """
     w.line(f'MODEL = "format {FORMAT}, {origin.model_hash}"')
     w.line(f"# Inputs: {', '.join(repr(i.name) for i in program.inputs)}")
@@ -48,7 +46,8 @@ def constants(w: Writer, program: Program, origin: Origin) -> None:
 
 
 def buffers(w: Writer, program: Program) -> None:
-    """The buffers of ticks and outputs for machine code, which takes the addresses of array('i') objects."""
+    """The buffers of floats, ticks and outputs for machine code, which takes the addresses of array objects."""
+    w.line(f"_f = array('f', bytes({4 * len(program.inputs)}))")
     for name, length in (("_t", len(program.inputs)), ("_y", program.layers[-1].units)):
         w.line(f"{name} = {BUFFER.format(length)}")
 
@@ -59,33 +58,19 @@ def tables(w: Writer, program: Program) -> None:
         w.line(f"_T{number} = {bytes_literal(table.to_bytes())}")
 
 
-def doorway(w: Writer, program: Program, least_heap: bool = False) -> None:
-    """``ticks_from_values``: the only floats of the module.
-
-    ``least_heap`` does without floor, whose name and constant a board keeps on its heap, at twice the cycles.
-    """
+def doorway(w: Writer, program: Program, call: str) -> None:
+    """``ticks_from_values`` for machine code: ``call`` makes ticks t of float32 f, true where one is not a number."""
     count = len(program.inputs)
-    steps = [float(i.step) for i in program.inputs]
-    unrolled = count <= MOST_UNROLLED and not least_heap
-    shared = repr(steps[0]) if len(set(steps)) == 1 else "_STEP[i]"
-    if not unrolled and shared == "_STEP[i]":
-        w.line(f"_STEP = {tuple(steps)!r}")
-    with w.function("ticks_from_values(values, t)", "Raw values to ticks t; the only floats of this module."):
-        with w.block(f"if len(values) != {count}:"):
-            w.line(f'raise ValueError("expected {count} values, found %d" % len(values))')
-        if not unrolled:
+    with w.function("ticks_from_values(values, t)", "Raw values to ticks t, an array('i')."):
+        micropython_values.expect(w, count)
+        w.line("f = _f")
+        if count <= MOST_UNROLLED:
+            w.line(f"{', '.join(f'f[{n}]' for n in range(count))}{',' * (count == 1)} = values")
+        else:
             with w.block(f"for i in range({count}):"):
-                w.line(f"t[i] = {_tick('values[i]', shared, least_heap)}")
-            return
-        w.line(f"{', '.join(f'v{n}' for n in range(count))}{',' * (count == 1)} = values")
-        for n, step in enumerate(steps):
-            w.line(f"t[{n}] = {_tick(f'v{n}', repr(step))}")
-
-
-def _tick(value: str, step: str, least_heap: bool = False) -> str:
-    """floor(value / step + 0.5) of SPEC 3.1; or the floor of half its double, which is the same exactly."""
-    ratio = value if step == "1.0" else f"{value} / {step}"
-    return f"int((2 * {ratio} + 1) // 2)" if least_heap else f"floor({ratio} + 0.5)"
+                w.line("f[i] = values[i]")
+        with w.block(f"if {call}:"):
+            w.line('raise ValueError("a value is not a number")')
 
 
 def decide(w: Writer, program: Program) -> None:
@@ -110,7 +95,7 @@ def answers(w: Writer, program: Program, *from_ticks: str) -> None:
     with w.function("predict(values)", f"Raw values to the {ANSWER[program.decision]}."):
         w.lines("ticks_from_values(values, _t)", *(from_ticks or ("return predict_ticks(_t)",)))
     if program.classes:
-        # Strings one by one would take 32 bytes of heap each from the import on; so do they only while label runs.
-        mark = next(mark for mark in ("\n", *map(chr, range(32, 1 << 16))) if mark not in "".join(program.classes))
+        # A list, since a board makes one of interned strings, which take half the heap of those in a tuple.
+        w.lines("", "", f"_names = {list(program.classes)!r}")
         with w.function("label(values)", "Raw values to the name of the class."):
-            w.line(f"return {mark.join(program.classes)!r}.split({mark!r})[predict(values)]")
+            w.line("return _names[predict(values)]")

@@ -16,6 +16,8 @@ from nnhw_codegen import program, proof
 from nnhw_codegen.binary import (
     FileError,
     Reader,
+    doorway_bytes,
+    entries,
     expression,
     int32_bytes,
     pad,
@@ -25,7 +27,7 @@ from nnhw_codegen.binary import (
     write_whole,
 )
 from nnhw_codegen.expr import Table
-from nnhw_codegen.qmodel import FORMAT, QInput, QLayer, QModel
+from nnhw_codegen.qmodel import FORMAT, QLayer, QModel
 
 MAGIC = b"NNB"
 HEADER = struct.Struct("<3sBIIHBBBBHh2x")
@@ -55,7 +57,7 @@ def to_bytes(model: QModel) -> bytes:
     flat = program.build(model)
     labels = model.classes or model.outputs
     weight_bits = model.precision.weight_bits
-    parts = [int32_bytes([v for i in model.inputs for v in (i.low, i.span, i.gain, i.offset, i.shift)])]
+    parts = [doorway_bytes(model.inputs)]
     parts += [table_bytes(t) for t in flat.tables]
     parts += [
         _layer_bytes(layer, dense, flat.tables, weight_bits)
@@ -84,19 +86,19 @@ def from_bytes(data: bytes) -> QModel:
         raise FileError("checksum differs: the file is damaged, copy it again")
     reader = Reader(data)
     reader.take(HEADER.size)
-    doorway = reader.array("<i4", 5 * inputs).reshape(inputs, 5).tolist()
+    doorway = reader.doorway(inputs)
     luts = [reader.table() for _ in range(tables)]
     raw_layers = [_read_layer(reader, luts, weight_bits) for _ in range(layers)]
     precision = precisions.get(reader.text())
     names = tuple(reader.text() for _ in range(labels))
-    entries = tuple(QInput(reader.text(), float(reader.text()), *numbers) for numbers in doorway)
+    door = entries([(reader.text(), float(reader.text())) for _ in range(inputs)], *doorway)
     reader.at = length
     done = tuple(
         QLayer(**fields, low=reader.array("<i4", n), high=reader.array("<i4", n))
         for fields, n in ((f, len(f["bias"])) for f in raw_layers)
     )
     classifies = DECISIONS[HEADER.unpack_from(data)[8]] != "values"
-    model = QModel(precision, entries, done, names if classifies else (), () if classifies else names)
+    model = QModel(precision, door, done, names if classifies else (), () if classifies else names)
     proof.check(model)
     return model
 

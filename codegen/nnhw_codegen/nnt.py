@@ -17,14 +17,25 @@ from nnhw import activations
 from nnhw.activations import Activation
 from nnhw.network import Input
 from nnhw_codegen import learning_plan
-from nnhw_codegen.binary import FileError, Reader, int32_bytes, pad, steps_bytes, table_bytes, text_bytes, write_whole
+from nnhw_codegen.binary import (
+    FileError,
+    Reader,
+    doorway_bytes,
+    entries,
+    int32_bytes,
+    pad,
+    steps_bytes,
+    table_bytes,
+    text_bytes,
+    write_whole,
+)
 from nnhw_codegen.expr import Expr, Step, Table, linearize
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.learning import Learner
 from nnhw_codegen.learning_plan import LayerPlan, Plan
 from nnhw_codegen.learning_profile import Profile
 from nnhw_codegen.nnb import DECISIONS
-from nnhw_codegen.qmodel import FORMAT, QInput
+from nnhw_codegen.qmodel import FORMAT
 from nnhw_codegen.trainable import Trainable
 
 MAGIC = b"NNT"
@@ -84,7 +95,7 @@ def _fixed_part(model: Trainable) -> bytes:
     strings += [text for entry in model.inputs for text in (entry.name, repr(float(entry.step)))]
     strings += [SOFTMAX if activation is None else activation.name for activation in model.activations]
     numbers = [v for entry in model.inputs for v in (entry.mean, entry.scale, entry.low, entry.high)]
-    numbers += [float(a.ramp or 0) if a is not None else 0.0 for a in model.activations]
+    numbers += [float(a.integer_ramp or 0) if a is not None else 0.0 for a in model.activations]
     numbers += model.offsets
     counts = (len(model.inputs), len(plan.layers), len(tables), profile.weight_bits, DECISIONS.index(model.decision))
     return b"".join(
@@ -93,7 +104,7 @@ def _fixed_part(model: Trainable) -> bytes:
             bytes([profile.delta_frac, profile.input_frac, profile.activation_frac, profile.weight_frac]),
             bytes([SCHEMES.index(profile.scheme), TRAINED.index(profile.trained), LOSSES.index(profile.loss)]),
             bytes([int(2 * profile.relu_at_zero), plan.softmax]) + bytes(5),
-            int32_bytes([v for i in model.doorway for v in (i.low, i.span, i.gain, i.offset, i.shift)]),
+            doorway_bytes(model.doorway),
             *(table_bytes(table) for table in tables),
             *(_layer_bytes(p, forms[2 * k : 2 * k + 2], tables) for k, p in enumerate(plan.layers)),
             pad(b"".join(text_bytes(text) for text in strings)),
@@ -146,7 +157,7 @@ def _read(data: bytes, length: int) -> Trainable:
     delta_frac, input_frac, activation_frac, weight_frac, scheme, trained, loss, at_zero = header[7:15]
     reader = Reader(data)
     reader.take(HEADER.size)
-    doorway = reader.array("<i4", 5 * inputs).reshape(inputs, 5).tolist()
+    doorway = reader.doorway(inputs)
     for _ in range(tables):
         reader.table()
     shapes, fracs = [], []
@@ -157,7 +168,7 @@ def _read(data: bytes, length: int) -> Trainable:
         for steps, constants in (fields[-8:-6], fields[-4:-2]):
             reader.take(4 * (steps + constants))
     names = tuple(reader.text() for _ in range(labels))
-    entries = [(reader.text(), float(reader.text())) for _ in range(inputs)]
+    steps = [(reader.text(), float(reader.text())) for _ in range(inputs)]
     kinds = [reader.text() for _ in range(layers)]
     reader.take(-reader.at % 4)
     numbers = np.frombuffer(reader.take(length - reader.at), dtype="<f8")
@@ -181,8 +192,8 @@ def _read(data: bytes, length: int) -> Trainable:
     plan = learning_plan.make([shapes[0][1], *(units for units, _ in shapes)], records, profile, fracs)
     values = scaling.reshape(inputs, 4).tolist()
     return Trainable(
-        tuple(Input(name, v[0], v[1], step, v[2], v[3]) for (name, step), v in zip(entries, values, strict=True)),
-        tuple(QInput(*entry, *v) for entry, v in zip(entries, doorway, strict=True)),
+        tuple(Input(name, v[0], v[1], step, v[2], v[3]) for (name, step), v in zip(steps, values, strict=True)),
+        entries(steps, *doorway),
         _read_state(reader, plan, int.from_bytes(learned[2:], "little")),
         records,
         () if DECISIONS[decision] == "values" else names,

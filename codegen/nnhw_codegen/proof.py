@@ -9,6 +9,7 @@ import numpy as np
 from nnhw_codegen.expr import Expr, evaluate, largest
 from nnhw_codegen.fixed import PROOF_LIMIT, IntArray
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
+from nnhw_codegen.ticks import TICK_LIMIT
 
 
 class ProofError(ValueError):
@@ -62,11 +63,12 @@ def z_too_wide(shift: IntArray, low: IntArray, high: IntArray) -> bool:
 
 
 def _check_doorway(entry: QInput) -> None:
-    reach = max(abs(entry.low), abs(entry.low + entry.span)) + entry.span
     product = entry.span * entry.gain
     if entry.gain < 0 or entry.span < 0 or not 0 <= entry.shift < 31:
         raise ProofError(f"input {entry.name!r}: negative gain, negative span or impossible shift")
-    if max(reach, product, abs(entry.offset), abs(product + entry.offset)) >= PROOF_LIMIT:
+    if max(abs(entry.low), abs(entry.low + entry.span)) > TICK_LIMIT:
+        raise ProofError(f"input {entry.name!r}: its range reaches 2^28 ticks")
+    if max(product, abs(entry.offset), abs(product + entry.offset)) >= PROOF_LIMIT:
         raise ProofError(f"input {entry.name!r}: an intermediate of the doorway can reach 2^30")
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from nnhw_codegen.expr import Expr
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.precision import Precision
+from nnhw_codegen.ticks import Reciprocal, reciprocal
 
-FORMAT = 1
+FORMAT = 2
 """Version of the integers and of every file that carries them; a reader refuses any other."""
 
 Decision = Literal["argmax", "threshold", "values"]
@@ -22,8 +23,8 @@ Decision = Literal["argmax", "threshold", "values"]
 class QInput:
     """The doorway of one input (SPEC 3): raw value -> ticks -> code.
 
-    ticks = floor(value / step + 0.5)
-    u     = min(max(ticks - low, 0), span)
+    ticks = value / step, rounded in integers of the value's float32
+    u     = min(max(ticks, low), low + span) - low
     code  = (u * gain + offset) >> shift
     """
 
@@ -34,6 +35,11 @@ class QInput:
     gain: int
     offset: int
     shift: int
+
+    @property
+    def reciprocal(self) -> Reciprocal:
+        """1 / step, as ticks are made with."""
+        return reciprocal(self.step)
 
     @property
     def code_range(self) -> tuple[int, int]:

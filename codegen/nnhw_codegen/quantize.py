@@ -31,11 +31,13 @@ class QuantizeReport:
 
     ``widths`` are bits: of the input codes, then of each hidden layer's outputs. ``bits_given_up`` holds for each layer
     (units,) by how many bits each neuron's weights are coarser than their width admits, for the sake of the proof.
+    ``notes`` tell what else differs from the float network.
     """
 
     model: QModel
     widths: tuple[int, ...]
     bits_given_up: tuple[IntArray, ...]
+    notes: tuple[str, ...] = ()
 
 
 def quantize(network: Network, precision: Precision, rows: FloatArray | None = None) -> QModel:
@@ -173,7 +175,7 @@ class _Calibrated:
             self._network.classes,
             self._network.outputs,
         )
-        return QuantizeReport(model, widths, tuple(done.given_up for done in layers))
+        return QuantizeReport(model, widths, tuple(done.given_up for done in layers), _rounded_slopes(self._network))
 
     def _layer(self, layers: list[Layer], index: int, codes: _Codes, width: int) -> _Done:
         """Quantize one layer that takes ``codes``; ``width`` is that of its outputs, for the last one that of its inputs."""
@@ -183,6 +185,17 @@ class _Calibrated:
         done, given_up = _quantize_layer(layers[index], activation, self._z[index], codes, self.precision, limit)
         low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
         return _Done(done, given_up, _Codes(reference.layer_output(done, codes.x), done.output_frac, low, high))
+
+
+def _rounded_slopes(network: Network) -> tuple[str, ...]:
+    """A line for every layer whose left slope the integers round."""
+    return tuple(
+        f"layer {number}: {layer.activation.name} slope {float(layer.activation.ramp):g} is {taken} = {float(taken):g} "
+        "in the integers"
+        for number, layer in enumerate(network.layers, 1)
+        if layer.activation is not None and layer.activation.ramp is not None
+        if (taken := layer.activation.integer_ramp) is not None and taken != layer.activation.ramp
+    )
 
 
 def code_limit(width: int, never_negative: bool) -> int:

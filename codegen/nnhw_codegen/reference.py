@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 from nnhw_codegen.expr import evaluate
 from nnhw_codegen.fixed import IntArray, saturate, to_real
 from nnhw_codegen.qmodel import QLayer, QModel
+from nnhw_codegen.ticks import from_values
 
 
 def ticks(model: QModel, rows: NDArray[np.floating[Any]]) -> IntArray:
-    """Raw values (n, inputs) -> ticks, floor(value / step + 0.5) (SPEC 3.1), limited to what the doorway takes."""
-    step = np.array([entry.step for entry in model.inputs])
-    low, high = model.tick_range
-    # The limit keeps far-out values within the integers of the doorway (SPEC 3.2); it changes no code.
-    return np.asarray(np.clip(np.floor(rows / step + 0.5), low - 1, high + 1), dtype=np.int64)
+    """Raw values (n, inputs) -> ticks (SPEC 3.1); raises ValueError where one is not a number (NaN)."""
+    return from_values(rows, tuple(entry.step for entry in model.inputs))
 
 
 def codes(model: QModel, tick_rows: IntArray) -> IntArray:
-    """Ticks (n, inputs), |tick| < 2^29 -> input codes (SPEC 3.3)."""
+    """Ticks (n, inputs), any integers -> input codes (SPEC 3.3)."""
     low, span, gain, offset, shift = np.array(
         [(i.low, i.span, i.gain, i.offset, i.shift) for i in model.inputs], dtype=np.int64
     ).T

@@ -68,7 +68,7 @@ def integer_form(
 
 
 def _ramp(activation: Activation) -> Expr:
-    slope = activation.ramp
+    slope = activation.integer_ramp
     assert slope is not None
     if slope == 1:
         return Z

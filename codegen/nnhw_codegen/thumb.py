@@ -72,6 +72,7 @@ _FORMS: dict[str, tuple[tuple[int, tuple[Field, ...]], ...]] = {
     "cmp r, r": ((0x4280, (_low(0), _low(3))), (0x4500, (_any_target, _any_source))),
     "cmn r, r": ((0x42C0, (_low(0), _low(3))),),
     "adcs r, r": ((0x4140, (_low(0), _low(3))),),
+    "sbcs r, r": ((0x4180, (_low(0), _low(3))),),
     "ands r, r": ((0x4000, (_low(0), _low(3))),),
     "eors r, r": ((0x4040, (_low(0), _low(3))),),
     "lsls r, r": ((0x4080, (_low(0), _low(3))),),

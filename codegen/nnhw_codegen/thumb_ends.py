@@ -14,15 +14,19 @@ from nnhw_codegen.thumb_layer import OUTPUT
 
 STRAIGHT_INPUTS = 128
 STRAIGHT_CLASSES = 16
+_LIFT = 1 << 31
 
 
 def doorway(code: Assembler, data: Assembler, program: Program, loop: bool) -> None:
-    """Ticks at r4 -> codes at r0.
+    """Ticks at r4 -> codes at r0, with 2^31 in lr.
 
     ``u - span``, in -span..0, is as good as ``u`` and often an instruction shorter.
     """
     inputs = program.inputs
-    if loop or len(inputs) > STRAIGHT_INPUTS:
+    looped = loop or len(inputs) > STRAIGHT_INPUTS
+    if looped or any(entry.low for entry in inputs):
+        code("movs r1, #1", "lsls r1, r1, #31", "mov lr, r1")
+    if looped:
         _looped(code, data, inputs)
         return
     bits = 8 if all(-128 <= end <= 127 for entry in inputs for end in entry.code_range) else 16
@@ -81,23 +85,24 @@ def _multiplied(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) ->
 
 
 def _clamp(code: Assembler, value: str, entry: QInput, scratch: str) -> None:
-    """A tick becomes u - span."""
-    _subtract(code, value, entry.low, scratch)
-    code(f"asrs {scratch}, {value}, #31", f"bics {value}, {scratch}")
-    _subtract(code, value, entry.span, scratch)
-    code(f"asrs {scratch}, {value}, #31", f"ands {value}, {scratch}")
-
-
-def _subtract(code: Assembler, register: str, value: int, scratch: str) -> None:
-    if 0 < abs(value) <= 255:
-        code(f"{'subs' if value > 0 else 'adds'} {register}, #{abs(value)}")
-    elif value:
-        code.constant(scratch, value)
-        code(f"subs {register}, {register}, {scratch}")
+    """A tick becomes u - span. Its difference from low may pass 2^31: with 2^31 added to both, it is a borrow that tells."""
+    if entry.low:
+        code.constant(scratch, entry.low + _LIFT)
+        code(f"add {value}, lr", f"subs {value}, {value}, {scratch}", f"sbcs {scratch}, {scratch}")
+    else:
+        code(f"asrs {scratch}, {value}, #31")
+    code(f"bics {value}, {scratch}")
+    if entry.span <= 255:
+        code(f"subs {value}, #{entry.span}")
+    else:
+        code.constant(scratch, entry.span)
+        code(f"subs {value}, {value}, {scratch}")
+    code(f"sbcs {scratch}, {scratch}", f"ands {value}, {scratch}")
 
 
 def _looped(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) -> None:
-    """r4 ticks, r0 codes, r2 rows of constants (offset: of u - span), r1 value, r3 r5 r6 r7 a row, r12 end."""
+    """r4 ticks, r0 codes, r2 rows of constants (low lifted as in ``_clamp``, offset of u - span), r1 value, r3 r5 r6 r7
+    a row, r12 end."""
     code.constant("r1", 4 * len(inputs))
     code("adds r1, r1, r0", "mov r12, r1")
     code.address("r2", "doorway")
@@ -105,8 +110,8 @@ def _looped(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) -> Non
     code(
         "ldmia r4!, {r1}",
         "ldmia r2!, {r3, r5, r6, r7}",
-        "subs r1, r1, r3", "asrs r3, r1, #31", "bics r1, r3",
-        "subs r1, r1, r5", "asrs r3, r1, #31", "ands r1, r3",
+        "add r1, lr", "subs r1, r1, r3", "sbcs r3, r3", "bics r1, r3",
+        "subs r1, r1, r5", "sbcs r3, r3", "ands r1, r3",
         "muls r1, r6",
         "adds r1, r1, r7",
         "ldmia r2!, {r3}", "asrs r1, r3",
@@ -114,8 +119,8 @@ def _looped(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) -> Non
         "cmp r0, r12",
         "bne doorway.again",
     )  # fmt: skip
-    rows = [(entry.low, entry.span, entry.gain, _offset(entry), entry.shift) for entry in inputs]
-    data.data("doorway", np.array(rows, dtype="<i4").tobytes())
+    rows = [(entry.low + _LIFT, entry.span, entry.gain, _offset(entry), entry.shift) for entry in inputs]
+    data.data("doorway", (np.array(rows) & 0xFFFFFFFF).astype("<u4").tobytes())
 
 
 def decision(code: Assembler, program: Program) -> None:

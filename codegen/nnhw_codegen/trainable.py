@@ -60,7 +60,7 @@ class Trainable:
         return self.codes(reference.ticks(self._door, rows))
 
     def codes(self, ticks: IntArray) -> Codes:
-        """Ticks (n, inputs), |tick| < 2^29 -> codes (n, inputs)."""
+        """Ticks (n, inputs), any integers -> codes (n, inputs)."""
         return reference.codes(self._door, ticks).astype(np.int32)
 
     def target_codes(self, targets: NDArray[Any]) -> Codes:

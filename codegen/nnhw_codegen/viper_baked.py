@@ -143,13 +143,15 @@ def _function(w: Writer, program: Program, function: list[_Part]) -> None:
 
 def _doorway(w: Writer, program: Program) -> None:
     x, t = _Pointer(w, "x"), _Pointer(w, "t")
-    w.line(f"m = {2 * viper.SIGN - 1}")
+    viper.tick_sign(w)
     for n, entry in enumerate(program.inputs):
-        # The tick's sign as in Sign, then min(tick - low - span, 0) + span and max(that, 0): u of SPEC 3.3.
-        w.line(f"a = ({t.at(n)} + {viper.SIGN} & m){viper.plus(-viper.SIGN - entry.low - entry.span)}")
-        w.line(f"a = {viper.BELOW} + {entry.span}")
+        low, high = entry.low, entry.low + entry.span
+        # A tick less an end of the range may pass 2^31. Half of it, less half of the end, may not, nor change the sign.
+        w.lines(f"b = {viper.TICK.format(t.at(n))}", "n = b >> 1")
+        w.line(f"a = (n{viper.plus(-(high + 1 >> 1))} >> 31 & (b{viper.plus(-high)})){viper.plus(high)}")
+        w.line(f"a = ((n{viper.plus(-(low + 1 >> 1))} >> 31) + 1) * (a{viper.plus(-low)})")
         shift = f" >> {entry.shift}" if entry.shift else ""
-        w.line(f"{x.at(n)} = {viper.ABOVE} * {entry.gain}{viper.plus(entry.offset)}{shift}")
+        w.line(f"{x.at(n)} = a * {entry.gain}{viper.plus(entry.offset)}{shift}")
     x.move(0)
 
 

@@ -12,6 +12,8 @@ _UNROLL = 16
 
 _LIFT = viper.Sign(1 << 30)
 
+_ENDS = 1 << 28
+
 _ROW = 2  # words of a neuron in the constants: its lifted bias and its shift
 
 
@@ -22,8 +24,8 @@ def constants(w: Writer, program: Program) -> None:
     data = bytes_literal(weights.astype(f"<u{program.weight_bits // 8}").tobytes())
     w.line(f"_W = {data}" if program.weight_bits == 8 else f"_W = _aligned({data})")
     rows = [np.stack([layer.bias + _LIFT.lift, layer.shift], axis=1).ravel() for layer in program.layers]
-    # SPEC 3.3 with the tick's sign as in viper_text.Sign: low + span and the offset are lifted to be positive.
-    doors = [(viper.SIGN + i.low + i.span, i.span, i.gain, i.offset + _LIFT.lift, i.shift) for i in program.inputs]
+    # SPEC 3.3: the ends of the range and the offset are lifted to be positive.
+    doors = [(_ENDS + i.low, _ENDS + i.low + i.span, i.gain, i.offset + _LIFT.lift, i.shift) for i in program.inputs]
     words = np.concatenate([*rows, np.array(doors).ravel()]).astype("<u4").tobytes()
     w.line(f"_B = array('I', {bytes_literal(words)})")
     w.line("_AW, _AB = addressof(_W), addressof(_B)")
@@ -35,9 +37,9 @@ def emit(w: Writer, program: Program) -> None:
     parameters = f"w: {pointer}, a: int, x: ptr32, t: ptr32, h: ptr32, y: ptr32, v: ptr32"
     w.lines("", "", "@micropython.viper")
     with w.block(f"def _forward({parameters}{viper.table_parameters(program)}) -> int:"):
-        viper.assign(w, "c", _LIFT.lift)
         with w.block("if a:"):
             _doorway(w, program)
+        viper.assign(w, "c", _LIFT.lift)
         viper.assign(w, "m", _LIFT.mask)
         for number, layer in enumerate(program.layers):
             last = number + 1 == len(program.layers)
@@ -56,11 +58,14 @@ def emit(w: Writer, program: Program) -> None:
 
 def _doorway(w: Writer, program: Program) -> None:
     rows = sum(layer.units for layer in program.layers)
-    w.lines(f"m = {2 * viper.SIGN - 1}", f"d = ptr32(int(v) + {4 * _ROW * rows})", "i = 0")
+    viper.tick_sign(w)
+    w.lines(f"d = ptr32(int(v) + {4 * _ROW * rows})", "i = 0")
     with w.block(f"while i < {len(program.inputs)}:"):
-        w.line(f"a = (t[i] + {viper.SIGN} & m) - d[0]")
-        w.line(f"a = {viper.BELOW} + d[1]")
-        w.line(f"x[i] = {viper.ABOVE} * d[2] + d[3] - c >> d[4]")
+        # A tick less an end of the range may pass 2^31. Half of it, less half of the end, may not, nor change the sign.
+        w.lines(f"b = {viper.TICK.format('t[i]')}", f"n = (b >> 1) + {_ENDS >> 1}", f"b = b + {_ENDS}")
+        w.line("a = (n - (d[1] + 1 >> 1) >> 31 & (b - d[1])) + d[1]")
+        w.line("a = ((n - (d[0] + 1 >> 1) >> 31) + 1) * (a - d[0])")
+        w.line(f"x[i] = a * d[2] + d[3]{viper.plus(-_LIFT.lift)} >> d[4]")
         w.lines("d = ptr32(int(d) + 20)", "i += 1")
 
 

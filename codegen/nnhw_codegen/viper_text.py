@@ -25,7 +25,7 @@ LARGEST_CONSTANT = (1 << 30) - 1
 """Beyond it, MicroPython makes a constant an object, which viper cannot compute with."""
 
 SIGN = 1 << 29
-"""Ticks and pre-activations are below this in magnitude."""
+"""Pre-activations are below this in magnitude."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,16 @@ def table_arguments(program: Program) -> str:
 
 BELOW = "(a >> 31 & a)"  # min(a, 0): the sign is 0 or -1
 ABOVE = "((a >> 31) + 1) * a"  # max(a, 0)
+
+
+def tick_sign(w: Writer) -> None:
+    """Before the doorway: c and m for ``TICK``."""
+    assign(w, "c", 1 << 31)
+    w.line("m = c + c - 1")
+
+
+TICK = "({} + c & m) - c"
+"""A tick of 32 bits, whatever bits above them its load gave."""
 
 
 def finish(w: Writer, sum_: str, lowered: int, clips: tuple[bool, bool], limit: int, raised: int = 0) -> None:

@@ -1,9 +1,8 @@
 """Runs quantized nnhw models on a MicroPython board (SPEC 3, 5, 6, 7); works under CPython too."""
 
-from math import floor
-
 from nnrun.core import Core, expect
 from nnrun.reader import FORMAT, read, u16
+from nnrun.values import reciprocals, ticks
 
 __all__ = ["FORMAT", "Net", "load"]
 
@@ -28,22 +27,17 @@ class Net(Core):
         self.precision = texts[0]
         self.classes = tuple(texts[1:start])
         self.inputs = tuple([texts[start + 2 * i] for i in range(count)])
-        self._steps = [float(texts[start + 2 * i + 1]) for i in range(count)]
+        self._steps = reciprocals(data, 24 + 20 * count, count)
         self.decision = ("argmax", "threshold", "values")[data[17]]
         self.output_frac = (u16(data, 20) ^ 32768) - 32768
 
     def ticks(self, values, out):
-        """Raw values -> ticks; the only floats before the answer."""
-        expect(len(self._t), len(values))
+        """Raw values -> ticks. ValueError for a value that is not a number."""
         expect(len(self._t), len(out))
-        for i in range(len(values)):
-            # The limit of a float is one that every board holds exactly, far beyond any tick and below 2^30.
-            tick = floor(min(max(values[i] / self._steps[i] + 0.5, -1e9), 1e9))
-            low = self._door[5 * i]
-            out[i] = min(max(tick, low - 1), low + self._door[5 * i + 1] + 1)
+        ticks(values, self._steps, out, 0)
 
     def codes(self, ticks, out):
-        """Ticks, integers below 2^29 in magnitude -> input codes."""
+        """Ticks, any integers -> input codes."""
         expect(len(self._x), len(out))
         self._enter(ticks)
         for i in range(len(out)):
@@ -59,7 +53,7 @@ class Net(Core):
 
     def predict(self, values):
         """Raw values -> class index; for a regression model the value, or a tuple of several."""
-        self.ticks(values, self._t)
+        ticks(values, self._steps, self._t, 0)
         return self.predict_ticks(self._t)
 
     def label(self, values):

@@ -8,6 +8,9 @@ except (ImportError, NotImplementedError, SyntaxError, ValueError):
     from nnrun.kernels import activate, dense, doorway
 
 
+_FAR = (1 << 29) - 1  # beyond every range
+
+
 def expect(wanted, found):
     """Raise ValueError where the number of values is wrong."""
     if wanted != found:
@@ -27,7 +30,7 @@ class Core:
         self._x = array("i", self._t)
 
     def logits(self, ticks, out):
-        """Ticks, integers below 2^29 in magnitude -> outputs. Nothing lands on the heap."""
+        """Ticks, any integers -> outputs. Nothing lands on the heap."""
         self._enter(ticks)
         self._forward()
         self._leave(out)
@@ -36,7 +39,7 @@ class Core:
         count = len(self._x)
         expect(count, len(ticks))
         for i in range(count):
-            self._t[i] = ticks[i]
+            self._t[i] = min(max(ticks[i], -_FAR), _FAR)  # an array would wrap what its 32 bits do not hold
         doorway(self._door, self._t, self._x, count)  # pyright: ignore[reportArgumentType] - viper takes buffers
 
     def _forward(self):

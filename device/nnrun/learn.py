@@ -14,6 +14,7 @@ from struct import unpack_from
 from nnrun.learn_core import Core, kernel_of
 from nnrun.learn_reader import u16
 from nnrun.learn_store import read, write
+from nnrun.values import reciprocals, ticks
 
 
 class Net(Core):
@@ -37,7 +38,7 @@ class Net(Core):
         names = tuple(texts[:labels])
         self.classes, self.outputs = ((), names) if data[21] == 2 else (names, ())
         self.inputs = tuple([texts[labels + 2 * i] for i in range(count)])
-        self._steps = [float(texts[labels + 2 * i + 1]) for i in range(count)]
+        self._steps = reciprocals(data, 40 + 20 * count, count)
         self._unit = 2.0 ** ((u16(data, 24) ^ 32768) - 32768)
         self._offsets = unpack_from("<%dd" % self.plan.units, data, self.plan.state - 8 * self.plan.units)
         self._clear()
@@ -45,24 +46,9 @@ class Net(Core):
     def _clear(self):
         self._count = self._right = self._error = 0
 
-    def _enter(self, values):
-        steps, plan = self._steps, self.plan
-        if len(values) != len(steps):
-            raise ValueError("expected %d values, found %d" % (len(steps), len(values)))
-        room, at, down = plan.room, plan.t, floor
-        # Limits that every board's floats hold exactly, beyond any input's range and below 2^29.
-        high = 5e8
-        low = -high
-        for value, step in zip(values, steps):
-            tick = value / step + 0.5
-            if not low < tick < high:
-                tick = high if tick > 0 else low
-            room[at] = down(tick)
-            at += 1
-
     def predict(self, values):
         """Raw values -> class index; for a regression the value, or a tuple of several."""
-        self._enter(values)
+        ticks(values, self._steps, self.plan.room, self.plan.t)
         if self.classes:
             self.forward()
             return self.decide()
@@ -79,7 +65,7 @@ class Net(Core):
 
     def learn(self, values, target):
         """One step: raw values and the class index, or for a regression the value (a tuple of several)."""
-        self._enter(values)
+        ticks(values, self._steps, self.plan.room, self.plan.t)
         if self.classes:
             self.aim(target)
         else:

@@ -12,6 +12,9 @@ except ImportError:
     from nnrun.learn_kernels import handle as addressof
 
 
+_FAR = (1 << 29) - 1  # beyond every range
+
+
 def kernel_of(module, data):
     """The run of a module that was generated for the model in data; ValueError where it is for another one."""
     if getattr(module, "MODEL", None) != (u16(data, 8), u16(data, 10)):
@@ -43,13 +46,13 @@ class Core:
                 self.data[k] ^= 128
 
     def enter(self, ticks):
-        """Put ticks, integers below 2^29 in magnitude, where the doorway finds them."""
+        """Put ticks, any integers, where the doorway finds them."""
         count = self.data[16] | self.data[17] << 8
         if len(ticks) != count:
             raise ValueError("expected %d values, found %d" % (count, len(ticks)))
         room, t = self.plan.room, self.plan.t
         for i in range(count):
-            room[t + i] = ticks[i]
+            room[t + i] = min(max(ticks[i], -_FAR), _FAR)  # an array would wrap what its 32 bits do not hold
 
     def aim(self, index):
         """Make class ``index`` the target of the next step."""

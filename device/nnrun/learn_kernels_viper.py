@@ -191,7 +191,7 @@ def run(x: ptr32, r: int, w: ptr32):
                         else:
                             r = ptr8(w)[0] - r
                         if (r - 1 | top - r) >> 31:
-                            r = 1 + (top - 1 & ~(r >> 31))
+                            r = 1 + (top - 1 & ~(r - 1 >> 31))
                         if wide:
                             ptr16(w)[0] = r
                         else:

@@ -46,7 +46,7 @@ class Plan:
         self.t = self._make(count)
         x = self._make(count)
         self._emit(0, count, 40, self.t, x)
-        at = 40 + 20 * count
+        at = 40 + 28 * count
         self._tables = array("i")
         for _ in range(data[19]):
             self._tables.append(at)

@@ -2,12 +2,12 @@
 
 A model is written whole under a second name, PATH.new, and then renamed. Where files cannot be renamed it is written
 once more as PATH, and PATH.new stays: while one of the two is being written, the other is whole. Loading finishes what
-was cut off.
+was cut off; where there is no room for that, PATH.new is the only whole file, and a save writes PATH.
 """
 
 import os
 
-FORMAT = 1
+FORMAT = 2
 
 
 def u16(data, at):
@@ -15,43 +15,54 @@ def u16(data, at):
     return data[at] | data[at + 1] << 8
 
 
-def checksum(data, at, end):
-    """The halves of the Adler-32 checksum of data[at:end]."""
-    low, high = 1, 0
+def checksum(data, at, end, low=1, high=0):
+    """The halves of the Adler-32 checksum of data[at:end], behind what gave low and high."""
     for k in range(at, end):
         low = (low + data[k]) % 65521
         high = (high + low) % 65521
     return low, high
 
 
-def _whole(path):
+def _size(path):
+    """The bytes of a file that is whole. It is read in small parts: at a save the model fills the heap."""
     with open(path, "rb") as file:
-        data = bytearray(40)
-        if file.readinto(data) < 40 or data[:3] != b"NNT":
+        part = file.read(40)
+        if len(part) < 40 or part[:3] != b"NNT":
             raise ValueError("%s: not a .nnt file" % path)
-        if data[3] != FORMAT:
+        if part[3] != FORMAT:
             raise ValueError(
                 "%s: model made for format %d, this nnrun reads %d: run 'nnhw export --learn' again"
-                % (path, data[3], FORMAT)
+                % (path, part[3], FORMAT)
             )
-        fixed = u16(data, 4) | u16(data, 6) << 16
-        size = u16(data, 12) | u16(data, 14) << 16
+        fixed = u16(part, 4) | u16(part, 6) << 16
+        size = u16(part, 12) | u16(part, 14) << 16
         if not 40 <= fixed <= size - 8:
             raise ValueError("%s: damaged, copy the file again" % path)
-        part = bytearray(40)
+        told = u16(part, 8), u16(part, 10)
         found = 40
-        while found < size:  # the size must be there before so many bytes are asked of a small heap
-            count = file.readinto(part)
-            if not count:
+        low, high = checksum(part, 12, found)
+        while True:
+            if found == fixed:
+                if told != (low, high):
+                    raise ValueError("%s: checksum differs: copy the file again" % path)
+                low, high = 1, 0
+            end = fixed if found < fixed else size - 4 if found < size - 4 else size
+            part = file.read(min(40, end - found))
+            if not part:
                 raise ValueError("%s: %d bytes of %d: copy the file again" % (path, found, size))
-            found += count
-    data = bytearray(size)
+            found += len(part)
+            if end == size:
+                break
+            low, high = checksum(part, 0, len(part), low, high)
+    if len(part) < 4 or (u16(part, 0), u16(part, 2)) != (low, high):
+        raise ValueError("%s: checksum of the weights differs: copy the file again" % path)
+    return size
+
+
+def _whole(path):
+    data = bytearray(_size(path))
     with open(path, "rb") as file:
         file.readinto(data)
-    if (u16(data, 8), u16(data, 10)) != checksum(data, 12, fixed):
-        raise ValueError("%s: checksum differs: copy the file again" % path)
-    if (u16(data, size - 4), u16(data, size - 2)) != checksum(data, fixed, size - 4):
-        raise ValueError("%s: checksum of the weights differs: copy the file again" % path)
     return data
 
 
@@ -79,12 +90,17 @@ def read(path):
 
 
 def write(path, data):
-    """Save the file; OSError where it cannot be written: then the old one is still there."""
+    """Save the file; OSError where it cannot be written: then the old one, or PATH.new, is still there."""
     fixed = u16(data, 4) | u16(data, 6) << 16
     low, high = checksum(data, fixed, len(data) - 4)
     for k in (0, 1):
         data[k - 4] = low >> 8 * k & 255
         data[k - 2] = high >> 8 * k & 255
+    try:
+        _size(path)
+    except (OSError, ValueError):  # PATH.new may be the only whole file
+        _put(path, data)
+        return
     _put(path + ".new", data)
     _finish(path, data)
 

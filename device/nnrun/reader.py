@@ -2,7 +2,7 @@
 
 from array import array
 
-FORMAT = 1
+FORMAT = 2
 
 
 def u16(data, at):
@@ -47,7 +47,7 @@ def read(path):
     Raises ValueError for a file that is damaged or of another format; OSError if it cannot be read.
     """
     data = _checked(path)
-    at = 24 + 20 * u16(data, 12)
+    at = 24 + 28 * u16(data, 12)
     tables = array("i")
     for _ in range(data[15]):
         tables.append(at)

@@ -43,8 +43,7 @@ class Activation:
 
     ``value(z)`` and ``derivative(z, at_zero)`` take and return float arrays of any one shape and are finite for
     every finite z. ``at_zero`` is the derivative to use where z == 0 and the function has a corner there.
-    ``ramp`` is the slope left of zero of the straight part, 0 <= ramp <= 1 with a power of two as denominator;
-    None where there is no straight part.
+    ``ramp`` is the slope left of zero of the straight part, 0 <= ramp <= 1; None where there is no straight part.
     """
 
     name: str
@@ -52,6 +51,11 @@ class Activation:
     derivative: Callable[[Array, float], Array]
     ramp: Fraction | None = None
     curve: Curve | None = None
+
+    @property
+    def integer_ramp(self) -> Fraction | None:
+        """The slope that the integers take for ``ramp`` (SPEC 4.2): its ``dyadic``."""
+        return None if self.ramp is None else dyadic(float(self.ramp))
 
     @property
     def is_identity(self) -> bool:
@@ -107,10 +111,9 @@ def _ramp_derivative(left: float, z: Array, at_zero: float) -> Array:
     return np.where(z > 0, 1.0, np.where(z < 0, left, left + (1.0 - left) * at_zero))
 
 
-def _ramp(name: str, slope: Fraction) -> Activation:
+def _ramp(name: str, left: float) -> Activation:
     # Partial functions, unlike nested ones, can be pickled, and so can networks.
-    left = float(slope)
-    return Activation(name, partial(_ramp_value, left), partial(_ramp_derivative, left), ramp=slope)
+    return Activation(name, partial(_ramp_value, left), partial(_ramp_derivative, left), ramp=Fraction(left))
 
 
 def dyadic(slope: float, tolerance: float = 0.02) -> Fraction:
@@ -130,9 +133,9 @@ def dyadic(slope: float, tolerance: float = 0.02) -> Fraction:
 DEFAULT_SLOPE = 0.125
 
 RECORDS: tuple[Activation, ...] = (
-    _ramp("identity", Fraction(1)),
-    _ramp("relu", Fraction(0)),
-    _ramp("leaky_relu", dyadic(DEFAULT_SLOPE)),
+    _ramp("identity", 1.0),
+    _ramp("relu", 0.0),
+    _ramp("leaky_relu", DEFAULT_SLOPE),
     Activation("logsig", _logsig, _logsig_derivative, curve=Curve(_half_logsig, "point", center=1.0)),
     Activation("softplus", _softplus, _softplus_derivative, Fraction(0), Curve(_softplus_tail, "even")),
     Activation("tanh", np.tanh, _tanh_derivative, curve=Curve(np.tanh, "point")),
@@ -145,14 +148,16 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str, slope: float | None = None) -> Activation:
-    """The record called ``name``; ``slope`` sets the left slope of leaky_relu (rounded to the device's own slope).
+    """The record called ``name``; ``slope`` sets the left slope of leaky_relu, exactly; the integers round it.
 
     Raises ValueError for an unknown name, or a slope given to another activation or outside 0 to 1.
     """
     if slope is not None:
         if name != "leaky_relu":
             raise ValueError(f"{name!r} takes no slope, only 'leaky_relu' does")
-        return _ramp(name, dyadic(slope))
+        if not 0.0 <= slope <= 1.0:
+            raise ValueError(f"slope {slope!r} is outside 0 to 1")
+        return _ramp(name, float(slope))
     for record in RECORDS:
         if record.name == name:
             return record

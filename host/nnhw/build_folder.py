@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnhw import __version__
+from nnhw import __version__, model_columns
+from nnhw.json_reader import Fault, Node
+from nnhw.network import Column
 from nnhw_codegen import nnb
 from nnhw_codegen.qmodel import FORMAT, QModel
 
@@ -37,6 +39,18 @@ class Build:
     def name(self) -> str:
         """The name to import on the board, and the stem of the generated files."""
         return str(self.manifest["name"])
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """How a row of words and numbers becomes the inputs; empty where each is a number."""
+        if "columns" not in self.manifest:
+            return ()
+        try:
+            return model_columns.from_json(
+                Node(self.manifest["columns"], "columns"), [i.name for i in self.model.inputs]
+            )
+        except Fault as fault:
+            raise BuildError(f"{self.directory / MANIFEST}: {fault}; run 'nnhw export' again") from None
 
     def size(self, name: str) -> int:
         """Bytes of one file."""

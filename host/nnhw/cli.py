@@ -18,8 +18,13 @@ from nnhw import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("nnhw.cli_demo:demo", "Train, export and run Iris in an emulator, and compare every integer."),
-    "train": ("nnhw.cli_train:train", "Train a network on a data set or a CSV file."),
+    "data": ("nnhw.cli_data:data", "Show what is understood of a file, before anything is trained."),
+    "train": ("nnhw.cli_train:train", "Train a network on a data set or a file."),
     "new": ("nnhw.cli_learn:new", "Make an untrained network, for a board to train."),
+    "convert": (
+        "nnhw.cli_convert:convert",
+        "Take a network of scikit-learn, Keras, PyTorch, TFLite or ONNX; write ONNX.",
+    ),
     "eval": ("nnhw.cli_model:evaluate", "Accuracy and confusion matrix, floats beside each precision."),
     "export": ("nnhw.cli_model:export", "Write the folder to copy to a board."),
     "run": ("nnhw.cli_run:run", "Run an exported model on a target."),

@@ -27,7 +27,9 @@ _EXTRAS = {
     ),
     "boards": ("mpremote",),
     "study": ("scikit-learn", "joblib"),
+    "tables": ("pandas", "openpyxl", "pyarrow"),
     "cluster": ("dask",),
+    "import": ("onnx", "h5py", "tflite"),
 }
 
 

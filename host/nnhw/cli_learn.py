@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nnhw import activations, board_pull, datasets, learnable, model_file
 from nnhw.cli import UserError, user_input
+from nnhw.cli_data_options import data_options, target_option
 from nnhw.network import Input, Network
 from nnhw.train import create
 from nnhw_codegen import nnt
@@ -107,8 +108,9 @@ def _scale_outputs(network: Network, targets: NDArray[Any] | None) -> None:
 @click.command()
 @click.option("--layers", callback=_sizes, required=True, help="Inputs, units of hidden layers, outputs: 4,8,3.")
 @click.option("-o", "--out", type=_OUT, default="model.json", show_default=True)
-@click.option("--data", help="Data set or CSV file that names the inputs and classes and gives their ranges.")
-@click.option("--target", metavar="COLUMN", help="Column of the CSV file that holds the answers.")
+@click.option("--data", help="Data set or file that names the inputs and classes and gives their ranges.")
+@target_option
+@data_options
 @click.option("--values", is_flag=True, help="Outputs are values, not classes.")
 @click.option(
     "--low", type=float, default=-4.0, show_default=True, help="Lowest raw value of the inputs without --data."
@@ -125,6 +127,7 @@ def new(
     out: Path,
     data: str | None,
     target: str | None,
+    reading: datasets.DataOptions,
     values: bool,
     low: float,
     high: float,
@@ -136,9 +139,10 @@ def new(
     """Make a network with fresh weights: export it with --learn, and a board trains it from scratch."""
     record: dict[str, Any] = {"seed": seed, "epochs": 0}
     if data is not None:
-        dataset = datasets.load(data, target, "regression" if values else "auto")
+        dataset = datasets.load(data, target, "regression" if values else "auto", reading)
         inputs, classes, outputs = datasets.inputs_from(dataset), dataset.classes, dataset.outputs
         record |= {"data": data, "target": target}
+        record |= {"reading": reading.record()} if reading.record() else {}
     else:
         if not (high - low >= step > 0):
             raise UserError(f"--low {low:g} --high {high:g} --step {step:g}: there is no step between low and high")
@@ -160,6 +164,7 @@ def new(
     network.training = record
     if data is not None:
         network.calibration = dataset.rows[:: max(1, len(dataset.rows) // 256)]
+        network.columns = dataset.columns
     model_file.save(network, out)
     click.echo(f"network   {network.describe()}; untrained")
     click.echo(f"wrote     {out}; next: nnhw export --learn {out}")

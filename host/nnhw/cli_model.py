@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ from nnhw import evaluate as evaluation
 from nnhw import export as exporting
 from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json, user_input
+from nnhw.cli_data_options import data_options, target_option
 from nnhw.cli_learn import learning_files, learning_options
-from nnhw.datasets import Dataset
+from nnhw.data.data_options import from_record
+from nnhw.datasets import DataOptions, Dataset
 from nnhw.fine_tune import fine_tune
-from nnhw.network import Network
+from nnhw.network import Column, Network
 from nnhw.train import target_matrix
 from nnhw_codegen import emitters, precision, reference
+from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import QuantizeReport
 
 _PATH = click.Path(path_type=Path)
@@ -27,13 +32,14 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("model", type=_PATH)
-@click.option("--data", help="Data set or CSV file; by default the one that the model was trained on.")
-@click.option("--target", metavar="COLUMN", help="Column of the CSV file that holds the answers.")
+@click.option("--data", help="Data set or file; by default the one that the model was trained on.")
+@target_option
+@data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def evaluate(model: Path, data: str | None, target: str | None, as_json: bool) -> None:
+def evaluate(model: Path, data: str | None, target: str | None, reading: DataOptions, as_json: bool) -> None:
     """Compare MODEL (a model.json) in floats and in each precision with the answers of a data set."""
     network = model_file.load(model)
-    parts = rows_to_judge(network, model, data, target)
+    parts = rows_to_judge(network, model, data, target, reading)
     with user_input(str(model)):
         models = evaluation.quantized(network)
         results = {name: evaluation.scores(network, part, models) for name, part in parts.items()}
@@ -51,7 +57,9 @@ def evaluate(model: Path, data: str | None, target: str | None, as_json: bool) -
             click.echo(line)
 
 
-def rows_to_judge(network: Network, model: Path, data: str | None, target: str | None) -> dict[str, Dataset]:
+def rows_to_judge(
+    network: Network, model: Path, data: str | None, target: str | None, reading: DataOptions | None = None
+) -> dict[str, Dataset]:
     """The data sets to evaluate on: held-out rows first where the training record tells which these are."""
     record = network.training
     trained_on = record.get("data")
@@ -59,18 +67,33 @@ def rows_to_judge(network: Network, model: Path, data: str | None, target: str |
         if not isinstance(trained_on, str):
             raise UserError(f"{model}: does not say which data it was trained on; name them with --data")
         data, target = trained_on, target or record.get("target")
-    dataset = load_matching(network, data, target)
+    reading = reading or DataOptions()
+    if data == trained_on and not reading.record():
+        reading = from_record(record.get("reading"))
+    dataset = load_matching(network, data, target, reading, network.columns)
     if data == trained_on and record.get("held_out"):
         held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))[1]
-        return {"held out": held, "all": dataset}
+        if len(held.rows):
+            return {"held out": held, "all": dataset}
     return {data: dataset}
 
 
-def load_matching(network: Network, data: str, target: str | None) -> Dataset:
-    """The data set, its classes numbered as the network's. Raises UserError where the two do not fit."""
-    dataset = datasets.load(data, target, "classification" if network.classes else "regression")
-    if len(dataset.features) != len(network.inputs):
-        raise UserError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(network.inputs)}")
+def load_matching(
+    network: Network | QModel,
+    data: str,
+    target: str | None,
+    reading: DataOptions | None = None,
+    columns: Sequence[Column] = (),
+) -> Dataset:
+    """The data set, its classes numbered as the network's, its ``columns`` read as those of the network.
+
+    Raises UserError where the two do not fit.
+    """
+    inputs = [entry.name for entry in network.inputs]
+    task: datasets.Task = "classification" if network.classes else "regression"
+    dataset = datasets.load_for(inputs, columns, data, target, task, reading or DataOptions())
+    if len(dataset.features) != len(inputs):
+        raise UserError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(inputs)}")
     return renumbered(dataset, network.classes)
 
 
@@ -82,7 +105,7 @@ def renumbered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     if unknown:
         raise UserError(f"{dataset.name}: holds the class {unknown[0]!r}; the model tells {', '.join(classes)}")
     numbers = np.array([classes.index(name) for name in dataset.classes])
-    return Dataset(dataset.name, dataset.features, dataset.rows, numbers[dataset.targets], classes)
+    return replace(dataset, targets=numbers[dataset.targets], classes=classes)
 
 
 def _table(scores: list[evaluation.Score]) -> list[str]:
@@ -148,10 +171,10 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     show_default=f"{100 * choose.LEAST_AGREEMENT:g}; {100 * choose.LEAST_AGREEMENT_OF_VALUES:g} for values",
     help="What auto asks for: percent of calibration rows that get the float network's class, or of its values' variance.",
 )
+@click.option("--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or file.")
 @click.option(
-    "--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or CSV file."
+    "--target", metavar="COLUMN", help="Column of that file that holds the answers, or several with commas."
 )
-@click.option("--target", metavar="COLUMN", help="Column of that CSV file that holds the answers.")
 @click.option(
     "--code",
     type=click.Choice(["auto", *emitters.names()]),
@@ -183,7 +206,9 @@ def export(
     auto = precision_name == exporting.AUTO
     rows, targets, quantizer, options = network.calibration, None, choose.plain, []
     if data is not None:
-        dataset = load_matching(network, data, target)
+        record = network.training
+        reading = from_record(record.get("reading")) if data == record.get("data") else DataOptions()
+        dataset = load_matching(network, data, target, reading, network.columns)
         rows, targets, options = dataset.rows, dataset.targets, ["--fine-tune", Path(data).name]
         options += [] if target is None else ["--target", target]
         quantizer = partial(_fine_tuned, dataset)
@@ -206,6 +231,7 @@ def export(
             rows=network.calibration,
             options=[*options, *words],
             extra=extra,
+            columns=network.columns,
         )
     if as_json:
         candidates = [choose.facts(candidate) for candidate in tried.candidates]
@@ -213,12 +239,20 @@ def export(
         return
     for line in choose.table(tried, auto):
         click.echo(line)
+    for note in tried.chosen.report.notes:
+        click.echo(f"note      {note}")
     for line in export_lines(network, build):
         click.echo(line)
 
 
 def _fine_tuned(dataset: Dataset, network: Network, wanted: precision.Precision) -> QuantizeReport:
     return fine_tune(network, wanted, dataset.rows, target_matrix(network, dataset)).report
+
+
+def _calibrated_on(network: Network) -> str:
+    if network.calibration is None:
+        return "rows spread over the declared input ranges, as the model keeps none"
+    return f"{len(network.calibration)} rows that the model keeps"
 
 
 def export_lines(network: Network, build: Build) -> list[str]:
@@ -230,6 +264,7 @@ def export_lines(network: Network, build: Build) -> list[str]:
     lines = [
         f"wrote     {build.directory}: {facts['precision']}, {code}; bytes: {files}",
         f"proof     no sum reaches 2^{limit.bit_length() - 1} and no integer 2^30, for any input",
+        f"rows      calibrated on {_calibrated_on(network)}",
     ]
     if network.calibration is not None and network.classes:
         same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)

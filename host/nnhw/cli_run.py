@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import build_folder, datasets, driver, evaluate, targets
+from nnhw import build_folder, driver, evaluate, targets
 from nnhw import verify as verification
 from nnhw.build_folder import Build
 from nnhw.cli import UserError, print_json
-from nnhw.cli_model import renumbered
-from nnhw.datasets import Dataset
-from nnhw.driver import Exported
+from nnhw.cli_data_options import data_options, target_option
+from nnhw.cli_model import load_matching
+from nnhw.data.encode import encode_row
+from nnhw.datasets import DataOptions, Dataset
+from nnhw.driver import Exported, held
 from nnhw.targets import TargetError
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import to_real
@@ -109,46 +112,73 @@ _RUNTIME = click.option(
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("build", type=_DIRECTORY)
-@click.argument("values", nargs=-1, type=float)
+@click.argument("values", nargs=-1)
 @_ON
 @firmware_option
 @_RUNTIME
-@click.option("--data", help="Run all rows of a data set or CSV file instead of VALUES.")
-@click.option("--target", metavar="COLUMN", help="Column of the CSV file that holds the answers.")
+@click.option("--data", help="Run all rows of a data set or file instead of VALUES.")
+@target_option
+@data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def run(
     build: Path,
-    values: tuple[float, ...],
+    values: tuple[str, ...],
     names: tuple[str, ...],
     runtime: str,
     data: str | None,
     target: str | None,
+    reading: DataOptions,
     as_json: bool,
 ) -> None:
-    """Run the exported model in the folder BUILD on a target, on raw VALUES or on the rows of --data."""
+    """Run the exported model in the folder BUILD on a target, on raw VALUES or on the rows of --data.
+
+    Where the model was trained on words or with missing values, VALUES may be the cells of a row, ? where one is missing.
+    """
     made = build_folder.read(build)
     module, names = fitting(made, names, runtime)
     if data is not None:
         if values:
             raise click.UsageError("give either VALUES or --data, not both")
-        _run_data(made, module, data, target, names, as_json)
+        _run_data(made, module, load_matching(made.model, data, target, reading, made.columns), names, as_json)
         return
-    expected = [entry.name for entry in made.model.inputs]
-    if len(values) != len(expected):
-        raise click.UsageError(
-            f"expected {len(expected)} values ({', '.join(expected)}) or --data; found {len(values)}"
-        )
-    if not np.all(np.isfinite(values)):
-        raise click.UsageError("values must be finite numbers")
+    row = _row(made, values)
     results = {}
     for name in names:
-        found = module.run(name, "values", np.array([values]))
+        found = module.run(name, "values", np.array([row]))
         results[name] = {"answer": _answer(made, found.logits), "logits": found.logits[0].tolist()}
     if as_json:
         print_json(results)
         return
     for name, result in results.items():
         click.echo(f"{name}: {result['answer']}   logits {' '.join(map(str, result['logits']))}")
+
+
+def _row(build: Build, values: tuple[str, ...]) -> list[float]:
+    """The inputs' values, given as such or as the cells of a row."""
+    columns = build.columns
+    if columns and len(values) == len(columns):
+        cells = [
+            None if text in ("", "?") else text if column.categories else _number(text)
+            for text, column in zip(values, columns, strict=True)
+        ]
+        return encode_row(columns, cells)
+    expected = [entry.name for entry in build.model.inputs]
+    if len(values) != len(expected):
+        cells_too = f", the cells of a row ({', '.join(column.name for column in columns)})" if columns else ""
+        raise click.UsageError(
+            f"expected {len(expected)} values ({', '.join(expected)}){cells_too} or --data; found {len(values)}"
+        )
+    return [_number(text) for text in values]
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise click.UsageError(f"{text!r} is not a number") from None
+    if not isfinite(value):
+        raise click.UsageError("values must be finite numbers")
+    return value
 
 
 def _answer(build: Build, logits: NDArray[np.int64]) -> Any:
@@ -158,14 +188,7 @@ def _answer(build: Build, logits: NDArray[np.int64]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _run_data(
-    build: Build, module: Exported, data: str, target: str | None, names: tuple[str, ...], as_json: bool
-) -> None:
-    model = build.model
-    dataset = datasets.load(data, target, "classification" if model.classes else "regression")
-    if len(dataset.features) != len(model.inputs):
-        raise UserError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(model.inputs)}")
-    dataset = renumbered(dataset, model.classes)
+def _run_data(build: Build, module: Exported, dataset: Dataset, names: tuple[str, ...], as_json: bool) -> None:
     runs = {name: compare(build, name, dataset, module) for name in names}
     if as_json:
         print_json({name: {"rows": len(dataset.rows), "identical": n} for name, (n, _) in runs.items()})
@@ -187,7 +210,7 @@ def compare(
     """
     found = (module or verification.exported(build)).run(target, "values", dataset.rows).logits
     model = build.model
-    expected = reference.logits(model, reference.codes(model, reference.ticks(model, dataset.rows)))
+    expected = reference.logits(model, reference.codes(model, reference.ticks(model, held(target, dataset.rows))))
     return int((found == expected).all(axis=1).sum()), found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -12,6 +13,7 @@ import click
 
 from nnhw import datasets
 from nnhw.cli import UserError, print_json, progress_bar, user_input
+from nnhw.cli_data_options import data_options, target_option
 from nnhw.cli_train import parse_layers
 
 
@@ -99,7 +101,8 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tu
 
 @click.command()
 @click.argument("data")
-@click.option("--target", metavar="COLUMN", help="Column of the CSV file to learn.")
+@target_option
+@data_options
 @click.option("--task", type=click.Choice(["auto", "classification"]), default="auto", show_default=True)
 @click.option(
     "--hidden", callback=parse_names, default="relu,leaky_relu,softplus,logsig", show_default=True,
@@ -122,6 +125,7 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tu
 def compare(
     data: str,
     target: str | None,
+    reading: datasets.DataOptions,
     task: datasets.Task,
     hidden: tuple[str, ...],
     layers: tuple[int, ...],
@@ -134,7 +138,7 @@ def compare(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Which activation suits DATA (iris, wine, breast_cancer, digits or a CSV file with --target COLUMN)?
+    """Which activation suits DATA (iris, wine, breast_cancer, digits or a file with --target COLUMN)?
 
     Trains many networks of each, in pairs, and quantizes them all.
     """
@@ -142,15 +146,16 @@ def compare(
     from nnhw import compare_page
     from nnhw.study import write_atomically
 
-    dataset = datasets.load(data, target, task)
+    dataset = datasets.load(data, target, task, reading)
     with user_input():
         setting = engine.Setting(
             dataset, hidden, layers, seeds, epochs, precisions=precisions, relu_at_zero=float(relu_at_zero)
         )
     with progress_bar(1.0) as advance:
         rows = engine.compare(setting, jobs, scheduler, lambda share: advance(share, ""))
-    wanted = f" --target {target}" if target else ""
-    command = f"nnhw compare {data}{wanted} --hidden {','.join(hidden)} --seeds {seeds} --epochs {epochs}"
+    chosen = [*(["--target", target] if target else []), *reading.words()]
+    words = ["nnhw", "compare", data, *chosen, "--hidden", ",".join(hidden), "--seeds", str(seeds)]
+    command = shlex.join([*words, "--epochs", str(epochs)])
     write_atomically(out, compare_page.render(setting, rows, command))
     if as_json:
         click.echo(engine.to_json(setting, rows), nl=False)

@@ -16,7 +16,8 @@ import numpy as np
 from nnhw import activations, datasets, losses, model_file, optimizers
 from nnhw import train as training
 from nnhw.cli import print_json, user_input
-from nnhw.datasets import Dataset
+from nnhw.cli_data_options import data_options, target_option
+from nnhw.datasets import DataOptions, Dataset
 from nnhw.fine_tune import fine_tune
 from nnhw.network import Network
 from nnhw.options import HELD_OUT, Options
@@ -41,7 +42,8 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
 @click.command()
 @click.argument("data")
 @click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), default="model.json", show_default=True)
-@click.option("--target", metavar="COLUMN", help="Column of the CSV file to learn.")
+@target_option
+@data_options
 @click.option(
     "--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True
 )
@@ -93,6 +95,7 @@ def train(
     data: str,
     out: Path,
     target: str | None,
+    reading: DataOptions,
     task: datasets.Task,
     layers: tuple[int, ...],
     hidden: str,
@@ -104,7 +107,10 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a network on DATA: iris, wine, breast_cancer, digits or a CSV file with --target COLUMN."""
+    """Train a network on DATA: iris, wine, breast_cancer, digits or a file with --target COLUMN.
+
+    nnhw data FILE shows how a file is understood.
+    """
     if slope is not None and hidden != "leaky_relu":
         raise click.BadParameter("--slope needs --hidden leaky_relu")
     if not 0 <= held_out < 1:
@@ -112,8 +118,10 @@ def train(
     if not out.resolve().parent.is_dir():
         raise click.BadParameter(f"--out {out}: there is no directory {out.parent}")
     settings = Options(relu_at_zero=float(relu_at_zero), **options)
-    dataset = datasets.load(data, target, task)
+    dataset = datasets.load(data, target, task, reading)
     kept, held = datasets.split(dataset, held_out, settings.seed) if held_out else (dataset, None)
+    if held is not None and not len(held.rows):
+        held = None  # too few rows of each class
     start = time.perf_counter()
     with progress_bar(settings.epochs, not as_json) as progress, user_input():
         network, history = training.train(
@@ -121,6 +129,8 @@ def train(
         )
     seconds = time.perf_counter() - start
     network.training |= {"data": data, "target": target, "task": task, "held_out": held_out}
+    if reading.record():
+        network.training["reading"] = reading.record()
     tuned = None
     if precision_name is not None:
         targets = training.target_matrix(network, kept)
@@ -128,9 +138,12 @@ def train(
         network = tuned.network
         network.training["precision"] = precision_name
     model_file.save(network, out)
+    for line in datasets.coarse_steps(kept, network.inputs):
+        click.echo(f"step      {line}", err=as_json)
     parts = {"train": quality(network, kept)} | ({"held_out": quality(network, held)} if held else {})
     if as_json:
         result = {"model": str(out), "epochs": len(history.epochs), "best_epoch": history.best, **parts}
+        result["notes"] = list(dataset.notes)
         if tuned is not None:
             result["fine_tune"] = {"precision": precision_name, **tuned.facts()}
         print_json(result)
@@ -138,6 +151,8 @@ def train(
     told = f"{len(dataset.classes)} classes" if dataset.classes else f"{len(dataset.outputs)} outputs"
     rows = f"{len(kept.rows)} rows to train" + (f", {len(held.rows)} held out" if held else "")
     click.echo(f"data      {data}: {rows}; {len(dataset.features)} inputs, {told}")
+    for note in dataset.notes:
+        click.echo(f"note      {note}")
     click.echo(f"network   {network.describe()}")
     click.echo(f"training  {len(history.epochs)} epochs, {seconds:.1f} s; weights of epoch {history.best}")
     if tuned is not None:

@@ -1,51 +1,31 @@
-"""Data sets: the packaged Iris, those of scikit-learn when it is installed, and any CSV file."""
+"""Data sets: the packaged Iris, those of scikit-learn when it is installed, files of tables, and DataFrames."""
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nnhw.doorway import infer
-from nnhw.network import Input
+from nnhw import doorway
+from nnhw.data import frames, prepare, table
+from nnhw.data.choose_columns import names_in
+from nnhw.data.columns import examine, likely_answer
+from nnhw.data.data_options import DataOptions
+from nnhw.data.dataset import Array, DataError, Dataset, Task, split, split_rows
+from nnhw.data.table import Table
+from nnhw.network import Column, Input
 
-Array = NDArray[np.float64]
-Task = Literal["auto", "classification", "regression"]
+__all__ = [
+    "Array", "DataError", "DataOptions", "Dataset", "Task", "coarse_steps", "inputs_from", "load", "load_for", "load_rows",
+    "names", "read_table", "split", "split_rows",
+]  # fmt: skip
 
 _SKLEARN_NAMES = ("wine", "breast_cancer", "digits")
-_MOST_CLASSES = 20  # more distinct whole numbers than this are taken for a measured quantity
-_LARGEST = 1e30
-
-
-class DataError(ValueError):
-    """A data set cannot be used; the message names file, place and remedy."""
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Rows in raw units and what they should give.
-
-    ``rows`` is float64 (n, features). For classes, ``targets`` is int64 (n,), indices into ``classes``; for
-    regression it is float64 (n, outputs) and ``classes`` is empty.
-    """
-
-    name: str
-    features: tuple[str, ...]
-    rows: Array
-    targets: NDArray[Any]
-    classes: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-
-    def take(self, rows: NDArray[np.int64]) -> Dataset:
-        """The data set of these rows only, in this order."""
-        return replace(self, rows=self.rows[rows], targets=self.targets[rows])
+_BLOCK = 64  # columns that are brought into one piece at a time
 
 
 def names() -> tuple[str, ...]:
@@ -53,24 +33,96 @@ def names() -> tuple[str, ...]:
     return ("iris", *_SKLEARN_NAMES)
 
 
-def load(name_or_path: str | Path, target: str | None = None, task: Task = "auto") -> Dataset:
-    """A data set by name (see ``names``), or a CSV file with ``target`` as the column to learn.
+def load(
+    data: Any,
+    target: str | Sequence[str] | None = None,
+    task: Task = "auto",
+    options: DataOptions | None = None,
+) -> Dataset:
+    """A data set by name (see ``names``), a file, or a DataFrame, with ``target`` as the column to learn.
 
-    Raises DataError for anything that cannot be loaded.
+    Files are tables as text (comma, semicolon, tab, bar or blanks between the cells; gzip as well), .npz and .npy, and
+    through pandas .parquet and .xlsx. Several targets, as a list or with commas, are classes where they are one-hot, else
+    values. A single target holds classes where it is not numeric, or has at most 20 different whole numbers, each at
+    least twice on average; ``task`` decides otherwise. ``options`` say which columns and rows to take.
+
+    Raises DataError, which tells every fault by line and column, and the option that helps.
     """
-    name = str(name_or_path)
-    if name == "iris":
-        with resources.as_file(resources.files("nnhw") / "data" / "iris.csv") as path:
-            return load_csv(path, target or "species", task)
-    if name in _SKLEARN_NAMES:
+    return _load(data, target, task, options or DataOptions(), (), ())
+
+
+def load_for(
+    inputs: Sequence[str],
+    columns: Sequence[Column],
+    data: Any,
+    target: str | Sequence[str] | None,
+    task: Task,
+    options: DataOptions,
+) -> Dataset:
+    """``load`` for a network that has these inputs and columns: they are found in the table by their names.
+
+    Where the table has other names, its columns are taken as ``load`` does.
+    """
+    return _load(data, target, task, options, inputs, columns)
+
+
+def _load(
+    data: Any,
+    target: str | Sequence[str] | None,
+    task: Task,
+    options: DataOptions,
+    inputs: Sequence[str],
+    columns: Sequence[Column],
+) -> Dataset:
+    if isinstance(data, (str, Path)) and str(data) in _SKLEARN_NAMES:
         if target is not None:
-            raise DataError(f"{name} has its own target; leave the target column {target!r} out")
-        return _load_sklearn(name)
-    if not Path(name).suffix and not Path(name).exists():
-        raise DataError(f"no data set and no file is called {name!r}; known data sets: {', '.join(names())}")
+            raise DataError(f"{data} has its own target; leave the target column {target!r} out")
+        if options.record():
+            raise DataError(f"{data} is complete as it is; options of tables are for files")
+        return _load_sklearn(str(data))
+    if isinstance(data, str) and data == "iris":
+        target = target or "species"
+    found = read_table(data, options)
     if target is None:
-        raise DataError(f"{name}: name the column to learn as the target")
-    return load_csv(name, target, task)
+        likely = likely_answer(examine(found))
+        hint = f"; {likely!r} looks like it" if likely else ""
+        raise DataError(f"{found.name}: name the column to learn as the target (--target){hint}")
+    targets = names_in((target,) if isinstance(target, str) else target, found.names)
+    wanted = tuple(column.name for column in columns) or tuple(inputs)
+    if wanted and not options.columns and set(wanted) <= set(found.names):
+        options = replace(options, columns=wanted)
+    prepared = prepare.prepare(found, targets, task, options, columns)
+    return prepare.dataset(prepared, Path(found.name).name.split(".")[0], options)
+
+
+def read_table(data: Any, options: DataOptions) -> Table:
+    """The table in a file, in a DataFrame, or of one of ``names``. Raises DataError for anything else."""
+    if not isinstance(data, (str, Path)):
+        if frames.is_frame(data):
+            return frames.from_frame(data)
+        raise DataError(f"expected a name, a path or a DataFrame, found {type(data).__name__}")
+    if str(data) == "iris":
+        with resources.as_file(resources.files("nnhw") / "data" / "iris.csv") as path:
+            return replace(table.read_text(path), name="iris")
+    if str(data) in _SKLEARN_NAMES:
+        found = _load_sklearn(str(data))
+        answers = [found.classes[index] for index in found.targets]
+        return Table(
+            found.name,
+            (*found.features, "target"),
+            (*found.rows.T, answers),
+            np.arange(1, len(answers) + 1),
+            {"format": "scikit-learn"},
+        )
+    path = Path(data)
+    if not path.suffix and not path.exists():
+        raise DataError(f"no data set and no file is called {str(data)!r}; known data sets: {', '.join(names())}")
+    suffix = path.suffix.lower()
+    if suffix in frames.ARRAYS:
+        return frames.read_arrays(path)
+    if suffix in frames.THROUGH_PANDAS:
+        return frames.read_with_pandas(path)
+    return table.read_text(path, options.header)
 
 
 def _load_sklearn(name: str) -> Dataset:
@@ -90,157 +142,52 @@ def _load_sklearn(name: str) -> Dataset:
     )
 
 
-def load_csv(path: str | Path, target: str, task: Task = "auto") -> Dataset:
-    """A CSV file (UTF-8, header line; comma, semicolon or tab) with ``target`` as the column to learn.
+def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = None) -> tuple[tuple[str, ...], Array]:
+    """Names and raw values (n, columns) of the inputs alone: of a data set by name, or of a file.
 
-    The target holds classes where it is not numeric, or has at most 20 different whole numbers, each at least twice
-    on average; ``task`` decides otherwise. All other columns are features. Raises DataError that names file, line and
-    column.
+    Of a table, the columns that are called ``inputs`` are taken if it has them all, else all but ``leave_out``; arrays
+    name none. Raises DataError as ``load`` does.
     """
-    path = Path(path)
-    header, lines = _read(path)
-    if target not in header:
-        raise DataError(f"{path}: no column {target!r} to learn; columns: {', '.join(header)}")
-    if len(header) < 2:
-        raise DataError(f"{path}: {target!r} is the only column; add at least one column of inputs")
-    if len(lines) < 2:
-        raise DataError(f"{path}: found {len(lines)} rows below the header; expected at least 2")
-    at = header.index(target)
-    columns = [
-        [_number(path, line, header[index], cells[index]) for line, cells in lines]
-        for index in range(len(header))
-        if index != at
-    ]
-    rows = np.array(columns, dtype=np.float64).T.copy()
-    features = tuple(header[:at] + header[at + 1 :])
-    cells = [(line, row[at]) for line, row in lines]
-    for line, cell in cells:
-        if not cell:
-            raise DataError(f"{path}: line {line}, column {target!r}: empty cell; fill it in or remove the row")
-    if not _holds_classes(path, target, cells, task):
-        values = [[_number(path, line, target, cell)] for line, cell in cells]
-        return Dataset(path.stem, features, rows, np.array(values, dtype=np.float64), outputs=(target,))
-    targets, classes = _classes(path, target, cells)
-    return Dataset(path.stem, features, rows, targets, classes)
+    if source in names():
+        dataset = load(source)
+        return dataset.features, dataset.rows
+    found = read_table(source, DataOptions())
+    targets = () if leave_out is None else names_in((leave_out,), found.names)
+    unnamed = Path(source).suffix.lower() in frames.ARRAYS
+    wanted = found.names if unnamed else inputs if set(inputs) <= set(found.names) else ()
+    options = DataOptions(columns=tuple(name for name in wanted if name not in targets))
+    features, rows, _ = prepare.inputs(prepare.prepare(found, targets, options=options), options)
+    return () if unnamed else features, rows
 
 
-def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header, and (line number, cells) of every row that is not blank."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: byte {error.start} is not UTF-8 text; export the table as CSV with UTF-8 encoding"
-        ) from None
-    if "\0" in text:
-        raise DataError(f"{path}: holds binary data; expected a CSV text file")
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; expected a header line and rows of numbers")
-    first = text.lstrip().splitlines()[0]
-    reader = csv.reader(text.splitlines(), delimiter=max(",;\t", key=first.count), strict=True)
+def coarse_steps(dataset: Dataset, inputs: tuple[Input, ...]) -> list[str]:
+    """A line for every input whose data are finer than ticks of numbers so large can be, with the remedy."""
     lines = []
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                lines.append((reader.line_num, [cell.strip() for cell in row]))
-    except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num}: {error}") from None
-    number, header = lines[0]
-    for index, name in enumerate(header):
-        if not name:
-            raise DataError(f"{path}: line {number}: column {index + 1} has no name")
-        if name in header[:index]:
-            raise DataError(f"{path}: line {number}: two columns are called {name!r}; rename one")
-    for line, cells in lines[1:]:
-        if len(cells) != len(header):
-            raise DataError(f"{path}: line {line}: found {len(cells)} cells, expected {len(header)} as in the header")
-    return header, lines[1:]
-
-
-def _parse(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def _number(path: Path, line: int, column: str, cell: str) -> float:
-    value = _parse(cell)
-    if value is None or not abs(value) <= _LARGEST:
-        found = repr(cell) if cell else "an empty cell"
-        limit = f" up to {_LARGEST:g}" if value is not None else ""
-        raise DataError(f"{path}: line {line}, column {column!r}: expected a finite number{limit}, found {found}")
-    return value
-
-
-def _holds_classes(path: Path, target: str, cells: Sequence[tuple[int, str]], task: Task) -> bool:
-    if task != "auto":
-        return task == "classification"
-    values = [_parse(cell) for _, cell in cells]
-    numbers = [value for value in values if value is not None]
-    if len(numbers) < len(cells):
-        if 2 * len(numbers) > len(cells):
-            line, cell = cells[values.index(None)]
-            raise DataError(
-                f"{path}: line {line}, column {target!r}: found {cell!r} among numbers; "
-                "correct the cell, or ask for classification"
+    for index, entry in enumerate(inputs):
+        grid = doorway.finer_grid(dataset.rows[:, index], entry.step)
+        if grid is not None:
+            lines.append(
+                f"{entry.name}: the data are in steps of {grid:g}, ticks in steps of {entry.step:g}, since a board's floats "
+                f"are too short for more at {max(abs(entry.low), abs(entry.high)):g}; to keep all digits, give whole "
+                f"numbers (the value / {grid:g}) to predict_ticks, or train on the value less an offset"
             )
-        return True
-    for (line, cell), value in zip(cells, numbers, strict=True):
-        if not math.isfinite(value):
-            raise DataError(f"{path}: line {line}, column {target!r}: expected a finite number, found {cell!r}")
-    distinct = set(numbers)
-    whole = all(value.is_integer() for value in distinct)
-    return whole and len(distinct) <= min(_MOST_CLASSES, max(2, len(cells) // 2))
-
-
-def _classes(path: Path, target: str, cells: Sequence[tuple[int, str]]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Class indices and class names: whole numbers in numeric order, other labels in alphabetic order."""
-    labels = [cell for _, cell in cells]
-    numbers = [_parse(label) for label in labels]
-    if all(number is not None and number.is_integer() for number in numbers):
-        labels = [str(int(number)) for number in numbers if number is not None]
-        classes = sorted(set(labels), key=int)
-    else:
-        classes = sorted(set(labels))
-    if len(classes) < 2:
-        raise DataError(
-            f"{path}: column {target!r} holds the single class {classes[0]!r}; expected at least two classes"
-        )
-    if len(classes) > max(_MOST_CLASSES, len(labels) // 2):
-        raise DataError(
-            f"{path}: column {target!r} holds {len(classes)} classes in {len(labels)} rows; "
-            "expected more rows of each class"
-        )
-    index = {label: number for number, label in enumerate(classes)}
-    return np.array([index[label] for label in labels], dtype=np.int64), tuple(classes)
-
-
-def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """(training part, held-out part); the latter has about ``fraction`` of the rows, of every class alike.
-
-    The same seed gives the same parts. Raises ValueError unless 0 < fraction < 1.
-    """
-    kept, held = split_rows(dataset, fraction, seed)
-    return dataset.take(kept), dataset.take(held)
-
-
-def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The row numbers of ``split``, each part in ascending order; a class never leaves the training part."""
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction is {fraction!r}; expected a share between 0 and 1")
-    order = np.random.default_rng([seed, 2]).permutation(len(dataset.rows))
-    if dataset.classes:
-        groups = [order[dataset.targets[order] == index] for index in range(len(dataset.classes))]
-    else:
-        groups = [order]
-    held = [group[: min(round(fraction * len(group)), max(len(group) - 1, 0))] for group in groups]
-    chosen = np.sort(np.concatenate(held))
-    return np.setdiff1d(np.arange(len(order)), chosen), chosen
+    return lines
 
 
 def inputs_from(dataset_train: Dataset) -> tuple[Input, ...]:
-    """One Input per feature, from the rows of the training part only; ``doorway.infer`` tells the rules."""
-    return tuple(infer(name, dataset_train.rows[:, index]) for index, name in enumerate(dataset_train.features))
+    """One Input per feature, from the rows of the training part only; ``doorway.infer`` tells the rules.
+
+    Inputs that stand for words or a missing value are 0 or 1.
+    """
+    flags = {
+        name
+        for column in dataset_train.columns
+        for name in column.input_names
+        if column.categories or name != column.name
+    }
+    inputs: list[Input] = []
+    for start in range(0, len(dataset_train.features), _BLOCK):
+        block = np.ascontiguousarray(dataset_train.rows[:, start : start + _BLOCK].T)
+        for name, column in zip(dataset_train.features[start : start + _BLOCK], block, strict=True):
+            inputs.append(doorway.flag(name, column) if name in flags else doorway.infer(name, column))
+    return tuple(inputs)

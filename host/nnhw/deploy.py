@@ -14,32 +14,13 @@ from nnhw.build_folder import Build, BuildError
 from nnhw.targets import TargetError
 from nnhw.targets.board_files import architecture, loadable, mpy_format, twin
 from nnhw.targets.board_link import STAGED, Link
+from nnhw.targets.board_scripts import script
 from nnhw.targets.firmware import Firmware
 from nnhw_codegen import emitters
 
 RUNTIME_FOLDER = "lib/nnrun"
 KEPT_MAIN = "main_before.py"
 SELF_TEST_SECONDS = 120.0
-
-_SELF_TEST = """\
-import time
-import selftest
-from array import array
-t = array("i", selftest.ticks)
-selftest.model.predict_ticks(t)
-n = 0
-start = time.ticks_ms()
-while time.ticks_diff(time.ticks_ms(), start) < 200:
-    selftest.model.predict_ticks(t)
-    n += 1
-print((selftest.passed, max(1, time.ticks_diff(time.ticks_ms(), start) * 1000 // n)))
-"""
-
-_RUNTIME_TEST = """\
-import nnrun
-from nnrun import selftest as s
-print((s.run(nnrun.load({file!r}), "vectors.jsonl"), None))
-"""
 
 
 @dataclass(frozen=True)
@@ -157,15 +138,15 @@ def _copy(link: Link, files: Mapping[str, bytes], firmware: Firmware) -> tuple[d
 
 def _self_test(link: Link, build: Build, with_runtime: bool) -> tuple[bool, str, int | None]:
     """Whether the vectors pass on the board, what it said, and the microseconds of a prediction."""
-    scripts = [_SELF_TEST]
+    tests = [script("self_test")]
     if with_runtime:
-        scripts.append(_RUNTIME_TEST.format(file=f"{build.name}.nnb"))
+        tests.append(script("runtime_test", file=f"{build.name}.nnb"))
     said: list[str] = []
     all_passed, microseconds = True, None
-    for script in scripts:
+    for test in tests:
         link.reset()
         try:
-            *lines, last = link.execute(script, SELF_TEST_SECONDS).splitlines()
+            *lines, last = link.execute(test, SELF_TEST_SECONDS).splitlines()
             passed, time_taken = ast.literal_eval(last)
         except TargetError as error:
             lines, passed, time_taken = [_explained(str(error), link.name)], False, None

@@ -13,35 +13,32 @@ from nnhw import driver_c, driver_core
 from nnhw.flat_package import flatten
 from nnhw.targets import Session, TargetError, get_script_target
 from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.ticks import float32_bits
 
 Entry = Literal["values", "ticks", "codes"]
 ENTRIES: tuple[Entry, ...] = ("values", "ticks", "codes")
 
-ROWS_FILE = "rows.txt"
+ROWS_FILE = "rows.bin"
 
-# Text is read by every port, in blocks because a file may be unbuffered; files that iterate are not everywhere.
 # No function of its own: the stack of the micro:bit has no room for another call.
 _SCRIPT = """\
 {start}
 from array import array
-y = array("i", [0] * {units})
+{more}y = array("i", [0] * {units})
 t = array("i", [0] * {inputs})
-f = open({rows!r})
-rest = ""
+f = open({rows!r}, "rb")
 while True:
-    block = f.read({block})
-    if not block:
+    v = f.read({size})
+    if not v:
         break
-    lines = (rest + block).split(";")
-    rest = lines.pop()
-    for v in lines:
-        v = {row}
-        {call}
-        print(list(y), {answer})
+    v = {row}
+    {call}
+    print(list(y), {answer})
 """
 
-_FLOATS = '[float(s) for s in v.split(",")]'
-_INTEGERS = 'array("i", [int(s) for s in v.split(",")])'
+# Boards read decimal text up to a unit in the last place off: values travel as the bytes of a float32 (SPEC 8.2).
+_FLOATS = 'unpack("<{inputs}f", v)'
+_INTEGERS = 'array("i", v)'
 _CALLS: Mapping[Entry, tuple[str, str, str]] = {
     "values": (_FLOATS, "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
     "ticks": (_INTEGERS, "m.logits_from_ticks(v, y)", "m.predict_ticks(v)"),
@@ -93,20 +90,27 @@ _FLAT_MODULES = ("nnrun/kernels.py", "nnrun/core.py", "nnrun/reader.py")
 _FILE_BYTES = {"microbit": 3000}
 """The largest file that fits beside a module in the file system of a target."""
 
+_SHORT_FLOATS = ("microbit",)
+"""Targets whose floats have 30 bits (SPEC 3.2)."""
+
 _SHALLOW = ("microbit",)
 """Targets that run a script at such a depth that their stack has no room for ``predict``; it has at the prompt."""
 
 
-def _blocks(rows: NDArray[Any], size: int) -> Iterator[str]:
-    """All rows as text, in parts of about ``size`` bytes that hold whole rows."""
-    block = ""
-    for row in rows.tolist():
-        block += ",".join(f"{value:.10g}" for value in row) + ";"
-        if len(block) >= size:
-            yield block
-            block = ""
-    if block:
-        yield block
+def held(target: str, values: NDArray[Any]) -> NDArray[np.float32]:
+    """Raw values as the floats of a target hold them."""
+    bits = float32_bits(values)
+    if target in _SHORT_FLOATS:
+        bits &= ~3
+    return np.asarray(bits.astype(np.uint32).view(np.float32))
+
+
+def _blocks(entry: Entry, rows: NDArray[Any], size: int) -> Iterator[bytes]:
+    """All rows as words of four bytes, in parts of about ``size`` bytes that hold whole rows."""
+    words = float32_bits(rows).astype("<u4") if entry == "values" else rows.astype("<i4")
+    count = max(1, size // (4 * rows.shape[1]))
+    for start in range(0, len(rows), count):
+        yield words[start : start + count].tobytes()
 
 
 def why_not(code: str, target: str) -> str | None:
@@ -162,8 +166,8 @@ class Exported:
     def _by_script(self, target: str, entry: Entry, rows: NDArray[Any]) -> IntArray:
         script = self._script(target, entry)
         output = ""
-        for text in _blocks(rows, _FILE_BYTES.get(target, 1 << 20)):
-            with self._session(target, {ROWS_FILE: text.encode()}) as session:
+        for block in _blocks(entry, rows, _FILE_BYTES.get(target, 1 << 20)):
+            with self._session(target, {ROWS_FILE: block}) as session:
                 output += self._execute(target, session, script)
         numbers = [line.replace("[", "").replace("]", ",").split(",") for line in output.splitlines()]
         try:
@@ -184,11 +188,12 @@ class Exported:
             start = (_START_NNRUN_FLAT if target in _SHALLOW else _START_NNRUN).format(model=f"{self.name}.nnb")
         return _SCRIPT.format(
             start=start,
+            more="from struct import unpack\n" if entry == "values" else "",
             units=self.sizes[-1],
             inputs=self.sizes[0],
             rows=ROWS_FILE,
-            block=64 if target in _SHALLOW else 256,
-            row=row,
+            size=4 * self.sizes[0],
+            row=row.format(inputs=self.sizes[0]),
             call=call,
             answer=answer,
         )

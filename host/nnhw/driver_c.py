@@ -18,7 +18,6 @@ _CORE_ROWS = 100
 
 # A row of results: the outputs, then the class (0 for a model of values).
 _RUN = """\
-#define {macro}_FLOAT double
 #include "{name}.h"
 void run(const {type} *in, int32_t *out, int32_t rows);
 void run(const {type} *in, int32_t *out, int32_t rows) {{
@@ -62,9 +61,10 @@ def run(
     real = entry == "values"
     macro = name.upper()
     body = (_CLASSES if classifies else _VALUES)[entry].format(m=name, M=macro)
-    names = {"name": name, "macro": macro, "type": "double" if real else "int32_t"}
+    names = {"name": name, "macro": macro, "type": "float" if real else "int32_t"}
     text = _RUN.format(body=body, **names)
-    given = rows.astype(np.float64 if real else np.int32)
+    with np.errstate(over="ignore"):
+        given = rows.astype(np.float32 if real else np.int32)
     if target == "c":
         text = f"#include <inttypes.h>\n#include <stdio.h>\n{text}{_MAIN.format(**names)}"
         program = {**files, "main.c": text.encode()}

@@ -21,6 +21,9 @@ def run(module: bytes, classifies: bool, outputs: int, entry: str, rows: NDArray
     y = array("i", bytes(4 * outputs))
     given = array("i", bytes(4 * rows.shape[1]))
     found = []
+    if entry == "values":
+        with np.errstate(over="ignore"):
+            rows = rows.astype(np.float32)
     for row in rows.tolist():
         answer = -1
         if entry == "values":

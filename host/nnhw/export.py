@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import __version__, boards, build_folder, vectors
+from nnhw import __version__, boards, build_folder, model_columns, vectors
 from nnhw.boards import Board
 from nnhw.build_folder import Build
 from nnhw.choose import choose
-from nnhw.network import Network
+from nnhw.network import Column, Network
 from nnhw.targets import TargetError, mpy
-from nnhw_codegen import emitters, nnb, precision, program
+from nnhw_codegen import emitters, micropython_words, nnb, precision, program
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.qmodel import FORMAT, QModel
 from nnhw_codegen.quantize import quantize
@@ -80,7 +80,9 @@ def export(
         model = choose(network).chosen.report.model
     else:
         model = quantize(network, precision.get(precision_name), network.calibration)
-    return write(model, directory, code, board=board, source=source, rows=network.calibration)
+    return write(
+        model, directory, code, board=board, source=source, rows=network.calibration, columns=network.columns
+    )
 
 
 def write(
@@ -93,14 +95,15 @@ def write(
     rows: NDArray[np.floating[Any]] | None = None,
     options: Sequence[str] = (),
     extra: Callable[[str, str, Emitter], Mapping[str, bytes]] | None = None,
+    columns: Sequence[Column] = (),
 ) -> Build:
     """Write the build folder of a quantized model; see ``build_folder.write`` for what is replaced.
 
     ``board`` names the one to compile for; ``code`` "auto" is the fastest that it runs and has room for, without a board
     portable. ``source`` is the name of the model file, which names the module; ``rows`` (n, inputs), raw, become test
     vectors; ``options`` are further words of the command that made the model; ``extra`` makes further files out of the
-    model's name, the banner and the emitter. Raises ValueError for an unknown code or board and code that the board does
-    not run, BuildError where ``directory`` may not be replaced.
+    model's name, the banner and the emitter; ``columns`` are those of the network, for ``encode``. Raises ValueError for
+    an unknown code or board and code that the board does not run, BuildError where ``directory`` may not be replaced.
     """
     build_folder.check_replaceable(directory)
     place = None if board is None else boards.get(board)
@@ -112,7 +115,7 @@ def write(
         words = [Path(source).name, "--precision", model.precision.name, "--code", candidate.name, *options]
         command = f"nnhw export {shlex.join(words)}"
         origin = Origin(name, banner(Path(source).name, model.precision.name, model_hash, command), model_hash)
-        emitted = candidate.emit(program.build(model), origin)
+        emitted = _with_encode(candidate.emit(program.build(model), origin), f"{name}.py", columns)
         compiled, notes = _compile(emitted, candidate.requires, place)
         if place is None or sum(map(len, (compiled or emitted).values())) <= place.heap // 2:
             break
@@ -131,7 +134,7 @@ def write(
         board_files = [*modules, "selftest.py", "vectors.jsonl"]
         urls = [[file, file] for file in board_files]
         files["package.json"] = _json({"urls": urls, "version": __version__})
-    files["README.md"] = _readme(model, origin, emitted, golden, files)
+    files["README.md"] = _readme(model, origin, emitted, golden, files, columns)
     facts = {
         "name": name,
         "source": Path(source).name,
@@ -142,6 +145,7 @@ def write(
         "board": board,
         "modules": modules,
         "notes": notes,
+        **({"columns": model_columns.to_json(columns)} if columns else {}),
     }
     described = build_folder.manifest(facts, files)
     build_folder.write(directory, {**files, build_folder.MANIFEST: _json(described)})
@@ -152,6 +156,13 @@ def banner(source: str, precision_name: str, model_hash: str, command: str) -> s
     """The line that every generated file carries."""
     text = f"{source}, {precision_name}, format {FORMAT}, nnhw {__version__}, model {model_hash}; made by: {command}"
     return "".join(c if c.isprintable() and c not in '"\\' else "_" for c in text)
+
+
+def _with_encode(emitted: dict[str, bytes], module: str, columns: Sequence[Column]) -> dict[str, bytes]:
+    """``emitted`` with ``encode`` at the end of ``module``, where there is one and the inputs are not just numbers."""
+    if not columns or module not in emitted:
+        return emitted
+    return {**emitted, module: emitted[module] + micropython_words.source(columns).encode()}
 
 
 def _candidates(code: str, board: Board | None) -> list[Emitter]:
@@ -230,12 +241,32 @@ _USAGE_OTHER = (
 )
 
 
+_USAGE_WORDS = """
+
+Some inputs stand for words or missing values. $how The columns are $columns."""
+
+
+def _words(columns: Sequence[Column], modules: bool) -> str:
+    """What to say of columns that are no plain numbers."""
+    if not columns:
+        return ""
+    how = (
+        "`encode(row)` makes the numbers from the cells of a row, None where one is missing: "
+        "`$name.predict($name.encode(row))`."
+        if modules
+        else "Each is 0 or 1: the input `color=red` is 1 where the column color holds red."
+    )
+    told = ", ".join(f"`{c.name}`" + (f" ({', '.join(c.categories)})" if c.categories else "") for c in columns)
+    return _USAGE_WORDS.replace("$how", how).replace("$columns", told.replace("$", "$$"))
+
+
 def _readme(
     model: QModel,
     origin: Origin,
     emitted: Mapping[str, bytes],
     golden: list[dict[str, Any]],
     files: Mapping[str, bytes],
+    columns: Sequence[Column],
 ) -> bytes:
     modules = [file for file in emitted if file.endswith(".py")]
     example = golden[-1]
@@ -243,7 +274,7 @@ def _readme(
     call, answer = f"predict({values})", example["answer"]
     if model.classes:
         call, answer = f"label({values})", model.classes[example["answer"]]
-    usage = Template(_USAGE_MICROPYTHON if modules else _USAGE_OTHER).substitute(
+    usage = Template((_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + _words(columns, bool(modules))).substitute(
         modules=" ".join(modules),
         emitted=", ".join(f"`{file}`" for file in emitted),
         name=origin.name,

@@ -35,7 +35,7 @@ print(gc.mem_alloc() - start)"""
 class HeapNeed:
     """Bytes that must be free after boot to import a module, and to predict once without a collection.
 
-    All is counted: what the import takes for itself, the buffers and names of the module, the floats of the doorway.
+    All is counted: what the import takes for itself, the buffers and names of the module, the doorway for raw values.
     ``measured`` tells whether the module itself was loaded, without a stand-in for native code.
     """
 

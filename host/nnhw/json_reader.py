@@ -70,6 +70,21 @@ class Node:
     def __getitem__(self, key: str) -> Node:
         return Node(self.value[key], f"{self.path}.{key}" if self.path else key)
 
+    def at(self, *keys: str) -> Node:
+        """The node below, key after key, each of which must be there."""
+        node = self
+        for key in keys:
+            if key not in node.mapping():
+                raise node.fault(f'missing key "{key}"')
+            node = node[key]
+        return node
+
+    def flag(self) -> bool:
+        """The value as true or false."""
+        if not isinstance(self.value, bool):
+            raise self.fault(f"expected true or false, found {self.shown()}")
+        return self.value
+
     def mapping(self) -> dict[str, Any]:
         """The value as an object."""
         if not isinstance(self.value, dict):

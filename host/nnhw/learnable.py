@@ -146,6 +146,7 @@ def pulled(model: Trainable, earlier: Network | None) -> Network:
             raise ModelFileError("holds another network; choose another file with -o")
         network.training = {**earlier.training, "pulled": True}
         network.calibration = earlier.calibration
+        network.columns = earlier.columns
     return network
 
 

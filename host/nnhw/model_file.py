@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations
+from nnhw import activations, model_columns
 from nnhw.json_reader import Fault, Node, read_json
 from nnhw.network import Input, Layer, Network
 
@@ -26,13 +26,24 @@ FORMAT = "nnhw-model"
 VERSION = 1
 SCHEMA = "urn:nnhw:model:1"
 
-MODEL_KEYS = ("$schema", "format", "version", "inputs", "classes", "outputs", "layers", "training", "calibration")
+MODEL_KEYS = (
+    "$schema",
+    "format",
+    "version",
+    "inputs",
+    "columns",
+    "classes",
+    "outputs",
+    "layers",
+    "training",
+    "calibration",
+)
 INPUT_KEYS = ("name", "mean", "scale", "step", "low", "high")
 LAYER_KEYS = ("units", "activation", "slope", "weights", "bias")
 PACKED_KEYS = ("encoding", "dtype", "shape", "data")
 
 _LARGEST = 1e30
-_LARGEST_TICK = 2**29
+_LARGEST_TICK = 2**28
 _MOST_UNITS = 65536
 _MOST_ROWS = 4096
 _LISTED_WEIGHTS = 10_000  # more than this are saved as base64
@@ -88,6 +99,8 @@ def dumps(network: Network) -> str:
         "version": VERSION,
         "inputs": [{key: getattr(item, key) for key in INPUT_KEYS} for item in network.inputs],
     }
+    if network.columns:
+        model["columns"] = model_columns.to_json(network.columns)
     if network.classes:
         model["classes"] = list(network.classes)
     if network.outputs:
@@ -152,6 +165,8 @@ def _network(model: Node) -> Network:
         )
     model.expect_keys(MODEL_KEYS, required=("inputs", "layers"))
     inputs = _inputs(model["inputs"])
+    names = [item.name for item in inputs]
+    columns = model_columns.from_json(model["columns"], names) if "columns" in model else ()
     classes = model["classes"].names() if "classes" in model else ()
     outputs = model["outputs"].names() if "outputs" in model else ()
     if classes and outputs:
@@ -174,7 +189,7 @@ def _network(model: Node) -> Network:
         raise model["outputs"].fault(f"found {len(outputs)} names, but the last layer has {count} units")
     training = model["training"].finite_mapping() if "training" in model else {}
     calibration = _calibration(model["calibration"], len(inputs)) if "calibration" in model else None
-    return Network(layers, inputs, classes, outputs, training, calibration)
+    return Network(layers, inputs, classes, outputs, training, calibration, columns)
 
 
 def _calibration(node: Node, inputs: int) -> NDArray[np.float64]:
@@ -211,7 +226,7 @@ def _input(node: Node) -> Input:
     if max(-item.low, item.high) / item.step > _LARGEST_TICK:
         raise node.fault(
             f"step {item.step:g} is too fine for low {item.low:g} and high {item.high:g}: "
-            "both must lie within 2^29 steps of 0; use a coarser step"
+            "both must lie within 2^28 steps of 0; use a coarser step"
         )
     return item
 

@@ -29,6 +29,32 @@ class Input:
     high: float = 100.0
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a table, and the inputs that it becomes.
+
+    A number is one input of the same name. Of ``categories`` each is an input, ``color=red``, which is 1 where the cell
+    holds that word, else 0. ``fill`` stands for a missing value; where ``flag`` is set, one more input, ``color=?``, is 1
+    where the value is missing, else 0. Without either a missing value is an error.
+    """
+
+    name: str
+    categories: tuple[str, ...] = ()
+    fill: float | str | None = None
+    flag: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the cell is the input as it stands."""
+        return not self.categories and self.fill is None and not self.flag
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the inputs, in order."""
+        names = tuple(f"{self.name}={word}" for word in self.categories) or (self.name,)
+        return (*names, f"{self.name}=?") if self.flag else names
+
+
 @dataclass
 class Layer:
     """One dense layer: ``activation(weights @ x + bias)``; weights have shape (units, inputs), bias (units,).
@@ -51,7 +77,7 @@ class Network:
     """Layers, the doorway of every input, and the class names (empty: a regression network).
 
     ``calibration`` (n, inputs), in raw units, are rows that the network was trained on: the quantizer chooses its
-    formats by them.
+    formats by them. ``columns`` tell how a row of words and numbers becomes the inputs; empty where each is a number.
     """
 
     layers: list[Layer]
@@ -60,6 +86,7 @@ class Network:
     outputs: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     calibration: FloatArray | None = None
+    columns: tuple[Column, ...] = ()
 
     def describe(self) -> str:
         """The network in one line, as '4-8-3, leaky_relu (slope 0.125), softmax'."""

@@ -46,7 +46,8 @@ def create(
     ``classes`` or ``outputs`` name what comes out. ``output`` is an activation or "softmax"; by default softmax for
     classes and identity for values. Two classes behind logsig share one unit. Weights are drawn by He where
     ``hidden`` is relu, leaky_relu or softplus, else by Glorot; biases are 0, and 0.1 in hidden relu layers.
-    ``slope`` is the left slope of leaky_relu. Raises ValueError for names or sizes that make no network.
+    ``slope`` is the left slope of leaky_relu, rounded to the one that the integers take, so that the network trains with
+    it. Raises ValueError for names or sizes that make no network.
     """
     if bool(classes) == bool(outputs):
         raise ValueError("give either classes or outputs, whichever the network shall tell")
@@ -59,13 +60,14 @@ def create(
     if len(classes) == 2 and output == "logsig":
         last = 1
     names = [*(hidden for _ in layers), output]
+    left = None if slope is None else float(activations.dyadic(slope))
     generator = np.random.default_rng(seed)
     built, fan_in = [], len(inputs)
     for index, (units, name) in enumerate(zip([*layers, last], names, strict=True)):
         if name == "softmax" and index == len(layers):
             activation = None
         else:
-            activation = activations.get(name, slope if name == "leaky_relu" else None)
+            activation = activations.get(name, left if name == "leaky_relu" else None)
         deviation = sqrt(2.0 / fan_in) if name in _HE else sqrt(2.0 / (fan_in + units))
         weights = generator.standard_normal((units, fan_in)) * deviation
         bias = np.full(units, _RELU_BIAS if name == "relu" and index < len(layers) else 0.0)
@@ -99,6 +101,7 @@ def train(
         outputs=dataset.outputs,
         seed=options.seed,
     )
+    network.columns = dataset.columns
     last = network.layers[-1]
     if _is_plain_regression(network):
         mean, scale = _target_scaling(dataset.targets)

@@ -11,11 +11,12 @@ from nnhw_codegen import reference
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.qmodel import QModel
 
-FAR = (1 << 29) - 1
-"""The largest tick that the doorway promises to take (SPEC 3.2)."""
+FAR = (1 << 31) - 1
+"""The farthest tick that an array of 32-bit integers holds; every entry saturates it (SPEC 3.3)."""
 
 _EXTREMES = 24
-_LARGEST_VALUE_TICK = 1 << 20  # what the shortest float of any MicroPython port still holds beside one half
+_LIMITS = np.array([np.inf, -np.inf, -0.0, 1e-45, -1e-40, 2.0**-126, 3.4028235e38, -3.4028235e38])
+"""Infinities, the negative zero, subnormals, the smallest and the largest float32."""
 
 
 def extreme_ticks(model: QModel) -> IntArray:
@@ -50,9 +51,24 @@ def random_codes(model: QModel, count: int, seed: int = 0) -> IntArray:
 
 
 def values_of(model: QModel, ticks: IntArray) -> NDArray[np.float64]:
-    """Raw values (n, inputs) on the grid of ``ticks``, at most 2^20 ticks from zero: beyond, short floats differ."""
-    step = np.array([entry.step for entry in model.inputs])
-    return np.asarray(np.clip(ticks, -_LARGEST_VALUE_TICK, _LARGEST_VALUE_TICK) * step)
+    """Raw values (n, inputs) on the grid of ``ticks``."""
+    return np.asarray(ticks * np.array([entry.step for entry in model.inputs]))
+
+
+def extreme_values(model: QModel) -> NDArray[np.float64]:
+    """Raw values of ``extreme_ticks``, but for the last rows: there each input has each of the limits of float32 once."""
+    rows = values_of(model, extreme_ticks(model))
+    for shift in range(len(_LIMITS)):
+        rows[-1 - shift] = np.resize(np.roll(_LIMITS, shift), rows.shape[1])
+    return rows
+
+
+def random_values(model: QModel, count: int, seed: int = 0) -> NDArray[np.float64]:
+    """Raw values (count, inputs) over each input's range and beyond: on the grid, and as often between two ticks."""
+    ticks = random_ticks(model, count, seed)
+    between = np.random.default_rng([seed, 3]).uniform(-0.5, 0.5, ticks.shape)
+    between[::2] = 0
+    return np.asarray((ticks + between) * np.array([entry.step for entry in model.inputs]))
 
 
 def golden(model: QModel, rows: NDArray[np.floating[Any]] | None, seed: int = 0) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnhw import vectors
 from nnhw.build_folder import Build
-from nnhw.driver import Entry, Exported
+from nnhw.driver import Entry, Exported, held
 from nnhw.flat_package import nnrun
 from nnhw_codegen import reference
 from nnhw_codegen.fixed import IntArray
@@ -109,7 +109,7 @@ def verify(
     entries = tuple(entries) or module.entries(target)
     identical = 0
     for entry in entries:
-        rows, code_rows = _rows(model, entry, count, seed)
+        rows, code_rows = _rows(model, entry, count, seed, target)
         logits = reference.logits(model, code_rows)
         answers = reference.decide(model, logits) if model.classes else np.zeros(len(rows), np.int64)
         found = module.run(target, entry, rows)
@@ -124,15 +124,16 @@ def verify(
     return Outcome(target, count, len(rows), entries, identical, None)
 
 
-def _rows(model: QModel, entry: Entry, count: int, seed: int) -> tuple[NDArray[Any], IntArray]:
+def _rows(model: QModel, entry: Entry, count: int, seed: int, target: str) -> tuple[NDArray[Any], IntArray]:
     """The rows to run, extremes first, and their input codes."""
     if entry == "codes":
         rows = np.concatenate([vectors.extreme_codes(model), vectors.random_codes(model, count, seed)])
         return rows, rows
-    ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, count, seed)])
     if entry == "ticks":
+        ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, count, seed)])
         return ticks, reference.codes(model, ticks)
-    values = vectors.values_of(model, ticks)
+    values = np.concatenate([vectors.extreme_values(model), vectors.random_values(model, count, seed)])
+    values = held(target, values)
     return values, reference.codes(model, reference.ticks(model, values))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from covering import covering
-from learning_boards import FACTORS, count, extremes, learner, lesson, taught
+from learning_boards import FACTORS, count, generated_cases, learner, lesson, taught
 from learning_core import CoreRun, steps_on_core
+from learning_extremes import extremes
 
 from nnhw import datasets
 from nnhw.train import create
@@ -14,7 +15,7 @@ from nnhw_codegen import emit_learn_thumb, emit_learn_viper, learn_step, nnt
 from nnhw_codegen.trainable import trainable
 from nnrun.learn_core import Core
 
-CASES = list(dict.fromkeys((*case[:3], "residual", 16, *case[5:]) for case in covering(FACTORS)))
+CASES = generated_cases(covering(FACTORS))
 SHAPES = ((1, 1), (13, 16, 3), (40, 5, 2), (5, 20, 12), (3, 40, 35))
 IRIS = ((4, 8, 3), "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")
 VIPER, THUMB = emit_learn_viper.source, emit_learn_thumb.source
@@ -46,8 +47,8 @@ def test_thumb_code_is_the_reference_s_after_1000_steps_of_at_most_3500_cycles()
 @pytest.mark.parametrize("sizes", SHAPES, ids=str)
 def test_layers_of_any_width_learn_at_the_limits_of_all_values(source, sizes):
     for at_zero, output, rate in ((0, ("softmax", "auto"), (3, 8)), (0.5, ("identity", "mse"), (1, 2))):
-        model = learner((sizes, "relu", at_zero, "residual", 16, output, rate, "all"))
-        assert same(extremes(model, 2), source)
+        case = (sizes, "relu", at_zero, "residual", 16, output, rate, "all")
+        assert same(extremes(case, 4), source)
 
 
 @EMITTERS
@@ -78,7 +79,7 @@ def rows_of(name, layers, steps):
     model = trainable(create(datasets.inputs_from(dataset), layers, classes=dataset.classes, seed=1))
     chosen = np.random.default_rng(0).integers(len(dataset.rows), size=steps)
     ticks = np.rint(dataset.rows[chosen] / [entry.step for entry in model.inputs]).astype(np.int64)
-    return taught(model, ticks, model.target_codes(dataset.targets[chosen]), change=False)
+    return taught(model, ticks, model.target_codes(dataset.targets[chosen]))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def rows_of(name, layers, steps):
 )
 def test_a_step_costs_less_than(source, name, layers, mean, most, steps):
     task = rows_of(name, layers, steps)
-    state, cycles = steps_on_core(task, source(task.before, "a test"), change=False)
+    state, cycles = steps_on_core(task, source(task.before, "a test"))
     assert state == task.after[:-4]
     assert np.mean(cycles) < mean
     assert max(cycles) < most

@@ -63,7 +63,7 @@ def classifier(sizes, activation="relu", seed=1):
 def tick_rows(model, count, seed=0):
     """Ticks (count, inputs): the ends of the number range, the ends of the inputs' ranges, then random ones."""
     low, high = model.tick_range
-    ends = [np.full_like(low, 1 - (1 << 29)), np.full_like(low, (1 << 29) - 1), low - 1, low, high, high + 1]
+    ends = [np.full_like(low, -(1 << 31)), np.full_like(low, (1 << 31) - 1), low - 1, low, high, high + 1]
     random = np.random.default_rng(seed).integers(low - 20, high + 20, (max(0, count - len(ends)), len(low)))
     return np.concatenate([np.array(ends), random])[:count]
 

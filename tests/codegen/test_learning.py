@@ -158,7 +158,7 @@ def test_gradients_reach_8():
 @pytest.mark.parametrize("at_zero", [0, 0.5, 1])
 @pytest.mark.parametrize("slope", [0.0, 0.125, 0.01, 1.0])
 def test_slopes_of_straight_activations_are_exact(slope, at_zero):
-    activation = activations.get("leaky_relu", slope)
+    activation = activations.get("leaky_relu", float(activations.dyadic(slope)))
     expr, frac = slope_form(activation, 10, at_zero, 32767)
     z = np.array([-32767, -1, 0, 1, 32767])
     found = np.full(5, 1 << frac) if expr is None else codes_of(expr, 32767)[z]
@@ -221,6 +221,26 @@ def test_guards_of_the_usual_shapes():
 def test_layers_too_wide_for_31_bits_are_refused():
     with pytest.raises(ValueError, match="layer 0, 3 units of 5000 inputs: the sums do not fit"):
         learning_plan.make((5000, 3), [None], T16)
+
+
+def test_the_widest_last_layer_is_the_one_whose_z_stays_below_29_bits():
+    plan = learning_plan.make((511, 3), [None], T16)
+    assert (plan.layers[0].guard, plan.layers[0].z_shift) == (9, 1)
+    with pytest.raises(ValueError, match="layer 0, 3 units of 512 inputs: the sums do not fit"):
+        learning_plan.make((512, 3), [None], T16)
+
+
+def test_a_z_of_no_fewer_fraction_bits_than_its_sum_is_planned_and_one_of_more_refused():
+    # Weights so large that they have 2 fraction bits, or 1.
+    assert learning_plan.make((60, 3), [None], T8, [2]).layers[0].z_shift == 0
+    with pytest.raises(ValueError, match="the sums do not fit"):
+        learning_plan.make((60, 3), [None], T8, [1])
+
+
+def test_guards_count_products_that_are_rounded_away_from_zero():
+    # 1025 products of 2047 * 2047 >> 2 stay below 2^30 only when floored, and a negative one is floored away from 0.
+    relu = activations.get("relu")
+    assert learning_plan.make((1, 1025), [relu], replace(FX12, loss="mse")).layers[0].back_guard == 3
 
 
 def test_cross_entropy_needs_probabilities():

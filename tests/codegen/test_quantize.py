@@ -7,7 +7,8 @@ from helpers import ACTIVATIONS, network, tick_rows
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
 from nnhw_codegen import precision, reference
-from nnhw_codegen.quantize import answer_loss, quantize, spread_rows
+from nnhw_codegen.expr import evaluate
+from nnhw_codegen.quantize import answer_loss, quantize, quantize_report, spread_rows
 
 W16 = precision.get("w16a16")
 
@@ -102,3 +103,25 @@ def test_a_range_without_ticks_is_refused():
     net = line(low=0.0, high=0.001)
     with pytest.raises(ValueError, match=r"input 'x1': range 0 to 0\.001 in steps of 0\.00390625"):
         quantize(net, W16)
+
+
+@pytest.mark.parametrize(("slope", "taken"), [(0.1, "13/128"), (0.3, "19/64"), (0.01, "41/4096")])
+def test_a_left_slope_is_exact_in_floats_and_rounded_in_integers_which_the_report_tells(slope, taken):
+    layers = [
+        Layer(np.eye(2), np.zeros(2), activations.get("leaky_relu", slope)),
+        Layer(np.eye(2), np.zeros(2), activations.get("identity")),
+    ]
+    net = Network(layers, (Input("a"), Input("b")), (), ("x", "y"))
+    assert net.predict(np.array([[-1.0, 1.0]])).tolist() == [[-slope, 1.0]]
+    report = quantize_report(net, W16)
+    assert len(report.notes) == 1
+    assert f"layer 1: leaky_relu slope {slope:g} is {taken} = " in report.notes[0]
+    top, bottom = map(int, taken.split("/"))
+    layer = report.model.layers[0]
+    codes = evaluate(layer.activation, np.array([-1000, 1000]))
+    assert codes.tolist() == [-1000 * top // bottom, 1000]
+
+
+def test_a_slope_that_the_integers_have_is_not_told():
+    net = network((2, 3, 2), activations.get("leaky_relu", 0.125))
+    assert quantize_report(net, W16).notes == ()

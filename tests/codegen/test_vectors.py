@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import struct
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ TOLD_ELSEWHERE = {
     "2.4": "test_proof: bounds of later layers",
     "2.5": "test_proof: the scalar engine watches activations",
     "2.6": "test_proof: TestCheck",
-    "3.2": "helpers.tick_rows: the farthest ticks",
+    "3.2": "test_ticks: the grid of many steps",
     "3.5": "test_quantize: the doorway's middle and ends",
     "4.6": "activations.jsonl: fracs of every vector",
     "4.7": "test_tables: a negative curve",
@@ -68,6 +69,20 @@ def code(fields):
     return int(reference.codes(model, np.array([[fields["tick"]]]))[0, 0])
 
 
+def ticks(fields):
+    (value,) = struct.unpack(">f", bytes.fromhex(fields[0]))
+    model = type("Model", (), {"inputs": (QInput("x", float(fields[1]), 0, 1, 1, 0, 0),)})
+    try:
+        return int(reference.ticks(model, np.array([[value]]))[0, 0])
+    except ValueError:
+        return "ValueError"
+
+
+def reciprocal(step):
+    found = QInput("x", float(step), 0, 1, 1, 0, 0).reciprocal
+    return [found.factor, found.exponent]
+
+
 def bounds(fields):
     arrays = [np.array(fields[key]) for key in ("weights", "bias", "low", "high")]
     low, high = proof.accumulator_bounds(arrays[0][None], arrays[1][None], *arrays[2:])
@@ -84,7 +99,8 @@ OPERATIONS = {
     "bounds": bounds,
     "fits": lambda v: not proof.overflowing(v[1], np.array([0]), np.array([v[0]])).size,
     "z_fits": lambda v: not proof.z_too_wide(np.array([v[1]]), np.array([0]), np.array([v[0]])),
-    "ticks": lambda v: int(np.floor(v[0] / v[1] + 0.5)),
+    "ticks": ticks,
+    "reciprocal": reciprocal,
     "code": code,
     "code_range": lambda v: list(entry(v).code_range),
     "meaning": lambda v: int(MEANING[v[0]](np.int64(v[1]), np.int64(v[2]))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from covering import covering
 from learning_alone import modules, task, taught_on
 from learning_boards import FACTORS, LONG, count, learner
+from small_disk import Disk, PowerCut
 
 from nnhw import datasets
 from nnhw.train import create
@@ -159,6 +161,33 @@ def test_values_are_answered_as_on_the_host(load):
     net = load(model)
     rows = np.random.default_rng(0).uniform(-1, 1, (20, 2))
     assert [net.predict(row) for row in rows.tolist()] == model.predict(rows)[:, 0].tolist()
+
+
+def test_a_disk_that_fills_up_between_two_cut_saves_loses_no_model(load, tmp_path, monkeypatch):
+    """A log takes what a cut save gave free; so loading cannot finish that save, and the next one fails or is cut."""
+    net = load(learner(((2, 1), "relu", 1, "residual", 16, ("logsig", "auto"), (1, 5), "all")))
+    whole = (tmp_path / "m.nnt").read_bytes()
+    size = len(whole)
+
+    def save_twice(disk):
+        for module in ("m_learn_save", "m_learn_load"):
+            monkeypatch.setattr(sys.modules[module], "open", disk.open, raising=False)
+        events, disk.left = disk.left, 10**6
+        net.load("m.nnt")
+        disk.left = events
+        for _ in range(2):
+            with contextlib.suppress(PowerCut, OSError):
+                net.save("m.nnt")
+        return disk.files
+
+    for spare in (0, 100, size):
+        for first in (*range(0, 2 * size + 4, 61), *range(size, size + 4)):
+            cut = Disk({"m.nnt": whole, "m.nnt.new": whole}, "none", first)
+            files = save_twice(cut)
+            files["log"] = bytes(2 * size + spare - sum(map(len, files.values())))
+            for second in (*range(0, 2 * size + 4, 61), *range(4), *range(size, size + 4)):
+                left = save_twice(Disk(files, "none", second, 2 * size + spare))
+                assert whole in (left["m.nnt"], left["m.nnt.new"]), (spare, first, second)
 
 
 def test_the_file_of_another_model_is_refused(load, tmp_path):

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 from covering import covering
-from learning_boards import FACTORS, LONG, SCHEMES, SCRIPT, count, files, learner, lesson, states
+from learning_boards import FACTORS, HEAP, SCHEMES, count, learner, lesson, taught_by_nnrun
 from learning_core import steps_on_core
 
 import nnrun
 
-# The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
-HEAP = 64 << 20
 PACKAGE = Path(nnrun.__file__).parent
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in PACKAGE.glob("*.py")}
 CASES = list(covering(FACTORS))
@@ -21,14 +19,9 @@ UNIX = pytest.mark.parametrize("target", ["unix"], indirect=True)
 IRIS = ((4, 8, 3), "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")
 
 
-def differing(target, cases, steps, heap=None, modules=MODULES):
+def differing(target, cases, steps, modules=MODULES):
     """The cases whose state differs from the reference's after so many steps."""
-    tasks = [lesson(learner(case), steps) for case in cases]
-    content, script = dict(modules), SCRIPT + IMPORTS
-    for number, task in enumerate(tasks):
-        content |= files(f"m{number}", task)
-        script += f"teach(Core, read, 'm{number}', {task.ticks.shape[1]}, {steps // 2})\n"
-    pairs = states(target.run(content, script, heap=heap, timeout=3600 if LONG else 300), tasks)
+    pairs = taught_by_nnrun(target, [lesson(learner(case), steps) for case in cases], modules)
     return [case for case, (found, wanted) in zip(cases, pairs, strict=True) if found != wanted]
 
 
@@ -40,13 +33,13 @@ def test_native_training_is_the_reference_s_after_1000_steps(target):
 @pytest.mark.parametrize("target", ["wasm", "unix"], indirect=True)
 def test_portable_training_is_the_reference_s(target):
     portable = {name: content for name, content in MODULES.items() if name != "nnrun/learn_kernels_viper.py"}
-    assert differing(target, CASES, count(60), HEAP, portable) == []
+    assert differing(target, CASES, count(60), portable) == []
 
 
 @pytest.mark.parametrize("target", ["wasm"], indirect=True)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_portable_training_is_the_reference_s_after_1000_steps(target, scheme):
-    assert differing(target, [(*IRIS[:3], scheme, *IRIS[4:])], 1000, HEAP) == []
+    assert differing(target, [(*IRIS[:3], scheme, *IRIS[4:])], 1000) == []
 
 
 @pytest.mark.parametrize(("target", "kernels"), [("wasm", ""), ("unix", "_viper")], indirect=["target"])
@@ -73,7 +66,7 @@ while i < 100:
 micropython.heap_unlock()
 print("done")
 """
-    assert target.run({**MODULES, "m.nnt": task.before}, script, heap=HEAP) == "done\n"
+    assert target.run({**MODULES, "m.nnt": task.before}, script, heap=HEAP.get(target.name)) == "done\n"
 
 
 @UNIX

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from conformance.networks import emitted, network, quantized
 from conftest import usable_target
-from learning_boards import SCRIPT, files, learner, lesson, states
+from learning_boards import learner, lesson, taught_by_nnrun
 
 from nnhw import activations, bench_calls, cli, model_file
 from nnhw.driver import Exported
@@ -47,16 +47,7 @@ def test_nnrun_gives_the_reference_s_integers():
 @pytest.mark.parametrize("emitter", [None, emit_learn_viper, emit_learn_thumb])
 def test_training_is_the_reference_s(pico, emitter):
     task = lesson(learner((IRIS, "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")), 24)
-    generated = b"run = None" if emitter is None else emitter.source(task.before, "a test")
-    content = {**nnrun(), **files("m0", task), "m0_learn.py": generated}
-    script = f"""
-from m0_learn import run
-from nnrun.learn_core import Core
-from nnrun.learn_store import read
-{SCRIPT}
-teach(lambda data: Core(data, run), read, "m0", 4, 12)
-"""
-    ((found, wanted),) = states(pico.run(content, script, timeout=300.0), [task])
+    ((found, wanted),) = taught_by_nnrun(pico, [task], nnrun(), emitter and emitter.source)
     assert found == wanted
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from covering import covering
-from learning_boards import FACTORS, learner, lesson
+from learning_boards import FACTORS, learner, lesson, teach
+from learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun.learn
 from nnhw import activations, datasets
@@ -19,30 +20,23 @@ from nnhw.network import Input, Layer, Network
 from nnhw.train import create
 from nnhw_codegen import emit_learn_thumb, emit_learn_viper, learn_step, nnt
 from nnhw_codegen.trainable import trainable
-from nnrun import learn_kernels
+from nnrun import learn_backward, learn_kernels
 from nnrun.learn_core import Core
 
 IRIS = datasets.load("iris")
-
-
-def teach(core, task):
-    """The core's file after the steps of a lesson."""
-    plan = core.plan
-    for number, (ticks, targets) in enumerate(zip(task.ticks.tolist(), task.targets.tolist(), strict=True)):
-        if number == len(task.ticks) // 2:
-            plan.change_rate(3, plan.shift + 1)
-        core.enter(ticks)
-        for j, target in enumerate(targets):
-            plan.room[plan.targets + j] = target
-        core.step()
-    core.flip()
-    return bytes(core.data[:-4])
 
 
 @pytest.mark.parametrize("case", list(covering(FACTORS)), ids=str)
 def test_weights_biases_and_remainders_are_the_reference_s(case):
     task = lesson(learner(case), 40)
     assert teach(Core(bytearray(task.before)), task) == task.after[:-4]
+
+
+@pytest.mark.parametrize("case", CASES + STEEP_CASES, ids=str)
+def test_weights_biases_and_remainders_are_the_reference_s_at_the_edges(case):
+    for seed in range(4):
+        task = extremes(case, 16, seed)
+        assert teach(Core(bytearray(task.before)), task) == task.after[:-4]
 
 
 def iris():
@@ -203,3 +197,61 @@ def test_generated_code_of_another_model_is_refused(load, tmp_path):
     for wrong in (generated(other), module.run):
         with pytest.raises(ValueError, match="generated code of another model: run 'nnhw export --learn' again"):
             nnrun.learn.load(str(tmp_path / "m.nnt"), wrong)
+
+
+def test_distances_below_the_largest_are_saturated():
+    room = [20000, -12767, -12768, 19999, 0, 0, 0, 0]
+    learn_backward.below_top(room, (4, 5, 4, 0, 4), 0, b"")
+    assert room[4:] == [0, 32767, 32767, 1]
+
+
+@pytest.mark.parametrize(("biases", "wanted"), [((0, 0, 0), 0), ((0, 1, 1), 1), ((-1, 0, -1), 1), ((0,), 0)])
+def test_of_equal_classes_the_first_is_the_answer(load, biases, wanted):
+    count = len(biases)
+    layer = Layer(np.zeros((count, 1)), np.array(biases, dtype=float), activations.get("logsig"))
+    names = tuple(f"class {n}" for n in range(max(2, count)))
+    model = trainable(Network([layer], (Input("x", step=0.01, low=-2, high=2),), names))
+    assert load(model).predict((1.0,)) == model.predict(np.array([[1.0]]))[0] == wanted
+
+
+def test_values_and_targets_far_out_saturate_as_on_the_host(load, tmp_path):
+    model, _ = line()
+    net = load(model)
+    learner = model.learner
+    far = [(1e30, -1e30), (float("inf"), float("-inf")), (-1e9, 1e9)]
+    assert [net.predict(row) for row in far] == model.predict(np.array(far))[:, 0].tolist()
+    for row, target in zip(far, (1e30, -1e30, float("inf")), strict=True):
+        net.learn(row, target)
+        codes, wanted = model.input_codes(np.array([row])), model.target_codes(np.array([[target]]))
+        learner.step(codes.T, wanted.T)
+    net.save(str(tmp_path / "m.nnt"))
+    assert (tmp_path / "m.nnt").read_bytes() == nnt.to_bytes(model)
+
+
+def test_each_epoch_learns_every_row_once_in_an_order_of_its_own(load):
+    net = load(iris())
+    seen = []
+    net.learn = lambda values, target: seen.append(target)
+    net.fit([((0, 0, 0, 0), n) for n in range(40)], 3)
+    epochs = [seen[n : n + 40] for n in range(0, 120, 40)]
+    assert all(sorted(order) == list(range(40)) for order in epochs)
+    assert len({tuple(order) for order in [*epochs, range(40)]}) == 4
+    assert all(sum(n == at for at, n in enumerate(order)) < 10 for order in epochs)
+
+
+def test_a_report_gives_the_mean_error_and_the_share_of_right_answers(load, capsys):
+    model = iris()
+    net = load(model)
+    rows = list(zip(IRIS.rows[::10].tolist(), IRIS.targets[::10].tolist(), strict=True))
+    hits, errors = 0, []
+    for values, target in rows:
+        hits += net.predict(values) == target
+        net.forward(True)
+        codes = np.array(net.plan.room[net.plan.y : net.plan.y + 3])
+        errors.append(np.abs(codes / 4096 - np.eye(3)[target]).mean())
+        net.learn(values, target)
+    net.report()
+    assert 0 < hits < len(rows)
+    assert capsys.readouterr().out == f"loss: {np.mean(errors):.4g} acc: {hits / len(rows):.3f}\n"
+    net.report()
+    assert capsys.readouterr().out == ""

@@ -7,65 +7,12 @@ import io
 
 import pytest
 from learning_boards import learner, lesson
+from small_disk import Disk, PowerCut
 
 from nnrun import learn_store
 
 CASE = ((2, 1), "relu", 1, "residual", 16, ("logsig", "auto"), (1, 5), "all")
 TASK = lesson(learner(CASE), 40)
-
-
-class PowerCut(Exception):
-    """The board stops here."""
-
-
-class Disk:
-    """A file system that stops after so many events: a file emptied, a byte written, a name changed.
-
-    ``rename`` is "atomic", "two events" (the old name vanishes, then the new one appears) or "none".
-    """
-
-    def __init__(self, files, rename, events):
-        self.files, self.how, self.left = dict(files), rename, events
-
-    def event(self):
-        if not self.left:
-            raise PowerCut
-        self.left -= 1
-
-    def open(self, path, mode):
-        if "r" in mode:
-            if path not in self.files:
-                raise OSError(2)
-            return io.BytesIO(self.files[path])
-        self.event()
-        self.files[path] = b""
-        return Writer(self, path)
-
-    def rename(self, old, new):
-        if self.how == "none":
-            raise OSError(1)
-        if self.how == "two events":
-            self.event()
-            self.files.pop(new, None)
-        self.event()
-        self.files[new] = self.files.pop(old)
-
-
-class Writer:
-    def __init__(self, disk, path):
-        self.disk, self.path = disk, path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def write(self, data):
-        for n in range(len(data)):
-            self.disk.event()
-            self.disk.files[self.path] += bytes(data[n : n + 1])
-        return len(data)
 
 
 def put(disk, monkeypatch):
@@ -122,6 +69,37 @@ def test_cuts_of_a_save_of_loading_after_it_and_of_the_next_save_do_no_harm(rena
             assert load(disk.files, monkeypatch) in (whole, TASK.after), (first, second)
 
 
+@pytest.mark.parametrize("rename", ["two events", "none"])
+@pytest.mark.parametrize("spare", [0, 100, len(TASK.after)])
+def test_a_disk_that_fills_up_between_two_cut_saves_loses_no_model(rename, spare, monkeypatch):
+    """A log takes what a cut save gave free; so loading cannot finish that save, and the next one fails or is cut."""
+    size = len(TASK.after)
+    room = 2 * size + spare
+    for first in (*range(0, 2 * size + 4, 61), *range(size, size + 4)):
+        files, _ = save({"m.nnt": TASK.before, "m.nnt.new": TASK.before}, rename, first, TASK.after, monkeypatch)
+        files["log"] = bytes(room - sum(map(len, files.values())))
+        for second in (*range(0, 2 * size + 4, 61), *range(4), *range(size, size + 4)):
+            disk = Disk(files, rename, 10**6, room)
+            put(disk, monkeypatch)
+            whole = learn_store.read("m.nnt")
+            disk.left = second
+            for _ in range(2):
+                with contextlib.suppress(PowerCut, OSError):
+                    learn_store.write("m.nnt", bytearray(TASK.after))
+            assert load(disk.files, monkeypatch) in (whole, TASK.after), (first, second)
+
+
+def test_a_disk_that_is_full_for_two_saves_loses_no_model(monkeypatch):
+    size = len(TASK.after)
+    for room in range(size, 3 * size, 7):
+        disk = Disk({"m.nnt": TASK.before}, "none", 10**6, room)
+        put(disk, monkeypatch)
+        for data in (TASK.before, TASK.after):
+            with contextlib.suppress(OSError):
+                learn_store.write("m.nnt", bytearray(data))
+        assert load(disk.files, monkeypatch) in (TASK.before, TASK.after), room
+
+
 @pytest.mark.parametrize("name", ["m.nnt", "m.nnt.new"])
 def test_any_changed_byte_is_noticed(name, monkeypatch):
     """Beside a file with one wrong byte, the other one is what is loaded."""
@@ -145,6 +123,19 @@ def test_a_file_that_is_the_only_one_is_refused_when_cut_or_changed(monkeypatch)
 def test_a_missing_file_is_an_os_error(monkeypatch):
     with pytest.raises(OSError, match="2"):
         load({}, monkeypatch)
+
+
+@pytest.mark.parametrize("rename", ["atomic", "none"])
+def test_what_is_written_reaches_the_disk_before_anything_else_happens(rename, monkeypatch):
+    disk = Disk({"m.nnt": TASK.before}, rename, 10**6)
+    happened = []
+    opened, renamed = disk.open, disk.rename
+    disk.open = lambda path, mode: (mode == "wb" and happened.append(path)) or opened(path, mode)
+    disk.rename = lambda old, new: happened.append("rename") or renamed(old, new)
+    disk.sync = lambda: happened.append("sync")
+    put(disk, monkeypatch)
+    learn_store.write("m.nnt", bytearray(TASK.after))
+    assert happened == ["m.nnt.new", "sync", "rename", *(["m.nnt", "sync"] if rename == "none" else [])]
 
 
 def test_a_full_disk_leaves_the_old_model(tmp_path, monkeypatch):

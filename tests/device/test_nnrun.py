@@ -7,11 +7,11 @@ import zlib
 
 import numpy as np
 import pytest
-from random_models import expected, quantized, tick_rows
+from random_models import expected, network, quantized, tick_rows
 
 import nnrun
 from nnhw import activations
-from nnhw_codegen import nnb, precision, reference
+from nnhw_codegen import nnb, precision, quantize, reference
 from nnrun import selftest
 
 SIZES = [(4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1), (64, 32, 10)]
@@ -70,6 +70,16 @@ def test_raw_values_give_the_ticks_and_answers_of_the_reference(load):
     ):
         net.ticks(row, ticks)
         assert (ticks, net.predict(row), net.label(row)) == (wanted, answer, f"class {answer}")
+
+
+@pytest.mark.parametrize(("biases", "wanted"), [((0, 0, 0), 0), ((0, 1, 1), 1), ((-1, 0, -1), 1), ((0,), 0)])
+def test_of_equal_classes_the_first_is_the_answer(load, biases, wanted):
+    float_model = network((1, len(biases)), "relu")
+    float_model.layers[0].weights *= 0
+    float_model.layers[0].bias[:] = biases
+    model = quantize.quantize(float_model, precision.get("w8a8"))
+    row = np.array([[5]])
+    assert load(model).predict_ticks((5,)) == reference.decide(model, expected(model, row))[0] == wanted
 
 
 @pytest.mark.parametrize("units", [1, 2])
@@ -152,8 +162,8 @@ def test_a_forged_file_is_refused_or_computes_within_its_bounds(load, activation
 
 def test_another_format_says_what_to_do(load):
     data = bytearray(nnb.to_bytes(quantized((2, 4, 1), "relu", "w8a8")))
-    data[3] = 2
-    with pytest.raises(ValueError, match="model made for format 2, this nnrun reads 1: run 'nnhw export' again"):
+    data[3] = 1
+    with pytest.raises(ValueError, match="model made for format 1, this nnrun reads 2: run 'nnhw export' again"):
         load(bytes(data))
 
 

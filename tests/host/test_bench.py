@@ -145,7 +145,7 @@ def test_a_wrong_integer_of_native_code_is_found(code: str, tmp_path: Path) -> N
     path = next((tmp_path / "m").glob("m.h" if code == "c" else "m.py"))
     text = path.read_text()
     right, changed = {
-        "c": ("m_max(m_min(", "m_max(m_min(3 + "),
+        "c": ("m_within(ticks[0]", "m_within(3 + ticks[0]"),
         "thumb": ("    _run(t, y, _work_at, _TICKS)\n", "    _run(t, y, _work_at, _TICKS)\n    y[0] += 1\n"),
     }[code]
     wrong = text.replace(right, changed, 1)

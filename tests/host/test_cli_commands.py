@@ -10,17 +10,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from commands import nnhw
 from conftest import usable_target
 
 from nnhw import cli, model_file
 
 ROOT = Path(__file__).parents[2]
-
-
-def nnhw(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, arguments)
-    assert result.exit_code == code, result.output
-    return result.output
 
 
 @pytest.fixture

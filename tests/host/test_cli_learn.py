@@ -8,21 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import nnhw
 from conftest import usable_target
 
 import nnrun
-from nnhw import boards, cli, datasets, learnable, model_file
+from nnhw import boards, datasets, learnable, model_file
 from nnhw.targets.mpy import compile_mpy
 from nnhw_codegen import nnt
 
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
-
-
-def nnhw(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, arguments)
-    assert result.exit_code == code, result.output
-    return result.output
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nnhw import datasets
-from nnhw.datasets import DataError, Dataset, inputs_from, load, load_csv, split, split_rows
-from nnhw.doorway import infer
+from nnhw.datasets import DataError, Dataset, inputs_from, load, split, split_rows
+from nnhw.doorway import infer, of_range
 
 IRIS = load("iris")
 
@@ -36,9 +36,11 @@ class TestIris:
         assert np.array_equal(IRIS.rows, bunch.data)
         assert np.array_equal(IRIS.targets, bunch.target)
 
-    def test_names_are_no_inputs(self):
-        with pytest.raises(DataError, match="column 'species': expected a finite number, found 'setosa'"):
-            load("iris", target="petal_width")
+    def test_species_are_inputs_of_0_and_1_where_another_column_is_learned(self):
+        data = load("iris", target="petal_width")
+        assert data.features[3:] == ("species=setosa", "species=versicolor", "species=virginica")
+        assert data.rows[[0, 50, 149], 3:].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+        assert (data.outputs, data.classes) == (("petal_width",), ())
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_without_scikit_learn_the_message_names_the_extra(monkeypatch):
 
 class TestCsv:
     def test_labels_become_classes_in_alphabetic_order(self, tmp_path):
-        data = load_csv(write(tmp_path, "a,kind,b\n1,dog,2\n3,cat,4\n5,dog,6.5\n"), "kind")
+        data = load(write(tmp_path, "a,kind,b\n1,dog,2\n3,cat,4\n5,dog,6.5\n"), "kind")
         assert (data.name, data.features, data.classes, data.outputs) == (
             "data",
             ("a", "b"),
@@ -74,24 +76,24 @@ class TestCsv:
         assert data.targets.dtype == np.int64
 
     def test_few_whole_numbers_become_classes_in_numeric_order(self, tmp_path):
-        data = load_csv(write(tmp_path, "a,y\n" + "".join(f"{n},{(n % 3) * 5}\n" for n in range(9))), "y")
+        data = load(write(tmp_path, "a,y\n" + "".join(f"{n},{(n % 3) * 5}\n" for n in range(9))), "y")
         assert data.classes == ("0", "5", "10")
         assert data.targets.tolist() == [0, 1, 2] * 3
 
     @pytest.mark.parametrize("values", ["1.5 2.5 1.5 2.5", "1 2 3 4", "10 20 30 30"])
     def test_other_numbers_become_values(self, tmp_path, values):
         lines = "".join(f"{n},{value}\n" for n, value in enumerate(values.split()))
-        data = load_csv(write(tmp_path, "a,y\n" + lines), "y")
+        data = load(write(tmp_path, "a,y\n" + lines), "y")
         assert data.classes == ()
         assert data.outputs == ("y",)
         assert data.targets.tolist() == [[float(value)] for value in values.split()]
 
     def test_the_task_can_be_forced(self, tmp_path):
         path = write(tmp_path, "a,y\n1,0\n2,1\n3,0\n4,1\n")
-        assert load_csv(path, "y").classes == ("0", "1")
-        assert load_csv(path, "y", "regression").targets.tolist() == [[0.0], [1.0], [0.0], [1.0]]
+        assert load(path, "y").classes == ("0", "1")
+        assert load(path, "y", "regression").targets.tolist() == [[0.0], [1.0], [0.0], [1.0]]
         path = write(tmp_path, "a,y\n1,0.5\n2,1.5\n3,0.5\n4,1.5\n")
-        assert load_csv(path, "y", "classification").classes == ("0.5", "1.5")
+        assert load(path, "y", "classification").classes == ("0.5", "1.5")
 
     @pytest.mark.parametrize(
         "content",
@@ -103,7 +105,7 @@ class TestCsv:
         ],
     )
     def test_common_variants_of_csv_are_read(self, tmp_path, content):
-        data = load_csv(write(tmp_path, content), "y")
+        data = load(write(tmp_path, content), "y")
         assert (data.features, data.rows.tolist(), data.classes) == (("a",), [[1.0], [2.0]], ("u", "v"))
 
     @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ class TestCsv:
             ("y\n1\n2\n", "'y' is the only column"),
             ("a,y\n1,u\n2\n", "line 3: found 1 cells, expected 2 as in the header"),
             ("a,y\n1,u\n2,v,w\n", "line 3: found 3 cells, expected 2"),
-            ("a,y\n1,u\nnan,v\n", "line 3, column 'a': expected a finite number up to 1e\\+30, found 'nan'"),
+            ("a,y\n1,u\nnan,v\n", "line 3, column 'a': found a missing value, 'nan'; --missing drop leaves out"),
             (
                 "a,y\n1,u\n-inf,v\n",
                 "line 3, column 'a': expected a finite number up to 1e\\+30, found '-inf'",
@@ -124,19 +126,19 @@ class TestCsv:
                 "a,y\n1,u\n1e300,v\n",
                 "line 3, column 'a': expected a finite number up to 1e\\+30, found '1e300'",
             ),
-            ("a,y\n1,u\n,v\n", "line 3, column 'a': expected a finite number, found an empty cell"),
+            ("a,y\n1,u\n,v\n", "line 3, column 'a': found no value; --missing drop leaves out"),
             ("a,y\n1,u\nred,v\n", "line 3, column 'a': expected a finite number, found 'red'"),
-            ("a,y\n1,u\n2,\n", "line 3, column 'y': empty cell"),
+            ("a,y\n1,u\n2,\n", "line 3, column 'y': no answer, an empty or missing cell; --missing drop"),
             ("a,a,y\n1,2,u\n3,4,v\n", "line 1: two columns are called 'a'"),
-            ("a,,y\n1,2,u\n3,4,v\n", "line 1: column 2 has no name"),
             ("a,y\n1,u\n2,u\n", "the single class 'u'"),
             ("a,y\n1,3\n2,3\n", "the single class '3'"),
             ("a,y\n1,u\n", "found 1 rows below the header; expected at least 2"),
             ("a,y\n", "found 0 rows below the header"),
-            ("a,y\n1,1\n2,nan\n3,2\n", "line 3, column 'y': expected a finite number, found 'nan'"),
-            ("a,y\n1,1.5\n2,?\n3,2.5\n", "line 3, column 'y': found '\\?' among numbers"),
+            ("a,y\n1,1\n2,nan\n3,2\n", "line 3, column 'y': no answer"),
+            ("a,y\n1,1.5\n2,?\n3,2.5\n", "line 3, column 'y': no answer"),
+            ("a,y\n1,1.5\n2,off\n3,2.5\n", "line 3, column 'y': expected a finite number, found 'off'; .*--skip-bad"),
             ("a,y\n" + "".join(f"{n},name{n}\n" for n in range(50)), "holds 50 classes in 50 rows"),
-            (b"\x89PNG\r\n\x1a\n\x00\x00", "byte 0 is not UTF-8 text"),
+            (b"\x89PNG\r\n\x1a\n\x00\x00", "holds binary data \\(byte 8 is 0\\)"),
             (b"a,y\n1,\x00\n", "holds binary data"),
             ('a,y\n1,"u\n2,v\n', "line 3: "),
         ],
@@ -144,13 +146,13 @@ class TestCsv:
     def test_a_fault_is_named_with_file_and_place(self, tmp_path, content, message):
         path = write(tmp_path, content)
         with pytest.raises(DataError, match=message) as caught:
-            load_csv(path, "y")
+            load(path, "y")
         assert str(caught.value).startswith(f"{path}: ")
 
     def test_a_text_target_forced_to_values_is_refused(self, tmp_path):
         path = write(tmp_path, "a,y\n1,u\n2,v\n")
         with pytest.raises(DataError, match="line 2, column 'y': expected a finite number, found 'u'"):
-            load_csv(path, "y", "regression")
+            load(path, "y", "regression")
 
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(DataError, match=r"none\.csv: cannot be read: No such file"):
@@ -265,3 +267,30 @@ class TestDoorway:
 
 def test_names_are_the_packaged_set_and_those_of_scikit_learn():
     assert datasets.names() == ("iris", "wine", "breast_cancer", "digits")
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (0.0, 4095.0),
+        (-1.0, 1.0),
+        (1e6, 1e6 + 1e-3),
+        (-3e29, 7e29),
+        (0.1, 0.7),
+        (-5.0, 1e9),
+        (1e-9, 3e-9),
+        (-9.0, -2.0),
+    ],
+)
+def test_the_doorway_of_a_range_holds_it_in_steps_that_a_tick_can_count(low, high):
+    found = of_range("x", low, high)
+    assert found.low <= low < high <= found.high
+    assert found.step == 2.0 ** round(np.log2(found.step))
+    assert found.low / found.step == int(found.low / found.step)
+    assert found.high / found.step == int(found.high / found.step)
+    assert max(-found.low, found.high) / found.step <= 2**29
+    assert (found.high - found.low) / found.step <= 65535
+    assert found.mean == (low + high) / 2
+    assert found.scale == pytest.approx((high - low) / 12**0.5) or found.scale == (found.high - found.low) / 8
+    given = of_range("x", low, high, 0.25, 1e30)
+    assert (given.mean, given.scale) == (0.25, 1e30)

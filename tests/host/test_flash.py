@@ -13,7 +13,7 @@ from conftest import usable_target
 from random_models import network
 
 from nnhw import cli, export
-from nnhw.targets import board_link, mpy
+from nnhw.targets import board_line, board_link, mpy
 from nnhw.targets.board_link import Link
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
@@ -97,7 +97,7 @@ def test_a_stale_source_is_removed_as_it_would_be_loaded_instead(tmp_path: Path,
     assert (set(back["removed"]), back["passed"]) == ({"tiny.mpy", "selftest.mpy"}, True)
 
 
-@pytest.mark.parametrize("after", [1500, 4000, 6500])
+@pytest.mark.parametrize("after", [1500, 5000, 9000])
 def test_a_port_that_vanishes_in_mid_copy_leaves_the_model_of_before(tmp_path: Path, boards, after: int) -> None:
     board = boards()
     old, new = build(tmp_path), build(tmp_path, seed=1)
@@ -225,7 +225,7 @@ def test_a_port_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_port_without_micropython_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_link, "RESPONSE_SECONDS", 0.3)
+    monkeypatch.setattr(board_line, "SILENCE_SECONDS", 0.3)
     outer, inner = os.openpty()
     try:
         assert "no MicroPython prompt" in nnhw("flash", build(tmp_path), "--port", os.ttyname(inner), code=1)
@@ -254,7 +254,7 @@ def test_a_board_that_vanishes_while_verifying_is_told_and_recovers(tmp_path: Pa
 
 
 def test_a_script_that_never_ends_is_interrupted_and_the_next_one_runs(boards) -> None:
-    board = boards(paste=False)
+    board = boards()
     with usable_target(f"board:{board.port}").session({}) as session:
         with pytest.raises(board_link.TargetError, match=r"did not finish within 0\.5 s"):
             session.run("print(1)\nwhile True: pass", timeout=0.5)
@@ -265,4 +265,4 @@ def test_the_micropython_of_a_microbit_is_too_old_and_told_so(tmp_path: Path) ->
     usable_target("microbit")
     with pty_board.microbit_port(tmp_path) as port:
         text = nnhw("flash", build(tmp_path), "--port", port, code=1)
-    assert "MicroPython 1.9.2 has no rename" in text
+    assert "MicroPython 1.9.2 on microbit has no rename" in text

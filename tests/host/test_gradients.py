@@ -130,3 +130,14 @@ def test_the_forward_pass_of_training_is_that_of_the_network(hidden):
     passes.forward(x)
     network = Network(layers, tuple(Input(f"x{n}") for n in range(INPUTS)))
     np.testing.assert_allclose(passes.z.T, network.preactivations(x[:-1].T)[-1], rtol=1e-12)
+
+
+def test_stored_layers_are_apart_from_the_parameters_that_go_on_learning():
+    layers = layers_of(2, get("relu"), None)
+    parameters = Parameters(layers)
+    parameters.store(layers)
+    before = [(layer.weights.copy(), layer.bias.copy()) for layer in layers]
+    parameters.values += 1.0
+    for layer, (weights, bias) in zip(layers, before, strict=True):
+        assert (layer.weights == weights).all()
+        assert (layer.bias == bias).all()

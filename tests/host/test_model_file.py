@@ -6,7 +6,7 @@ import pytest
 from model_texts import BY_HAND, GOOD, REMOVED, changed
 
 from nnhw import activations, datasets, model_file
-from nnhw.model_file import ModelFileError, load, loads, save
+from nnhw.model_file import ModelFileError, dumps, load, loads, save
 from nnhw.network import Input, Layer, Network
 from nnhw.train import Options, create, train
 
@@ -152,3 +152,13 @@ class TestSchema:
         for part in (self.schema, *self.schema["$defs"].values()):
             assert part["additionalProperties"] is False
             assert set(part["required"]) <= set(part["properties"])
+
+
+def test_a_left_slope_is_kept_exactly():
+    text = (
+        '{"format":"nnhw-model","version":1,"inputs":1,'
+        '"layers":[{"activation":"leaky_relu","slope":0.1,"weights":[[1]]},{"activation":"identity","weights":[[1]]}]}'
+    )
+    network = loads(text)
+    assert network.predict(np.array([[-1.0]])).tolist() == [[-0.1]]
+    assert loads(dumps(network)).predict(np.array([[-1.0]])).tolist() == [[-0.1]]

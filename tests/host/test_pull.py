@@ -141,10 +141,11 @@ def test_a_file_that_is_not_whole_and_another_network_are_refused(board) -> None
     assert "other.json: holds another network" in nnhw("pull", "--port", board.port, "-o", "other.json", code=2)
 
 
-def test_a_board_that_is_unplugged_leaves_the_model_file_as_it_was(board) -> None:
+@pytest.mark.parametrize("after", [200, 2000])
+def test_a_board_that_is_unplugged_leaves_the_model_file_as_it_was(board, after: int) -> None:
     put(board, {"iris.nnt": trained(5)})
     before = Path("iris.json").read_bytes()
-    board.unplug_after = board.carried + 200
+    board.unplug_after = board.carried + after
     assert "run the command again" in nnhw("pull", "--port", board.port, "-o", "iris.json", code=1)
     board.unplug()
     assert "cannot open the port" in nnhw("pull", "--port", board.port, "-o", "iris.json", code=1)

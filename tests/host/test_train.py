@@ -229,3 +229,8 @@ def test_a_trained_network_can_be_pickled():
 def test_a_single_step_too_far_is_refused():
     with pytest.raises(TrainingError, match="diverged in epoch 1"):
         train(IRIS, (8, 8), options=Options(epochs=1, batch=50, optimizer="sgd", rate=1e200))
+
+
+def test_a_network_trains_with_the_slope_that_the_integers_take():
+    network = create([Input("x")], (4,), hidden="leaky_relu", slope=0.1, outputs=("y",))
+    assert float(network.layers[0].activation.ramp) == 13 / 128

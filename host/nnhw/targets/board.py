@@ -8,27 +8,13 @@ from pathlib import PurePosixPath
 from . import board_files, board_link
 from .base import ScriptTarget, Session, TargetError, check_names
 from .board_link import Link
+from .board_scripts import script
 
 PREFIX = "board:"
 FOLDER = "nnhw_run"
 """Where a session keeps its files on the board, apart from those of the user."""
 
-_CLEAR = f"""\
-import os
-def clear(d):
-    try:
-        names = os.listdir(d)
-    except OSError:
-        return
-    for n in names:
-        p = d + "/" + n
-        try:
-            os.remove(p)
-        except OSError:
-            clear(p)
-    os.rmdir(d)
-clear({FOLDER!r})
-"""
+_CLEAR = script("clear_folder", folder=FOLDER)
 
 
 class BoardSession(Session):

@@ -1,0 +1,157 @@
+"""Ticks of every kind of float32 (SPEC 3.1), made on each target and compared with the reference by running checksums.
+
+    python benchmarks/ticks.py [--on wasm,unix,microbit,rp2040-core,pico] [--sample N]
+
+Of each of 20 steps: every sign and exponent with 64 mantissas, and the grid up to 2^18 ticks either way: 10,888,680 ticks.
+Bits and grid values are made on the target, from its own reading of the step. With --sample N every N-th number of
+either kind. Exit code 1 where a checksum differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from array import array
+from collections.abc import Iterator
+
+import numpy as np
+
+from nnhw.driver import held
+from nnhw.network import Input, Layer, Network
+from nnhw.targets import get_script_target
+from nnhw.targets.module_board import ModuleBoard
+from nnhw_codegen import emitters, precision, program
+from nnhw_codegen.fixed import IntArray
+from nnhw_codegen.qmodel import QModel
+from nnhw_codegen.quantize import quantize
+from nnhw_codegen.reference import ticks
+from nnhw_codegen.text import Origin
+
+GROUPS = (
+    (1.0, 0.1, 0.01, 0.001, 0.0001),
+    (1e-05, 1e-06, 0.5, 2.0, 10.0),
+    (0.05, 0.25, 0.3, 0.7, 1 / 3),
+    (1 / 256, 3.3 / 4096, 3.3 / 65535, 1e6, 2.0**-20),
+)
+GRID = 1 << 18
+BLOCK = 8192
+CODES = {
+    "wasm": ("portable",),
+    "unix": ("portable", "viper"),
+    "microbit": ("compact", "thumb"),
+    "rp2040-core": ("viper", "thumb"),
+    "pico": ("portable", "viper", "thumb"),
+}
+SCRIPT = """\
+from array import array
+from struct import unpack
+import m
+t = array("i", (0, 0, 0, 0, 0))
+b = bytearray(4)
+h = 0
+def add(v):
+    global h
+    m.ticks_from_values(v, t)
+    for n in t:
+        h = (h * 31 + n) & 0x3FFFFF
+c = 0
+for n in range(0, 32768, {stride}):
+    e = n >> 7
+    j = n & 63
+    f = (j * 133169 + e * 70001) & 0x7FFFFF if j > 2 else (0, 0x7FFFFF, 0x400000)[j]
+    if e == 255:
+        f = 0
+    b[0] = f & 255
+    b[1] = f >> 8 & 255
+    b[2] = f >> 16 | (e & 1) << 7
+    b[3] = e >> 1 | n << 1 & 128
+    v = unpack("<f", b)[0]
+    add((v, v, v, v, v))
+    c += 1
+    if c == {block}:
+        print(h)
+        c = 0
+print(h)
+s = {steps}
+c = 0
+for n in range(-{grid}, {grid} + 1, {stride}):
+    add((n * s[0], n * s[1], n * s[2], n * s[3], n * s[4]))
+    c += 1
+    if c == {block}:
+        print(h)
+        c = 0
+print(h)
+"""
+
+
+def model(steps: tuple[float, ...]) -> QModel:
+    """One unit on inputs of these steps."""
+    inputs = tuple(Input(f"x{n}", 0, 300 * step, step, -1000 * step, 1000 * step) for n, step in enumerate(steps))
+    network = Network([Layer(np.ones((1, len(steps))), np.zeros(1), None)], inputs, ("a", "b"))
+    return quantize(network, precision.get("w8a8"))
+
+
+def bits(stride: int) -> IntArray:
+    """What the first loop of SCRIPT makes."""
+    n = np.arange(0, 32768, stride)
+    e, j = n >> 7, n & 63
+    f = np.where(j > 2, (j * 133169 + e * 70001) & 0x7FFFFF, np.array([0, 0x7FFFFF, 0x400000])[np.minimum(j, 2)])
+    return (n >> 6 & 1) << 31 | e << 23 | np.where(e == 255, 0, f)
+
+
+def wanted(asked: QModel, target: str, stride: int) -> list[int]:
+    """What SCRIPT prints."""
+    values = held(target, bits(stride).astype(np.uint32).view(np.float32).astype(float))
+    kinds = ticks(asked, np.repeat(values[:, None], len(asked.inputs), axis=1))
+    grid = np.repeat(np.arange(-GRID, GRID + 1, stride)[:, None], len(asked.inputs), axis=1)
+    h, printed = 0, []
+    for rows in (kinds.tolist(), grid.tolist()):
+        for count, row in enumerate(rows, 1):
+            for tick in row:
+                h = (h * 31 + tick) & 0x3FFFFF
+            if count % BLOCK == 0:
+                printed.append(h)
+        printed.append(h)
+    return printed
+
+
+def found(module: bytes, target: str, script: str) -> Iterator[int]:
+    """What SCRIPT prints there."""
+    if target != "rp2040-core":
+        yield from map(int, get_script_target(target).run({"m.py": module}, script, timeout=7200).split())
+        return
+    printed: list[int] = []
+    names = {"m": ModuleBoard(module).module, "array": array, "print": printed.append}
+    lines = [line for line in script.splitlines() if line not in ("import m", "from array import array")]
+    exec("\n".join(lines), names)
+    yield from printed
+
+
+def main() -> None:
+    """Run the targets that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--on", default=",".join(CODES))
+    parser.add_argument("--sample", type=int, default=1)
+    options = parser.parse_args()
+    different = 0
+    for target in options.on.split(","):
+        for code in CODES[target]:
+            count = 0
+            for steps in GROUPS:
+                asked = model(steps)
+                module = emitters.get(code).emit(program.build(asked), Origin("m", "a check of ticks", "0"))["m.py"]
+                script = SCRIPT.format(stride=options.sample, block=BLOCK, grid=GRID, steps=steps)
+                same = list(found(module, target, script)) == wanted(asked, target, options.sample)
+                count += len(steps) * (
+                    len(range(0, 32768, options.sample)) + len(range(0, 2 * GRID + 1, options.sample))
+                )
+                if not same:
+                    different += 1
+                    print(f"{target}, {code}: steps {steps}: the checksums differ", flush=True)
+            print(f"{target}, {code}: {count:,} ticks", flush=True)
+    print(f"{different} differences")
+    sys.exit(bool(different))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Training at the edges of its integers: the reference engine's state, whatever code trains, wherever it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from learning_alone import modules, taught_on
+from learning_boards import LONG, PROFILES, SCHEMES, Emit, Lesson, generated_cases, taught_by_nnrun
+from learning_core import steps_on_core
+from learning_extremes import CASES, STEEP_CASES, extremes
+
+import nnrun
+from nnhw.targets import ScriptTarget
+from nnhw_codegen import emit_learn_thumb, emit_learn_viper
+
+MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
+VIPER = MODULES["nnrun/learn_kernels_viper.py"]
+PORTABLE = {name: content for name, content in MODULES.items() if content != VIPER}
+SLOW = ("microbit", "pico")
+SEEDS = 4 if LONG else 1
+MICROBIT_BYTES = 8_400
+"""Of a model and its modules: what a micro:bit has room for."""
+Teacher = Callable[[ScriptTarget, list[Lesson]], list[bytes]]
+"""Gives the state, weights, biases, remainders and noise, that each lesson leaves."""
+
+
+def nnrun_with(modules: dict[str, bytes], emit: Emit | None = None) -> Teacher:
+    """nnrun's modules, with a module of each model's own where there is an emitter."""
+    return lambda target, tasks: [found for found, _ in taught_by_nnrun(target, tasks, modules, emit)]
+
+
+def on_core(emit: Emit) -> Teacher:
+    """Machine code alone, called from here."""
+    return lambda _, tasks: [state(task, steps_on_core(task, emit(task.before, "a test"))[0]) for task in tasks]
+
+
+def compact(target: ScriptTarget, tasks: list[Lesson]) -> list[bytes]:
+    """Modules that need no nnrun."""
+    return [state(task, taught_on(target, task)[:-4]) for task in tasks]
+
+
+def state(task: Lesson, data: bytes) -> bytes:
+    """What training may change, out of a file without its last checksum."""
+    return data[int.from_bytes(task.after[4:8], "little") :]
+
+
+ENGINES = {
+    "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico")),
+    "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico")),
+    "nnrun-viper-core": (on_core(lambda _, __: VIPER), ("rp2040-core",)),
+    "viper": (nnrun_with(MODULES, emit_learn_viper.source), ("pico",)),
+    "viper-core": (on_core(emit_learn_viper.source), ("rp2040-core",)),
+    "thumb": (nnrun_with(MODULES, emit_learn_thumb.source), ("pico",)),
+    "thumb-core": (on_core(emit_learn_thumb.source), ("rp2040-core",)),
+    "compact": (compact, ("unix", "wasm", "microbit", "pico")),
+}
+GENERATED = ("viper", "viper-core", "thumb", "thumb-core")
+
+RUNS = [
+    (engine, target, bits)
+    for engine, (_, targets) in ENGINES.items()
+    for target in targets
+    for bits in PROFILES
+    if bits == 16 or engine not in GENERATED
+]
+
+
+@pytest.mark.parametrize(("engine", "target", "bits"), RUNS, indirect=["target"])
+def test_no_integer_differs_at_the_edges(engine, target, bits):
+    schemes = ("residual",) if engine in GENERATED else SCHEMES
+    named, brief = engine == "compact", target.name in SLOW and not LONG
+    known = CASES if named else CASES + STEEP_CASES
+    chosen = generated_cases(known) if engine in GENERATED else [case for case in known if case[4] == bits]
+    lessons = {
+        (case, seed): extremes(case, 8 if brief else 16, seed, named) for case in chosen for seed in range(SEEDS)
+    }
+    if target.name == "microbit":
+        lessons = {name: task for name, task in lessons.items() if size(task) <= MICROBIT_BYTES}
+    assert {case[3] for case, _ in lessons} == set(schemes)
+    if brief:
+        first = {case[3]: (case, seed) for case, seed in reversed(lessons)}
+        lessons = {name: lessons[name] for name in first.values()}
+    found = ENGINES[engine][0](target, list(lessons.values()))
+    wanted = [state(task, task.after[:-4]) for task in lessons.values()]
+    assert [name for name, a, b in zip(lessons, found, wanted, strict=True) if a != b] == []
+
+
+def size(task: Lesson) -> int:
+    """Bytes of a model and of the modules that train it without nnrun."""
+    return len(task.before) + sum(map(len, modules(task.before).values()))
