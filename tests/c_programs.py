@@ -83,7 +83,7 @@ def expected(model, ticks):
     """What `run` has to write, one row for each row of ticks."""
     codes = reference.codes(model, ticks)
     outputs = reference.logits(model, codes)
-    answer = np.ones(len(ticks)) if model.decision == "values" else reference.decide(model, outputs)
+    answer = np.ones(len(ticks)) if model.decision == "values" else reference.board_answers(model, outputs)
     return np.column_stack([codes, outputs, answer]).astype(np.int64)
 
 

@@ -17,7 +17,11 @@ SIZES = ((4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1))
 
 
 def network(
-    sizes: tuple[int, ...], hidden: str | Activation = "relu", seed: int = 0, classifies: bool = True
+    sizes: tuple[int, ...],
+    hidden: str | Activation = "relu",
+    seed: int = 0,
+    classifies: bool = True,
+    multilabel: bool = False,
 ) -> Network:
     """A network with random weights and inputs of several ranges, resolutions and signs."""
     rng = np.random.default_rng([seed, *sizes])
@@ -36,7 +40,18 @@ def network(
     inputs = tuple(Input(f"x{i}", *[getattr(kinds[i % 4], k) for k in FIELDS]) for i in range(sizes[0]))
     count = max(2, sizes[-1]) if classifies else 0
     names = tuple(f"y{i}" for i in range(sizes[-1])) if not classifies else ()
-    return Network(layers, inputs, tuple(f"class {i}" for i in range(count)), names)
+    if multilabel:
+        layers[-1].activation = activations.get("logsig")
+    return Network(layers, inputs, tuple(f"class {i}" for i in range(count)), names, multilabel=multilabel)
+
+
+def of_several_scales(network: Network) -> Network:
+    """The regression network with outputs a thousand times apart from each other, every other one far from 0."""
+    last = network.layers[-1]
+    factor = 1000.0 ** (np.arange(len(last.bias)) % 4 - 1)
+    last.weights = last.weights * factor[:, None]
+    last.bias = (last.bias + 300 * (np.arange(len(factor)) % 2)) * factor
+    return network
 
 
 FIELDS = ("mean", "scale", "step", "low", "high")

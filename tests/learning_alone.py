@@ -55,14 +55,16 @@ def task(case: tuple[object, ...], steps: int, turns: int = 1) -> Lesson:
 def taught_on(target: ScriptTarget, lesson: Lesson, turns: int = 1) -> bytes:
     """The file that a board saves after the rows of a lesson, learned ``turns`` times."""
     model = nnt.from_bytes(lesson.before)
-    if model.classes:
+    if model.multilabel:
+        wanted = lesson.targets >> 12
+    elif model.classes:
         wanted = lesson.targets[:, :1] >> 12 if lesson.targets.shape[1] == 1 else lesson.targets.argmax(1)[:, None]
     else:
-        wanted = lesson.targets * 2.0**-model.output_frac + model.offsets
+        wanted = np.ldexp(lesson.targets, -np.array(model.output_fracs)) + model.offsets
     kind = "int" if model.classes else "float"
     end = 2 + lesson.ticks.shape[1]
     changes = (lesson.rates != lesson.rates[0]).any()
-    several = not model.classes and lesson.targets.shape[1] > 1
+    several = model.decision in ("values", "multilabel") and lesson.targets.shape[1] > 1
     parts = modules(lesson.before)
     *names, _ = (name.removesuffix(".py") for name in parts)
     loader = names.index("m_learn_load") + 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from helpers import network
+from helpers import network, of_several_scales
 
 from nnhw import activations
 from nnhw.activations import Activation, Curve
@@ -27,7 +27,14 @@ SCHEMES = nnt.SCHEMES
 HEAP = {"wasm": 64 << 20}
 """By target; the wasm build loses live objects when it collects garbage, so its heap has to be one that never fills."""
 PROFILES = {16: T16, 8: T8}
-OUTPUTS = (("softmax", "auto"), ("logsig", "auto"), ("logsig", "mse"), ("identity", "mse"), ("tanh", "mse"))
+OUTPUTS = (
+    ("softmax", "auto"),
+    ("logsig", "auto"),
+    ("logsig", "mse"),
+    ("identity", "mse"),
+    ("tanh", "mse"),
+    ("multilabel", "auto"),
+)
 RATES = ((1, 5), (3, 8), (1, 2), (3, 13))
 LONG = bool(os.environ.get("NNHW_LONG"))
 """1,000 steps of every case, which takes an hour: see CONTRIBUTING.md."""
@@ -41,10 +48,18 @@ FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, nnt.
 def learner(case: tuple[Any, ...]) -> Trainable:
     """A random network with one value of each of FACTORS; the hidden layers' may be the name of STEEP too."""
     sizes, hidden, at_zero, scheme, bits, (output, loss), (multiplier, shift), trained = case
-    if output == "softmax" and sizes[-1] == 1:
+    if output in ("softmax", "multilabel") and sizes[-1] == 1:
         output = "logsig"
-    start = network(sizes, STEEP if hidden == STEEP.name else hidden, classifies=output in ("softmax", "logsig"))
-    start.layers[-1].activation = None if output == "softmax" else activations.get(output)
+    classifies = output in ("softmax", "logsig", "multilabel")
+    start = network(
+        sizes, STEEP if hidden == STEEP.name else hidden, classifies=classifies, multilabel=output == "multilabel"
+    )
+    if output == "softmax":
+        start.layers[-1].activation = None
+    elif output != "multilabel":
+        start.layers[-1].activation = activations.get(output)
+    if output == "identity":
+        start = of_several_scales(start)
     profile = replace(
         PROFILES[bits],
         scheme=scheme,
@@ -86,7 +101,9 @@ def lesson(model: Trainable, steps: int, seed: int = 1, change: bool = True) -> 
     low, span = (np.array([getattr(entry, name) for entry in model.doorway]) for name in ("low", "span"))
     ticks = generator.integers(low - span // 10, low + span + span // 10 + 1, (steps, len(low)))
     units = model.learner.plan.layers[-1].units
-    if model.classes:
+    if model.multilabel:
+        targets = model.target_codes(generator.integers(0, 2, (steps, units)))
+    elif model.classes:
         targets = model.target_codes(generator.integers(0, max(2, units), steps))
     else:
         targets = generator.integers(-8192, 8192, (steps, units)).astype(np.int32)

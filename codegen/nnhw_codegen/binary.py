@@ -82,6 +82,11 @@ def steps_bytes(steps: Sequence[Step], tables: Sequence[Table]) -> tuple[list[in
     return constants, code
 
 
+def outputs_bytes(offsets: Sequence[float], fracs: ArrayLike) -> bytes:
+    """Offset (f32) of each output of a regression, then frac (i16) of each (SPEC 7.9)."""
+    return np.asarray(offsets, dtype="<f4").tobytes() + pad(np.asarray(fracs, dtype="<i2").tobytes())
+
+
 class Reader:
     """Takes consecutive fields off a file; raises FileError where it ends too early."""
 
@@ -101,6 +106,11 @@ class Reader:
         result = np.frombuffer(self.take(size), dtype=dtype).astype(np.int64)
         self.take(-size % 4)
         return result
+
+    def outputs(self, count: int) -> tuple[tuple[float, ...], IntArray]:
+        """What ``outputs_bytes`` gave."""
+        offsets = np.frombuffer(self.take(4 * count), dtype="<f4").astype(np.float64)
+        return tuple(offsets.tolist()), self.array("<i2", count)
 
     def doorway(self, count: int) -> tuple[list[list[int]], list[list[int]]]:
         """What ``doorway_bytes`` gave: rows of low, span, gain, offset, shift, and rows of factor, exponent."""

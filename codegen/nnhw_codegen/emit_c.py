@@ -18,6 +18,12 @@ from nnhw_codegen.ticks import TICK_LIMIT
 UNROLLED_WEIGHTS = 1024
 """Nets with more weights than this become loops: straight-line code takes 6 to 8 bytes of flash per weight."""
 
+_ANSWER = {
+    "argmax": "class index: the largest output, the first of equals",
+    "threshold": "class index: 1 where the only output is above 0",
+    "multilabel": "answers: bit j is 1 where output j is above 0",
+}
+
 Form = Literal["auto", "unrolled", "loop"]
 
 
@@ -74,7 +80,8 @@ def _constants(w: Writer, program: Program, origin: Origin) -> None:
     w.line(f"#define {macro}_MODEL {_text(origin.model_hash)}")
     w.line(f"#define {macro}_INPUTS {len(program.inputs)}")
     w.line(f"#define {macro}_OUTPUTS {program.layers[-1].units}")
-    w.line(f"#define {macro}_OUTPUT_FRAC ({program.output_frac}) /* value = output / 2^OUTPUT_FRAC */")
+    if program.decision != "values":
+        w.line(f"#define {macro}_OUTPUT_FRAC ({program.output_frac[0]}) /* logit = output / 2^OUTPUT_FRAC */")
     w.line(f"#define {macro}_CLASSES {len(program.classes)}")
     w.line()
     w.line(f"#if defined(NNHW_EXPECT_FORMAT) && NNHW_EXPECT_FORMAT != {macro}_FORMAT")
@@ -183,29 +190,37 @@ def _loops(w: Writer, program: Program, prefix: str, activations: list[str]) -> 
 def _answers(w: Writer, program: Program, prefix: str) -> None:
     macro = prefix.upper()
     if program.decision == "values":
-        w.lines("", f"/* Ticks to outputs; divide them by 2^{macro}_OUTPUT_FRAC. */")
+        w.lines("", "/* Ticks to outputs. Each stands for a real:")
+        for unit, (frac, offset) in enumerate(zip(program.output_frac, program.offsets, strict=True)):
+            w.line(f"   outputs[{unit}] / 2^{frac}" + (f" + {offset!r}" if offset else ""))
+        w.line("*/")
         with w.braces(f"static inline void {prefix}_predict_ticks(const int32_t *ticks, int32_t *outputs)"):
             w.line(f"int32_t codes[{macro}_INPUTS];")
             w.lines(f"{prefix}_codes(ticks, codes);", f"{prefix}_logits(codes, outputs);")
         return
     w.lines(
         "",
-        "/* Outputs to the class index: the largest output, the first of equals; a single output: 1 if positive. */",
+        f"/* Outputs to the {_ANSWER[program.decision]}. */",
     )
     with w.braces(f"static inline int32_t {prefix}_decide(const int32_t *outputs)"):
         if program.decision == "threshold":
             w.line("return (int32_t)((uint32_t)-outputs[0] >> 31);")
+        elif program.decision == "multilabel":
+            w.line("uint32_t yes = 0;")
+            for j in range(program.layers[-1].units):
+                w.line(f"yes |= (uint32_t)-outputs[{j}] >> 31 << {j};")
+            w.line("return (int32_t)yes;")
         else:
             w.line("int32_t best = 0, top = outputs[0], d;")
             for j in range(1, program.layers[-1].units):
                 w.line(f"d = (top - outputs[{j}]) >> 31;")
                 w.lines(f"top -= (top - outputs[{j}]) & d;", f"best += ({j} - best) & d;")
             w.line("return best;")
-    w.lines("", "/* Input codes to the class index. */")
+    w.lines("", "/* Input codes to the same. */")
     with w.braces(f"static inline int32_t {prefix}_predict_codes(const int32_t *codes)"):
         w.lines(f"int32_t outputs[{macro}_OUTPUTS];", f"{prefix}_logits(codes, outputs);")
         w.line(f"return {prefix}_decide(outputs);")
-    w.lines("", "/* Ticks to the class index. */")
+    w.lines("", "/* Ticks to the same. */")
     with w.braces(f"static inline int32_t {prefix}_predict_ticks(const int32_t *ticks)"):
         w.line(f"int32_t codes[{macro}_INPUTS];")
         w.lines(f"{prefix}_codes(ticks, codes);", f"return {prefix}_predict_codes(codes);")
@@ -242,3 +257,10 @@ def _values(w: Writer, program: Program, prefix: str) -> None:
                 w.line(f"tick = tick > {TICK_LIMIT} ? {TICK_LIMIT} : tick;")
             w.line("ticks[i] = sign ? -tick : tick;")
         w.line("return 1;")
+    if program.decision == "values":
+        w.lines("", "/* Outputs to reals. */")
+        with w.braces(f"static inline void {prefix}_values(const int32_t *outputs, float *values)"):
+            for unit, (frac, offset) in enumerate(zip(program.output_frac, program.offsets, strict=True)):
+                real = f"(float)outputs[{unit}] / (float){2.0**frac!r}"
+                end = f" + (float){offset!r}" if offset else ""
+                w.line(f"values[{unit}] = {real}{end};")

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nnhw_codegen import learn_portable_parts as parts
+from nnhw_codegen.micropython_api import ANSWER
+from nnhw_codegen.nnb import DECISIONS
 from nnhw_codegen.text import Writer
 from nnrun.learn_reader import Plan
 
@@ -113,13 +115,13 @@ def _forward(m: _Modules) -> str:
         m.w.line("# Ticks t to the last pre-activations.")
         m.blocks(2, plan.decided)
     with m.w.function("predict_ticks(t)"):
-        m.w.line(f"# Ticks to the {'value, or a tuple of several' if parts.gives_values(plan) else 'class index'}.")
+        m.w.line(f"# Ticks to the {ANSWER[DECISIONS[plan.data[21]]]}.")
         m.w.line("forward(t)")
         if parts.gives_values(plan):
             m.blocks(plan.decided, plan.answered)
             parts.values(m.w, plan, m.at(plan.y, plan.units))
         else:
-            parts.decide(m.w, plan.units, m.at(plan.z, plan.units))
+            parts.decide(m.w, plan, m.at(plan.z, plan.units))
     return m.text()
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from string import Template
 
 from nnhw_codegen import micropython_values, nnt
+from nnhw_codegen.binary import Reader
+from nnhw_codegen.micropython_api import exact_text
 from nnhw_codegen.text import Writer, bytes_literal
 from nnhw_codegen.ticks import reciprocal
 from nnrun.learn_reader import Plan
@@ -38,11 +40,16 @@ def inputs(plan: Plan) -> int:
     return int(plan.data[16] | plan.data[17] << 8)
 
 
+def _outputs(plan: Plan) -> int:
+    """The number of outputs of a regression, 0 for classes."""
+    return int(plan.data[24] | plan.data[25] << 8)
+
+
 def tables(plan: Plan) -> tuple[int, int]:
     """Where in the file the tables begin and end; with the steps before them, since to skip those takes more code."""
     data = plan.data
     begin = _DOOR + 20 * inputs(plan)
-    at = begin + 8 * inputs(plan)
+    at = plan.outputs + (6 * _outputs(plan) + 3 & ~3)
     for _ in range(data[19]):
         at += 4 + -(-(data[at] | data[at + 1] << 8) * data[at + 2] // 32) * 4
     return begin, at
@@ -64,7 +71,7 @@ def state(plan: Plan) -> dict[int, Array]:
 
 
 def state_module(plan: Plan, arrays: Iterable[Array], room: int) -> str:
-    """What ``load`` fills, doorway D, tables Q and state S, and v, which holds all vectors."""
+    """What ``load`` fills, doorway D (and formats of values), tables Q and state S, and v, which holds all vectors."""
     begin, end = tables(plan)
     w = Writer()
     w.lines("from array import array", "")
@@ -188,21 +195,35 @@ def gives_values(plan: Plan) -> bool:
     return bool(plan.data[21] == 2)
 
 
-def _unit(plan: Plan) -> tuple[float, tuple[float, ...]]:
-    """Of the values of a regression: codes per unit, and what is added (SPEC 9.10)."""
-    (frac,) = struct.unpack_from("<h", plan.data, 24)
-    return 2.0**frac, struct.unpack_from(f"<{plan.units}d", plan.data, plan.state - 8 * plan.units)
+def answers_each(plan: Plan) -> bool:
+    """True for answers of yes or no, one per class."""
+    return bool(plan.data[21] == 3)
+
+
+def _formats(plan: Plan) -> list[tuple[float, float]]:
+    """Of each value of a regression: codes per unit, and what is added (SPEC 9.10)."""
+    offsets, fracs = Reader(bytes(plan.data[plan.outputs :])).outputs(_outputs(plan))
+    return [(2.0**frac, offset) for frac, offset in zip(fracs.tolist(), offsets, strict=True)]
 
 
 def values(w: Writer, plan: Plan, y: int) -> None:
     """Return the outputs at ``y`` as reals."""
-    unit, offsets = _unit(plan)
-    found = [f"v[{y + j}] / {unit!r}" + (f" + {offset!r}" if offset else "") for j, offset in enumerate(offsets)]
+    found = [
+        f"v[{y + j}] / {unit!r}" + (f" + {exact_text(offset)}" if offset else "")
+        for j, (unit, offset) in enumerate(_formats(plan))
+    ]
     w.line(f"return {', '.join(found)}")
 
 
-def decide(w: Writer, units: int, z: int) -> None:
-    """Return the class of the pre-activations at ``z``, the first of equals (SPEC 6)."""
+def decide(w: Writer, plan: Plan, z: int) -> None:
+    """Return the class of the pre-activations at ``z``, the first of equals, or answers of yes or no (SPEC 6)."""
+    units = plan.units
+    if answers_each(plan):
+        w.line("b = 0")
+        with w.block(f"for j in range({units}):"):
+            w.line(f"b |= (v[{z} + j] > 0) << j")
+        w.line("return b")
+        return
     if units == 1:
         w.line(f"return int(v[{z}] > 0)")
         return
@@ -216,11 +237,14 @@ def aim(w: Writer, plan: Plan, targets: int) -> None:
     """Make ``target`` codes at ``targets``."""
     units, frac = plan.units, plan.data[26]
     if gives_values(plan):
-        unit, offsets = _unit(plan)
-        for j, offset in enumerate(offsets):
+        for j, (unit, offset) in enumerate(_formats(plan)):
             target = "target" if units == 1 else f"target[{j}]"
-            code = f"{f'({target} - {offset!r})' if offset else target} * {unit!r} + 0.5"
+            code = f"{f'({target} - {exact_text(offset)})' if offset else target} * {unit!r} + 0.5"
             w.line(f"v[{targets + j}] = floor(min(max({code}, {-_FAR}), {_FAR}))")
+        return
+    if answers_each(plan):
+        with w.block(f"for j in range({units}):"):
+            w.line(f"v[{targets} + j] = (target[j] > 0) << {frac}")
         return
     with w.block(f"if not 0 <= target < {max(units, 2)}:"):
         w.line(f"raise ValueError('class %s of {max(units, 2)}' % target)")
@@ -257,8 +281,13 @@ def interface(plan: Plan) -> str:
     with w.function("predict(values)", "Raw values to the answer."):
         w.lines("ticks_from_values(values, _t)", "return predict_ticks(_t)")
     if not gives_values(plan):
-        with w.function("label(values)", "Raw values to the name of the class."):
-            w.line("return CLASSES[predict(values)]")
+        told = "a tuple of the names that are answered with yes" if answers_each(plan) else "the name of the class"
+        with w.function("label(values)", f"Raw values to {told}."):
+            if answers_each(plan):
+                w.line("b = predict(values)")
+                w.line(f"return tuple([CLASSES[j] for j in range({plan.units}) if b >> j & 1])")
+            else:
+                w.line("return CLASSES[predict(values)]")
     with w.function("learn(values, target)", "One step of training: raw values, and what the answer should be."):
         w.lines("ticks_from_values(values, _t)", "learn_ticks(_t, target)")
     _rate(w, plan)

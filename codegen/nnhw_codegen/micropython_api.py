@@ -1,20 +1,27 @@
 """What every emitted MicroPython module offers its user, whatever computes the integers (SPEC 8).
 
-predict(values)            raw values -> class index, or value
-label(values)              raw values -> class name
-predict_ticks(t)           ticks -> class index, or value: no float up to the answer
+predict(values)            raw values -> class index, value, or answers of yes or no as the bits of an integer
+label(values)              raw values -> class name, or a tuple of the names of those that are answered with yes
+predict_ticks(t)           ticks -> what predict gives: no float up to the answer
 logits_from_ticks(t, y)    ticks -> outputs, all integers
 logits_from_codes(x, y)    input codes -> outputs
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from nnhw_codegen import micropython_values
 from nnhw_codegen.program import Program
 from nnhw_codegen.qmodel import FORMAT
 from nnhw_codegen.text import Origin, Writer, bytes_literal
 
-ANSWER = {"argmax": "class index", "threshold": "class index", "values": "value (a tuple of several)"}
+ANSWER = {
+    "argmax": "class index",
+    "threshold": "class index",
+    "values": "value (a tuple of several)",
+    "multilabel": "answers, bit j that of class j",
+}
 
 MOST_UNROLLED = 8
 """Up to so many inputs are unpacked in a line: a quarter fewer cycles than a loop, for more bytes."""
@@ -26,6 +33,7 @@ _DECISION = {
     "argmax": "The index of the largest output, the first of equals.",
     "threshold": "1 where the only output is above 0, else 0.",
     "values": "The outputs as reals.",
+    "multilabel": "An integer: bit j is 1 where output j is above 0.",
 }
 
 
@@ -42,7 +50,28 @@ def constants(w: Writer, program: Program, origin: Origin) -> None:
     """
     w.line(f'MODEL = "format {FORMAT}, {origin.model_hash}"')
     w.line(f"# Inputs: {', '.join(repr(i.name) for i in program.inputs)}")
-    w.line(f"OUTPUT_FRAC = {program.output_frac}")
+    if program.decision == "values":
+        w.line(f"OUTPUT_FRAC = {_one_or_tuple(map(str, program.output_frac))}")
+        w.line(f"OUTPUT_OFFSET = {_one_or_tuple(map(exact_text, program.offsets))}")
+    else:
+        w.line(f"OUTPUT_FRAC = {program.output_frac[0]}")
+
+
+def _one_or_tuple(texts: Iterable[str]) -> str:
+    several = list(texts)
+    return several[0] if len(several) == 1 else f"({', '.join(several)})"
+
+
+def exact_text(value: float) -> str:
+    """A float32 number as an expression that every board reads exactly: decimal fractions may be off in the last place."""
+    numerator, denominator = value.as_integer_ratio()
+    return f"{numerator}.0" if denominator == 1 else f"{numerator} / {denominator}.0"
+
+
+def _real(program: Program, unit: int) -> str:
+    """The expression of an output as a real (SPEC 6.3)."""
+    offset = program.offsets[unit]
+    return f"y[{unit}] / {2.0 ** program.output_frac[unit]!r}" + (f" + {exact_text(offset)}" if offset else "")
 
 
 def buffers(w: Writer, program: Program) -> None:
@@ -84,10 +113,13 @@ def decide(w: Writer, program: Program) -> None:
             w.line("return best")
         elif program.decision == "threshold":
             w.line("return int(y[0] > 0)")
-        elif units == 1:
-            w.line(f"return y[0] / {2.0**program.output_frac!r}")
+        elif program.decision == "multilabel":
+            w.line("m = 0")
+            with w.block(f"for j in range({units}):"):
+                w.line("m |= (y[j] > 0) << j")
+            w.line("return m")
         else:
-            w.line(f"return tuple([v / {2.0**program.output_frac!r} for v in y])")
+            w.line(f"return {', '.join(_real(program, unit) for unit in range(units))}")
 
 
 def answers(w: Writer, program: Program, *from_ticks: str) -> None:
@@ -97,5 +129,11 @@ def answers(w: Writer, program: Program, *from_ticks: str) -> None:
     if program.classes:
         # A list, since a board makes one of interned strings, which take half the heap of those in a tuple.
         w.lines("", "", f"_names = {list(program.classes)!r}")
-        with w.function("label(values)", "Raw values to the name of the class."):
-            w.line("return _names[predict(values)]")
+        several = program.decision == "multilabel"
+        told = "a tuple of the names that are answered with yes" if several else "the name of the class"
+        with w.function("label(values)", f"Raw values to {told}."):
+            if several:
+                w.line("m = predict(values)")
+                w.line(f"return tuple([_names[j] for j in range({len(program.classes)}) if m >> j & 1])")
+            else:
+                w.line("return _names[predict(values)]")

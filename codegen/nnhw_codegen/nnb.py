@@ -11,6 +11,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nnhw.network import Decision
 from nnhw_codegen import precision as precisions
 from nnhw_codegen import program, proof
 from nnhw_codegen.binary import (
@@ -20,6 +23,7 @@ from nnhw_codegen.binary import (
     entries,
     expression,
     int32_bytes,
+    outputs_bytes,
     pad,
     steps_bytes,
     table_bytes,
@@ -30,15 +34,15 @@ from nnhw_codegen.expr import Table
 from nnhw_codegen.qmodel import FORMAT, QLayer, QModel
 
 MAGIC = b"NNB"
-HEADER = struct.Struct("<3sBIIHBBBBHh2x")
+HEADER = struct.Struct("<3sBIIHBBBBHHh")
 LAYER = struct.Struct("<HHihhhBBBBxx")
-DECISIONS = ("argmax", "threshold", "values")
+DECISIONS: tuple[Decision, ...] = ("argmax", "threshold", "values", "multilabel")
 _CHECKED_FROM = 12  # the checksum covers everything behind itself
 
 
 def _layer_bytes(layer: QLayer, dense: program.Dense, tables: tuple[Table, ...], weight_bits: int) -> bytes:
     constants, steps = steps_bytes(dense.steps, tables)
-    fracs = (layer.input_frac, layer.z_frac, layer.output_frac)
+    fracs = (layer.input_frac, int(layer.z_frac[0]), int(layer.output_frac[0]))
     counts = (len(dense.steps), len(constants), dense.registers, dense.result.index)
     return b"".join(
         [
@@ -58,6 +62,8 @@ def to_bytes(model: QModel) -> bytes:
     labels = model.classes or model.outputs
     weight_bits = model.precision.weight_bits
     parts = [doorway_bytes(model.inputs)]
+    values = len(model.offsets)
+    parts.append(outputs_bytes(model.offsets, model.output_frac[:values]))
     parts += [table_bytes(t) for t in flat.tables]
     parts += [
         _layer_bytes(layer, dense, flat.tables, weight_bits)
@@ -68,7 +74,8 @@ def to_bytes(model: QModel) -> bytes:
     parts.append(pad(b"".join(text_bytes(text) for text in strings)))
     body = b"".join(parts)
     counts = (len(model.inputs), len(model.layers), len(flat.tables), weight_bits, DECISIONS.index(model.decision))
-    tail = struct.pack("<HBBBBHh2x", *counts, len(labels), model.output_frac) + body
+    frac = 0 if values else int(model.output_frac[0])
+    tail = struct.pack("<HBBBBHHh", *counts, len(labels), values, frac) + body
     head = struct.pack("<3sBII", MAGIC, FORMAT, _CHECKED_FROM + len(tail), zlib.adler32(tail))
     return head + tail + b"".join(int32_bytes(v) for layer in model.layers for v in (layer.low, layer.high))
 
@@ -77,7 +84,9 @@ def from_bytes(data: bytes) -> QModel:
     """The model of a .nnb file, its bounds proved again. Raises FileError or ProofError."""
     if len(data) < HEADER.size or data[:3] != MAGIC:
         raise FileError("not a .nnb file: it does not start with 'NNB'")
-    _, found, length, checksum, inputs, layers, tables, weight_bits, _, labels, _ = HEADER.unpack_from(data)
+    _, found, length, checksum, inputs, layers, tables, weight_bits, number, labels, values, _ = HEADER.unpack_from(
+        data
+    )
     if found != FORMAT:
         raise FileError(f"model made for format {found}, this nnhw reads {FORMAT}: run 'nnhw export' again")
     if length > len(data):
@@ -87,8 +96,18 @@ def from_bytes(data: bytes) -> QModel:
     reader = Reader(data)
     reader.take(HEADER.size)
     doorway = reader.doorway(inputs)
+    if number >= len(DECISIONS):
+        raise FileError(f"decision {number} is not one of 0 to {len(DECISIONS) - 1}: export the model again")
+    decision = DECISIONS[number]
+    offsets, fracs = reader.outputs(values)
     luts = [reader.table() for _ in range(tables)]
     raw_layers = [_read_layer(reader, luts, weight_bits) for _ in range(layers)]
+    units = len(raw_layers[-1]["bias"])
+    if values != (units if decision == "values" else 0):
+        raise FileError(f"formats of {values} outputs for {units} units: export the model again")
+    if values:
+        raw_layers[-1]["z_frac"] += fracs - raw_layers[-1]["output_frac"]
+        raw_layers[-1]["output_frac"] = fracs
     precision = precisions.get(reader.text())
     names = tuple(reader.text() for _ in range(labels))
     door = entries([(reader.text(), float(reader.text())) for _ in range(inputs)], *doorway)
@@ -97,8 +116,8 @@ def from_bytes(data: bytes) -> QModel:
         QLayer(**fields, low=reader.array("<i4", n), high=reader.array("<i4", n))
         for fields, n in ((f, len(f["bias"])) for f in raw_layers)
     )
-    classifies = DECISIONS[HEADER.unpack_from(data)[8]] != "values"
-    model = QModel(precision, door, done, names if classifies else (), () if classifies else names)
+    classes, outputs = ((), names) if decision == "values" else (names, ())
+    model = QModel(precision, door, done, classes, outputs, decision == "multilabel", offsets)
     proof.check(model)
     return model
 
@@ -112,8 +131,8 @@ def _read_layer(reader: Reader, tables: list[Table], weight_bits: int) -> dict[s
         "limit": limit,
         "activation": expression(code, values, tables, result) if steps else None,
         "input_frac": input_frac,
-        "z_frac": z_frac,
-        "output_frac": output_frac,
+        "z_frac": np.full(units, z_frac),
+        "output_frac": np.full(units, output_frac),
         "bias": reader.array("<i4", units),
         "shift": reader.array("u1", units),
         "weights": reader.array(f"<i{weight_bits // 8}", units * fan_in).reshape(units, fan_in),

@@ -23,6 +23,7 @@ from nnhw_codegen.binary import (
     doorway_bytes,
     entries,
     int32_bytes,
+    outputs_bytes,
     pad,
     steps_bytes,
     table_bytes,
@@ -40,7 +41,7 @@ from nnhw_codegen.trainable import Trainable
 
 MAGIC = b"NNT"
 _START = struct.Struct("<3sBIII")
-HEADER = struct.Struct("<3sBIIIHBBBBHhBBBBBBBBB5x")
+HEADER = struct.Struct("<3sBIIIHBBBBHHBBBBBBBBB5x")
 LAYER = struct.Struct("<HHiiibBBBBBBbb9B2x")
 SCHEMES = ("residual", "carry", "lcg", "nearest")
 TRAINED = ("all", "first", "last")
@@ -96,15 +97,15 @@ def _fixed_part(model: Trainable) -> bytes:
     strings += [SOFTMAX if activation is None else activation.name for activation in model.activations]
     numbers = [v for entry in model.inputs for v in (entry.mean, entry.scale, entry.low, entry.high)]
     numbers += [float(a.integer_ramp or 0) if a is not None else 0.0 for a in model.activations]
-    numbers += model.offsets
     counts = (len(model.inputs), len(plan.layers), len(tables), profile.weight_bits, DECISIONS.index(model.decision))
     return b"".join(
         [
-            struct.pack("<HBBBBHh", *counts, len(labels), model.output_frac),
+            struct.pack("<HBBBBHH", *counts, len(labels), len(model.offsets)),
             bytes([profile.delta_frac, profile.input_frac, profile.activation_frac, profile.weight_frac]),
             bytes([SCHEMES.index(profile.scheme), TRAINED.index(profile.trained), LOSSES.index(profile.loss)]),
             bytes([int(2 * profile.relu_at_zero), plan.softmax]) + bytes(5),
             doorway_bytes(model.doorway),
+            outputs_bytes(model.offsets, model.output_fracs),
             *(table_bytes(table) for table in tables),
             *(_layer_bytes(p, forms[2 * k : 2 * k + 2], tables) for k, p in enumerate(plan.layers)),
             pad(b"".join(text_bytes(text) for text in strings)),
@@ -153,11 +154,12 @@ def from_bytes(data: bytes) -> Trainable:
 
 def _read(data: bytes, length: int) -> Trainable:
     header = HEADER.unpack_from(data)[5:]
-    inputs, layers, tables, weight_bits, decision, labels, output_frac = header[:7]
+    inputs, layers, tables, weight_bits, decision, labels, outputs = header[:7]
     delta_frac, input_frac, activation_frac, weight_frac, scheme, trained, loss, at_zero = header[7:15]
     reader = Reader(data)
     reader.take(HEADER.size)
     doorway = reader.doorway(inputs)
+    offsets, output_fracs = reader.outputs(outputs)
     for _ in range(tables):
         reader.table()
     shapes, fracs = [], []
@@ -172,7 +174,7 @@ def _read(data: bytes, length: int) -> Trainable:
     kinds = [reader.text() for _ in range(layers)]
     reader.take(-reader.at % 4)
     numbers = np.frombuffer(reader.take(length - reader.at), dtype="<f8")
-    scaling, slopes, offsets = np.split(numbers, [4 * inputs, 4 * inputs + layers])
+    scaling, slopes = np.split(numbers, [4 * inputs])
     learned = reader.take(4)
     profile = Profile(
         weight_bits=weight_bits,
@@ -198,8 +200,9 @@ def _read(data: bytes, length: int) -> Trainable:
         records,
         () if DECISIONS[decision] == "values" else names,
         names if DECISIONS[decision] == "values" else (),
-        output_frac,
-        tuple(offsets.tolist()),
+        DECISIONS[decision] == "multilabel",
+        tuple(output_fracs.tolist()),
+        offsets,
     )
 
 

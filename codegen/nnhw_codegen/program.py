@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.network import Decision
 from nnhw_codegen.expr import Register, Step, Table, linearize
 from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.qmodel import Decision, QInput, QLayer, QModel
+from nnhw_codegen.qmodel import QInput, QLayer, QModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +48,18 @@ class Dense:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Doorway, layers and decision, with every distinct table once."""
+    """Doorway, layers and decision, with every distinct table once.
+
+    ``output_frac`` and, for values, ``offsets`` have an entry per output (SPEC 6.3).
+    """
 
     inputs: tuple[QInput, ...]
     layers: tuple[Dense, ...]
     tables: tuple[Table, ...]
     decision: Decision
     weight_bits: int
-    output_frac: int
+    output_frac: tuple[int, ...]
+    offsets: tuple[float, ...]
     classes: tuple[str, ...]
 
     @property
@@ -73,7 +78,8 @@ def build(model: QModel) -> Program:
         tables=tuple(tables),
         decision=model.decision,
         weight_bits=model.precision.weight_bits,
-        output_frac=model.output_frac,
+        output_frac=tuple(model.output_frac.tolist()),
+        offsets=model.offsets,
         classes=model.classes,
     )
 

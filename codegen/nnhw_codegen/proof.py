@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nnhw.network import MOST_ANSWERS
 from nnhw_codegen.expr import Expr, evaluate, largest
 from nnhw_codegen.fixed import PROOF_LIMIT, IntArray
 from nnhw_codegen.qmodel import QInput, QLayer, QModel
@@ -57,9 +59,9 @@ def overflowing(limit: int, low: IntArray, high: IntArray) -> IntArray:
     return np.flatnonzero(np.maximum(high, -low) >= limit)
 
 
-def z_too_wide(shift: IntArray, low: IntArray, high: IntArray) -> bool:
-    """True where some neuron's z may reach Z_LIMIT."""
-    return bool(np.any(np.maximum(high >> shift, -(low >> shift)) >= Z_LIMIT))
+def z_too_wide(shift: IntArray, low: IntArray, high: IntArray) -> NDArray[np.bool_]:
+    """True for the neurons whose z may reach Z_LIMIT."""
+    return np.asarray(np.maximum(high >> shift, -(low >> shift)) >= Z_LIMIT)
 
 
 def _check_doorway(entry: QInput) -> None:
@@ -82,7 +84,7 @@ def _check_layer(index: int, layer: QLayer, accumulator_limit: int, low: IntArra
             f"{place}, neuron {neuron}: stored bound {layer.low[neuron]}..{layer.high[neuron]}, "
             f"recomputed {low[neuron]}..{high[neuron]}; export the model again"
         )
-    if z_too_wide(layer.shift, low, high):
+    if z_too_wide(layer.shift, low, high).any():
         raise ProofError(f"{place}: a pre-activation can reach 2^29")
     bad = overflowing(accumulator_limit, low, high)
     if bad.size:
@@ -96,6 +98,8 @@ def _check_layer(index: int, layer: QLayer, accumulator_limit: int, low: IntArra
 
 def check(model: QModel) -> None:
     """Recompute every bound of ``model`` from its integers; raises ProofError where one does not hold."""
+    if model.decision == "multilabel" and model.layers[-1].units > MOST_ANSWERS:
+        raise ProofError(f"{model.layers[-1].units} answers of yes or no; at most {MOST_ANSWERS} fit an integer")
     for entry in model.inputs:
         _check_doorway(entry)
     low, high = model.code_range

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
+from nnhw.network import Decision, decision_of
 from nnhw_codegen.expr import Expr
 from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.precision import Precision
@@ -15,8 +15,6 @@ from nnhw_codegen.ticks import Reciprocal, reciprocal
 
 FORMAT = 2
 """Version of the integers and of every file that carries them; a reader refuses any other."""
-
-Decision = Literal["argmax", "threshold", "values"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ class QLayer:
     limit > 0: z is saturated to +-limit, then the activation gives the output; limit 0: z is the 31-bit logit.
 
     ``weights`` has shape (units, inputs), ``bias`` and ``shift`` (units,), all int64. ``low`` and ``high`` (units,)
-    are the proved bounds of every partial sum. ``activation`` None is the identity.
+    are the proved bounds of every partial sum. ``activation`` None is the identity. ``z_frac`` and ``output_frac``
+    (units,) are the fraction bits of z and of the output; only outputs of a regression differ in them.
     """
 
     weights: IntArray
@@ -64,8 +63,8 @@ class QLayer:
     limit: int
     activation: Expr | None
     input_frac: int
-    z_frac: int
-    output_frac: int
+    z_frac: IntArray
+    output_frac: IntArray
     low: IntArray
     high: IntArray
 
@@ -82,24 +81,27 @@ class QLayer:
 
 @dataclass(frozen=True, eq=False)
 class QModel:
-    """A quantized network with its doorway, class names and precision."""
+    """A quantized network with its doorway, class names and precision.
+
+    ``offsets`` are added to the outputs of a regression, one float32 number each; none for classes.
+    """
 
     precision: Precision
     inputs: tuple[QInput, ...]
     layers: tuple[QLayer, ...]
     classes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    multilabel: bool = False
+    offsets: tuple[float, ...] = ()
 
     @property
     def decision(self) -> Decision:
-        """How the outputs become an answer (SPEC 6): index of the largest, sign of the only one, or the values."""
-        if not self.classes:
-            return "values"
-        return "argmax" if self.layers[-1].units > 1 else "threshold"
+        """How the outputs become an answer (SPEC 6)."""
+        return decision_of(self.classes, self.layers[-1].units, self.multilabel)
 
     @property
-    def output_frac(self) -> int:
-        """Fraction bits of the outputs."""
+    def output_frac(self) -> IntArray:
+        """Fraction bits of each output, (units,)."""
         return self.layers[-1].output_frac
 
     @property

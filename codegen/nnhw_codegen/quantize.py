@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnhw.activations import Activation
 from nnhw.network import Layer, Network
-from nnhw_codegen import doorway, proof, reference
+from nnhw_codegen import doorway, output_layer, proof, reference
 from nnhw_codegen.doorway import MAX_SHIFT
 from nnhw_codegen.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.precision import Precision
@@ -44,7 +44,9 @@ def quantize(network: Network, precision: Precision, rows: FloatArray | None = N
     """Quantize ``network``.
 
     ``rows`` (n, inputs), in raw units, calibrate formats and widths; without them, rows spread evenly over the declared
-    input ranges do. Raises ValueError where an input's declared range cannot be represented.
+    input ranges do. Weights that were fine-tuned for ``precision``, as ``network.training`` tells, are taken as they are;
+    else the last layer of a regression makes up for what the layers before it lose. Raises ValueError where an input's
+    declared range cannot be represented.
     """
     return quantize_report(network, precision, rows).model
 
@@ -80,17 +82,18 @@ def answer_loss(network: Network, model: QModel, rows: FloatArray) -> float:
     """How far the integers are from changing answers on ``rows``: smaller is better.
 
     For classes, the mean over the rows of |change of the winner's margin| / margin, each at most 1 (at 1 the answer
-    changes); for values, the mean square error over the variance.
+    changes), of answers of yes or no the margin being the logit; for values, the mean over the outputs of mean square
+    error over variance.
     """
     return _answer_loss(network, network.logits(rows), model, reference.ticks(model, rows))
 
 
 def _answer_loss(network: Network, want: FloatArray, model: QModel, ticks: IntArray) -> float:
-    found = to_real(reference.logits(model, reference.codes(model, ticks)), model.output_frac)
+    found = reference.reals(model, reference.logits(model, reference.codes(model, ticks)))
     if model.decision == "values":
-        return float(np.mean((found - network.answers(want)) ** 2) / max(float(np.var(want)), 1e-30))
-    if model.decision == "threshold":
-        want, found = np.hstack([want, 0 * want]), np.hstack([found, 0 * found])
+        return float(np.mean(output_layer.unlikeness(network.answers(want), found)))
+    if model.decision != "argmax":
+        return float(np.minimum(1.0, np.abs(found - want) / np.maximum(np.abs(want), 1e-30)).mean())
     order = np.argsort(want, axis=1)
     first, second = order[:, -1:], order[:, -2:-1]
     before, after = (np.take_along_axis(v, first, 1) - np.take_along_axis(v, second, 1) for v in (want, found))
@@ -123,11 +126,15 @@ class _Start:
 
 @dataclass(frozen=True, eq=False)
 class _Done:
-    """A quantized layer, by how many bits its weights are coarser than they could be, and the codes that leave it."""
+    """A quantized layer, by how many bits its weights are coarser than they could be, and the codes that leave it.
+
+    ``offsets`` of a regression's last layer are those of its outputs.
+    """
 
     layer: QLayer
     given_up: IntArray
     codes: _Codes
+    offsets: tuple[float, ...]
 
 
 class _Calibrated:
@@ -136,6 +143,7 @@ class _Calibrated:
     def __init__(self, network: Network, precision: Precision, rows: FloatArray) -> None:
         self.precision = precision
         self._network = network
+        self._tuned = network.training.get("precision") == precision.name
         self._rows = rows
         self._z = network.preactivations(network.standardize(rows))
         self._starts: dict[int, _Start] = {}
@@ -174,6 +182,8 @@ class _Calibrated:
             tuple(done.layer for done in layers),
             self._network.classes,
             self._network.outputs,
+            self._network.multilabel,
+            layers[-1].offsets,
         )
         return QuantizeReport(model, widths, tuple(done.given_up for done in layers), _rounded_slopes(self._network))
 
@@ -182,9 +192,22 @@ class _Calibrated:
         last = index + 1 == len(layers)
         activation = _integer_activation(layers[index], last, classifies=bool(self._network.classes))
         limit = 0 if activation is None else _z_limit(activation, width)
-        done, given_up = _quantize_layer(layers[index], activation, self._z[index], codes, self.precision, limit)
+        layer, z = layers[index], self._z[index]
+        values = last and not self._network.classes
+        apart = values and (activation is None or activation.curve is None)
+        offsets = np.zeros(len(layer.bias) if values else 0)
+        if values and activation is None:
+            layer = (
+                output_layer.regressed(layer, z, to_real(codes.x, codes.frac)) if index and not self._tuned else layer
+            )
+            offsets = output_layer.offsets(
+                layer, to_real(np.maximum(np.abs(codes.low), np.abs(codes.high)), codes.frac)
+            )
+            layer = replace(layer, bias=layer.bias - offsets)
+        done, given_up = _quantize_layer(layer, activation, z, codes, self.precision, limit, apart)
         low, high = proof.output_range(done.activation, done.limit, done.shift, done.low, done.high)
-        return _Done(done, given_up, _Codes(reference.layer_output(done, codes.x), done.output_frac, low, high))
+        following = _Codes(reference.layer_output(done, codes.x), int(done.output_frac[0]), low, high)
+        return _Done(done, given_up, following, tuple(offsets.tolist()))
 
 
 def _rounded_slopes(network: Network) -> tuple[str, ...]:
@@ -229,7 +252,7 @@ def _integer_activation(layer: Layer, last: bool, classifies: bool) -> Activatio
 
 
 def _z_frac(activation: Activation, z: FloatArray, limit: int) -> int:
-    """The calibrated format of a hidden layer's z: the largest magnitude on the calibration rows just fits."""
+    """The calibrated format of z where it is saturated: the largest magnitude on the calibration rows just fits."""
     if activation.ramp == 0 and activation.curve is None and z.max() > 0:
         return best_frac(float(z.max()), limit)  # what saturates below zero becomes 0 all the same
     return best_frac(float(np.abs(z).max()), limit)
@@ -242,23 +265,29 @@ def _quantize_layer(
     codes: _Codes,
     precision: Precision,
     limit: int,
+    apart: bool,
 ) -> tuple[QLayer, IntArray]:
     """Give up weight bits, neuron by neuron or for the whole layer, until the proof holds (SPEC 2.2, 5.3).
 
-    Returns how many bits each neuron gave up, too.
+    ``apart``: every neuron has formats of its own, also of z (SPEC 5.4, 5.5). Returns how many bits each neuron gave up,
+    too.
     """
     input_frac = codes.frac
     largest = np.abs(layer.weights).max(axis=1)
-    if not precision.per_neuron:
+    per_neuron = precision.per_neuron or apart
+    if not per_neuron:
         largest = np.full_like(largest, largest.max())
     weight_frac = np.array([best_frac(float(v), precision.weight_limit) for v in largest], dtype=np.int64)
     given_up = np.zeros_like(weight_frac)
-    wanted, output_frac, coarser = 0, 0, 0
+    coarser = np.zeros_like(weight_frac)
     if activation is not None:
-        wanted, output_frac = formats(activation, _z_frac(activation, z, limit), limit)
+        calibrated = [_z_frac(activation, part, limit) for part in (z.T if apart else [z] * len(weight_frac))]
+        wanted, output_frac = np.array([formats(activation, frac, limit) for frac in calibrated]).T
     while True:
-        finest = int(weight_frac.min()) + input_frac - coarser
-        z_frac = finest if activation is None else min(wanted, finest)
+        finest = weight_frac + input_frac - coarser
+        if not apart:
+            finest = np.full_like(finest, finest.min())
+        z_frac = finest if activation is None else np.minimum(wanted, finest)
         weight_frac = np.minimum(weight_frac, z_frac + MAX_SHIFT - input_frac)
         shift = weight_frac + input_frac - z_frac
         scaled = np.ldexp(layer.weights, weight_frac[:, None]), np.ldexp(layer.bias, weight_frac + input_frac)
@@ -267,14 +296,16 @@ def _quantize_layer(
         bounds = proof.accumulator_bounds(weights, bias, codes.low, codes.high)
         bad = proof.overflowing(precision.accumulator_limit, *bounds)
         if bad.size:
-            fewer = bad if precision.per_neuron else slice(None)
+            fewer = bad if per_neuron else slice(None)
             weight_frac[fewer] -= 1
             given_up[fewer] += 1
-        elif proof.z_too_wide(shift, *bounds):
-            coarser += 1
-        else:
+            continue
+        wide = proof.z_too_wide(shift, *bounds)
+        if not wide.any():
             break
+        coarser += wide if apart else 1
     if activation is None or activation.ramp is not None:
         output_frac = z_frac
-    expr = None if activation is None else integer_form(activation, z_frac, output_frac, limit)
+    # The form of a straight part alone is the same in every format.
+    expr = None if activation is None else integer_form(activation, int(z_frac[0]), int(output_frac[0]), limit)
     return QLayer(weights, bias, shift, limit, expr, input_frac, z_frac, output_frac, *bounds), given_up

@@ -51,15 +51,28 @@ def logits(model: QModel, code_rows: IntArray) -> IntArray:
     return x
 
 
+def reals(model: QModel, outputs: IntArray) -> NDArray[np.float64]:
+    """Outputs (n, units) -> what they stand for (n, units): the values of a regression, the logits of classes (SPEC 6.3)."""
+    return np.asarray(to_real(outputs, model.output_frac) + (np.array(model.offsets) if model.offsets else 0.0))
+
+
 def decide(model: QModel, outputs: IntArray) -> NDArray[Any]:
-    """Outputs (n, units) -> class indices (n,); for regression the values as reals (n, units) (SPEC 6)."""
+    """Outputs (n, units) -> class indices (n,); reals, or 0 and 1, of each output (n, units) (SPEC 6)."""
     if model.decision == "values":
-        return to_real(outputs, model.output_frac)
+        return reals(model, outputs)
+    if model.decision == "multilabel":
+        return np.asarray((outputs > 0).astype(np.int64))
     if model.decision == "threshold":
         return np.asarray((outputs[:, 0] > 0).astype(np.int64))
     return np.asarray(outputs.argmax(axis=1))  # the first of equal maxima
 
 
+def board_answers(model: QModel, outputs: IntArray) -> NDArray[Any]:
+    """``decide`` as boards tell it: answers of yes or no as the bits of one integer (n,) (SPEC 6.4)."""
+    decided = decide(model, outputs)
+    return decided @ (1 << np.arange(outputs.shape[1])) if model.decision == "multilabel" else decided
+
+
 def predict(model: QModel, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
-    """Raw values (n, inputs) -> class indices (n,), or values (n, units) of a regression model."""
+    """Raw values (n, inputs) -> answers as ``decide`` gives them."""
     return decide(model, logits(model, codes(model, ticks(model, rows))))

@@ -124,10 +124,16 @@ def _looped(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) -> Non
 
 
 def decision(code: Assembler, program: Program) -> None:
-    """Outputs -> r0: the index of the first of the largest, 1 where the only one is above 0; of values nothing."""
+    """Outputs -> r0: the index of the first of the largest, a bit for each above 0, the first lowest; of values nothing."""
     units = program.layers[-1].units
     if program.decision == "threshold":
         code(f"ldr r0, [sp, #{OUTPUT}]", "ldr r0, [r0, #0]", "rsbs r0, r0, #0", "lsrs r0, r0, #31")
+    elif program.decision == "multilabel":
+        # r0 outputs, r1 an output, r2 answers; the sign of the negated output goes through the carry
+        code(f"ldr r0, [sp, #{OUTPUT}]", "movs r2, #0")
+        for unit in reversed(range(units)):
+            code(f"ldr r1, [r0, #{4 * unit}]", "rsbs r1, r1, #0", "lsls r1, r1, #1", "adcs r2, r2")
+        code("movs r0, r2")
     elif program.decision == "argmax":
         # r0 outputs, then answer; r1 largest, r2 its index, r3 index, r4 to r6 scratch, r7 number of classes
         code(f"ldr r0, [sp, #{OUTPUT}]", "ldmia r0!, {r1}", "movs r2, #0", "movs r3, #1")

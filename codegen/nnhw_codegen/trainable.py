@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.activations import Activation
-from nnhw.network import Input, Layer, Network
+from nnhw.network import MOST_ANSWERS, Decision, Input, Layer, Network, decision_of
 from nnhw_codegen import learning_plan, reference
 from nnhw_codegen.doorway import MAX_SHIFT, tick_range
 from nnhw_codegen.expr import evaluate
@@ -20,7 +20,7 @@ from nnhw_codegen.learning_curves import TABLE_LIMIT
 from nnhw_codegen.learning_plan import BIAS_FRAC, BIAS_LIMIT
 from nnhw_codegen.learning_profile import T16, Profile
 from nnhw_codegen.precision import PRECISIONS
-from nnhw_codegen.qmodel import Decision, QInput, QModel
+from nnhw_codegen.qmodel import QInput, QModel
 
 HEADROOM = 1.25
 """Weights get a format in which they can still grow by this factor."""
@@ -32,7 +32,7 @@ _LARGEST_BIAS = BIAS_LIMIT / 2**BIAS_FRAC
 class Trainable:
     """One network that learns in integers, with its doorway.
 
-    Outputs of a regression are ``z / 2^output_frac + offsets[j]``; offsets are 0 for classes.
+    Output j of a regression is ``z[j] / 2^output_fracs[j] + offsets[j]`` (SPEC 9.10); for classes both are empty.
     """
 
     inputs: tuple[Input, ...]
@@ -41,15 +41,14 @@ class Trainable:
     activations: tuple[Activation | None, ...]
     classes: tuple[str, ...]
     outputs: tuple[str, ...]
-    output_frac: int
+    multilabel: bool
+    output_fracs: tuple[int, ...]
     offsets: tuple[float, ...]
 
     @property
     def decision(self) -> Decision:
         """How the outputs become an answer (SPEC 6)."""
-        if not self.classes:
-            return "values"
-        return "argmax" if len(self.offsets) > 1 else "threshold"
+        return decision_of(self.classes, self.learner.plan.layers[-1].units, self.multilabel)
 
     @property
     def _door(self) -> QModel:
@@ -64,35 +63,38 @@ class Trainable:
         return reference.codes(self._door, ticks).astype(np.int32)
 
     def target_codes(self, targets: NDArray[Any]) -> Codes:
-        """Class indices (n,), or values (n, units) of a regression -> codes (n, units)."""
-        if not self.classes:
-            scaled = np.ldexp(
-                targets - np.array(self.offsets), self.output_frac - self.learner.plan.profile.delta_frac
-            )
-            return target_codes(self.learner.plan, scaled)
-        if len(self.offsets) == 1:
+        """Class indices (n,); values, or 0 and 1, of each output (n, units) -> codes (n, units)."""
+        if self.decision == "values":
+            unit = np.array(self.output_fracs) - self.learner.plan.profile.delta_frac
+            return target_codes(self.learner.plan, np.ldexp(targets - np.array(self.offsets), unit))
+        if self.decision == "multilabel":
+            return target_codes(self.learner.plan, np.asarray(targets))
+        if self.decision == "threshold":
             return target_codes(self.learner.plan, np.asarray(targets)[:, None])
         return target_codes(self.learner.plan, np.eye(len(self.classes))[targets])
 
     def predict(self, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
-        """Raw rows (n, inputs) -> class indices (n,), or values (n, units) of a regression."""
+        """Raw rows (n, inputs) -> class indices (n,); values, or 0 and 1, of each output (n, units)."""
         codes = self.input_codes(rows)
+        if self.decision == "multilabel":
+            return np.asarray((self.learner.outputs(codes)[:, :, 0] > 0).astype(np.int64))
         if self.classes:
             return self.learner.decide(codes)[:, 0]
         z = self.learner.outputs(codes)[:, :, 0].astype(np.int64)
         value = self.learner.plan.layers[-1].value
         if value is not None:
             z = evaluate(value, saturate(z, TABLE_LIMIT))
-        return np.asarray(to_real(z, self.output_frac) + np.array(self.offsets))
+        return np.asarray(to_real(z, self.output_fracs) + np.array(self.offsets))
 
     def to_network(self) -> Network:
         """The network in floats, exactly as the integers stand."""
         weights, biases = self.learner.parameters()
-        unit = 2.0 ** (self.learner.plan.profile.delta_frac - self.output_frac)
         layers = [Layer(w[0], b[0], a) for w, b, a in zip(weights, biases, self.activations, strict=True)]
-        layers[-1].weights = layers[-1].weights * unit
-        layers[-1].bias = layers[-1].bias * unit + np.array(self.offsets)
-        return Network(layers, self.inputs, self.classes, self.outputs)
+        if self.offsets:
+            doublings = self.learner.plan.profile.delta_frac - np.array(self.output_fracs)
+            layers[-1].weights = np.ldexp(layers[-1].weights, doublings[:, None])
+            layers[-1].bias = np.ldexp(layers[-1].bias, doublings) + np.array(self.offsets)
+        return Network(layers, self.inputs, self.classes, self.outputs, multilabel=self.multilabel)
 
 
 def default_profile(network: Network) -> Profile:
@@ -106,23 +108,24 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
     """A trainable model that starts as ``network``, by default with ``default_profile``.
 
     A layer whose weights would not fit gets a coarser format. The values of a linear regression get the unit that
-    brings the last layer's largest weight to between 1 and 2. Raises ValueError where an input's range or a bias
+    brings each output's largest weight to between 1 and 2. Raises ValueError where an input's range or a bias
     cannot be represented, or the network is too wide for the proof.
     """
     profile = profile or default_profile(network)
     _expect_exportable(profile)
     layers = [Layer(layer.weights, layer.bias, layer.activation) for layer in network.layers]
-    output_frac, offsets = profile.delta_frac, np.zeros(len(layers[-1].bias))
+    if network.decision == "multilabel" and len(network.classes) > MOST_ANSWERS:
+        raise ValueError(f"{len(network.classes)} answers of yes or no; at most {MOST_ANSWERS} fit an integer")
+    outputs = 0 if network.classes else len(layers[-1].bias)
+    doublings, offsets = np.zeros(outputs, dtype=np.int64), np.zeros(outputs)
     last = layers[-1].activation
-    if not network.classes and last is not None and last.is_identity:
-        largest = float(np.abs(layers[-1].weights).max())
-        doublings = math.frexp(largest)[1] - 1 if largest else 0
-        output_frac -= doublings
-        scaled = np.ldexp(layers[-1].bias, -doublings)
-        offsets = np.where(np.abs(scaled) > _LARGEST_BIAS / 4, layers[-1].bias, 0.0)
-        layers[-1] = Layer(
-            np.ldexp(layers[-1].weights, -doublings), np.ldexp(layers[-1].bias - offsets, -doublings), last
-        )
+    if outputs and last is not None and last.is_identity:
+        weights, bias = layers[-1].weights, layers[-1].bias
+        largest = np.abs(weights).max(axis=1)
+        doublings = np.where(largest > 0, np.frexp(largest)[1] - 1, 0)
+        apart = np.abs(np.ldexp(bias, -doublings)) > _LARGEST_BIAS / 4
+        offsets = np.where(apart, np.asarray(bias, dtype=np.float32), 0.0).astype(np.float64)
+        layers[-1] = Layer(np.ldexp(weights, -doublings[:, None]), np.ldexp(bias - offsets, -doublings), last)
     for index, layer in enumerate(layers):
         if np.abs(layer.bias).max() > _LARGEST_BIAS:
             raise ValueError(
@@ -142,7 +145,8 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
         activations,
         network.classes,
         network.outputs,
-        output_frac,
+        network.multilabel,
+        tuple((profile.delta_frac - doublings).tolist()),
         tuple(offsets.tolist()),
     )
 

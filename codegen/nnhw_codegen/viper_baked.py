@@ -131,6 +131,8 @@ def _function(w: Writer, program: Program, function: list[_Part]) -> None:
             if last and program.decision == "argmax" and unit == 0:
                 w.lines("b = a", "k = 0")
             elif last:
+                if unit == 0:
+                    viper.decision_start(w, program)
                 viper.decision_step(w, program, str(unit), last=unit + 1 == layer.units)
         if looped:
             target.move(offset)

@@ -161,9 +161,11 @@ def _step(w: Writer, step: Step, tables: tuple[Table, ...]) -> None:
 
 
 def decision_start(w: Writer, program: Program) -> None:
-    """Before the first output of a loop: b, the largest output, is below every output; k is its index."""
+    """Before the first output: b, the largest output, is below every output; k is its index, or the answers so far."""
     if program.decision == "argmax":
         w.lines(f"b = 0 - {SIGN}", "k = 0")
+    elif program.decision == "multilabel":
+        w.line("k = 0")
 
 
 def decision_step(w: Writer, program: Program, unit: str, last: bool = False) -> None:
@@ -173,11 +175,13 @@ def decision_step(w: Writer, program: Program, unit: str, last: bool = False) ->
         if not last:
             w.line(f"b = b - {BELOW}")
         w.line(f"k = (a >> 31 & {unit} - k) + k")
+    elif program.decision == "multilabel":
+        w.line(f"k = (0 - a >> 31 & 1 << {unit}) + k")
 
 
 def decision_end(w: Writer, program: Program) -> None:
-    """Return the class index; for values, which are in y, 0."""
-    if program.decision == "argmax":
+    """Return the class index, or the answers of yes or no; for values, which are in y, 0."""
+    if program.decision in ("argmax", "multilabel"):
         w.line("return k")
     elif program.decision == "threshold":
         w.line("return (0 - a >> 31) & 1")

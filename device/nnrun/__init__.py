@@ -2,6 +2,7 @@
 
 from nnrun.core import Core, expect
 from nnrun.reader import FORMAT, read, u16
+from nnrun.reals import formats
 from nnrun.values import reciprocals, ticks
 
 __all__ = ["FORMAT", "Net", "load"]
@@ -10,9 +11,10 @@ __all__ = ["FORMAT", "Net", "load"]
 class Net(Core):
     """A model in memory.
 
-    classes and inputs are tuples of names; decision is "argmax" or "threshold" (predict gives a class index)
-    or "values" (reals); output_frac is the number of fraction bits of the logits; precision is its name.
-    A wrong number of values is a ValueError.
+    classes and inputs are tuples of names; precision is a name; decision is "argmax" or "threshold" (predict gives a class
+    index), "values" (reals) or "multilabel" (an integer, bit j the answer to class j). output_frac is the number of
+    fraction bits of the logits; for values it is a tuple, and offsets, another one, are added. A wrong number of values
+    is a ValueError.
     """
 
     def __init__(self, data, tables, layers, at):
@@ -28,8 +30,10 @@ class Net(Core):
         self.classes = tuple(texts[1:start])
         self.inputs = tuple([texts[start + 2 * i] for i in range(count)])
         self._steps = reciprocals(data, 24 + 20 * count, count)
-        self.decision = ("argmax", "threshold", "values")[data[17]]
-        self.output_frac = (u16(data, 20) ^ 32768) - 32768
+        self.decision = ("argmax", "threshold", "values", "multilabel")[data[17]]
+        self.output_frac = (u16(data, 22) ^ 32768) - 32768
+        if self.decision == "values":
+            self.offsets, self.output_frac = map(tuple, formats(data))
 
     def ticks(self, values, out):
         """Raw values -> ticks. ValueError for a value that is not a number."""
@@ -52,14 +56,17 @@ class Net(Core):
         self._leave(out)
 
     def predict(self, values):
-        """Raw values -> class index; for a regression model the value, or a tuple of several."""
+        """Raw values -> class index; value, or a tuple of several; answers of yes or no as bits, the first lowest."""
         ticks(values, self._steps, self._t, 0)
         return self.predict_ticks(self._t)
 
     def label(self, values):
-        """Raw values -> name of the class."""
+        """Raw values -> name of the class, or a tuple of the names that are answered with yes."""
         if self.decision == "values":
             raise ValueError("this model gives values, not classes: use predict")
+        if self.decision == "multilabel":
+            answer = self.predict(values)
+            return tuple([name for j, name in enumerate(self.classes) if answer >> j & 1])  # pyright: ignore[reportOperatorIssue, reportOptionalOperand] - bits
         return self.classes[self.predict(values)]  # pyright: ignore[reportArgumentType, reportCallIssue] - an index where there are classes
 
 

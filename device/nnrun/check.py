@@ -14,6 +14,11 @@ _BLOCK = 256  # pre-activations that run through the steps together
 
 def check(net, path):
     """Recompute every bound and compare it with those stored in the file; ValueError where one does not hold."""
+    units, decision = net._layers[-1][0][1], net.data[17]
+    if decision > 3 or (net.data[20] | net.data[21] << 8) != (units if decision == 2 else 0):
+        raise ValueError("decision %d does not go with its outputs" % decision)
+    if decision == 3 and units > 30:
+        raise ValueError("%d answers of yes or no, at most 30 fit an integer" % units)
     low, high = _doorway(net)
     with open(path, "rb") as file:
         file.seek(len(net.data))

@@ -56,20 +56,22 @@ class Core:
             out[j] = y[plan[8] + j]
 
     def predict_ticks(self, ticks):
-        """Ticks -> class index, the first of equals; for a regression model the value, or a tuple of several."""
+        """Ticks -> class index, the first of equals; answers of yes or no as bits, the first lowest; value, or a tuple."""
         self._enter(ticks)
         self._forward()
         plan, y = self._layers[-1]
         best = first = plan[8]
-        if self.data[17] == 2:
-            return self._reals(y, first, plan[1])
-        if self.data[17]:
-            return int(y[first] > 0)
+        decision = self.data[17]
+        if decision:
+            if decision == 2:
+                from nnrun.reals import reals
+
+                return reals(self.data, y, first)
+            answer = int(y[first] > 0)
+            if decision == 3:
+                for j in range(1, plan[1]):
+                    answer |= (y[first + j] > 0) << j
+            return answer
         for j in range(first, first + plan[1]):
             best += (y[j] > y[best]) * (j - best)
         return best - first
-
-    def _reals(self, y, first, units):
-        frac = (self.data[20] | self.data[21] << 8 ^ 32768) - 32768
-        values = [v / 2.0**frac for v in y[first : first + units]]
-        return values[0] if units == 1 else tuple(values)

@@ -9,7 +9,6 @@ net.save("iris.nnt")
 
 from array import array
 from math import floor
-from struct import unpack_from
 
 from nnrun.learn_core import Core, kernel_of
 from nnrun.learn_reader import u16
@@ -20,7 +19,8 @@ from nnrun.values import reciprocals, ticks
 class Net(Core):
     """A model that learns, in memory.
 
-    classes, outputs (of a regression) and inputs are tuples of names; decision is "argmax", "threshold" or "values".
+    classes, outputs (of a regression) and inputs are tuples of names; decision is "argmax", "threshold", "values" or
+    "multilabel".
     A wrong number of values is a ValueError.
     """
 
@@ -34,13 +34,16 @@ class Net(Core):
         for _ in range(labels + 2 * count + data[18]):
             texts.append(bytes(data[at + 1 : at + 1 + data[at]]).decode())
             at += 1 + data[at]
-        self.decision = ("argmax", "threshold", "values")[data[21]]
+        self.decision = ("argmax", "threshold", "values", "multilabel")[data[21]]
         names = tuple(texts[:labels])
         self.classes, self.outputs = ((), names) if data[21] == 2 else (names, ())
         self.inputs = tuple([texts[labels + 2 * i] for i in range(count)])
         self._steps = reciprocals(data, 40 + 20 * count, count)
-        self._unit = 2.0 ** ((u16(data, 24) ^ 32768) - 32768)
-        self._offsets = unpack_from("<%dd" % self.plan.units, data, self.plan.state - 8 * self.plan.units)
+        at = self.plan.outputs
+        end = at + 4 * u16(data, 24)
+        fracs = array("h", data[end : end + 2 * u16(data, 24)])
+        # Few attributes: a board looks for a method among all of them first.
+        self._formats = [(2.0**frac, offset) for frac, offset in zip(fracs, array("f", data[at:end]))]
         self._clear()
 
     def _clear(self):
@@ -54,7 +57,7 @@ class Net(Core):
             return self.decide()
         self.forward(True)
         y = self.plan.y
-        found = [self.plan.room[y + j] / self._unit + self._offsets[j] for j in range(self.plan.units)]
+        found = [self.plan.room[y + j] / unit + offset for j, (unit, offset) in enumerate(self._formats)]
         return found[0] if len(found) == 1 else tuple(found)
 
     def label(self, values):
@@ -69,7 +72,7 @@ class Net(Core):
         if self.classes:
             self.aim(target)
         else:
-            self._aim_at(target if isinstance(target, (tuple, list)) else (target,))
+            self._aim_at(target)
         self.step()
         plan = self.plan
         room, y, error = plan.room, plan.y, self._error
@@ -82,10 +85,13 @@ class Net(Core):
             self._right += self.decide() == target
 
     def _aim_at(self, values):
+        if not isinstance(values, (tuple, list)):
+            values = (values,)
         if len(values) != self.plan.units:
             raise ValueError("expected %d target values, found %d" % (self.plan.units, len(values)))
         for j in range(len(values)):
-            code = (values[j] - self._offsets[j]) * self._unit + 0.5
+            unit, offset = self._formats[j]
+            code = (values[j] - offset) * unit + 0.5
             self.plan.room[self.plan.targets + j] = floor(min(max(code, -5e8), 5e8))
 
     def rate(self, multiplier, shift):
@@ -95,10 +101,11 @@ class Net(Core):
     def report(self):
         """Print how the steps since the last report went, as Thonny's plotter draws it.
 
-        The loss is the mean error of an output, in magnitude: of a probability, or of a value in its own unit.
+        The loss is the mean error of an output, in magnitude: of a probability, or of a value in its own unit; of several
+        values in the units that they learn in (SPEC 9.10), so that none drowns another.
         """
         if self._count:
-            unit = self._unit if self.decision == "values" else 1 << self.data[26]
+            unit = self._formats[0][0] if len(self._formats) == 1 else 1 << self.data[26]
             line = "loss: %.4g" % (self._error / self._count / self.plan.units / unit)
             if self.classes:
                 line += " acc: %.3f" % (self._right / self._count)
@@ -128,16 +135,18 @@ class Net(Core):
         data = self.data
         at, count = self.plan.weights[layer]
         units, frac = self.plan.shapes[layer]
-        scale = 1.0
+        scales = [1.0] * units
         if layer + 1 == len(self.plan.weights) and not self.classes:
-            scale = (1 << data[26]) / self._unit
+            scales = [(1 << data[26]) / unit for unit, _ in self._formats]
         size = data[20] >> 3
         codes = [data[at + i] - 128 if size == 1 else u16(data, at + 2 * i) - 32768 for i in range(count)]
-        reals = [code * scale / 2.0**frac for code in codes]
         width = count // units
+        reals = [codes[i] * scales[i // width] / 2.0**frac for i in range(count)]
         at += size * count + 3 & ~3
         biases = array("i", data[at : at + 4 * units])
-        return [reals[j * width : (j + 1) * width] for j in range(units)], [b * scale / 16777216 for b in biases]
+        return [reals[j * width : (j + 1) * width] for j in range(units)], [
+            biases[j] * scales[j] / 16777216 for j in range(units)
+        ]
 
     def save(self, path):
         """Write the model, whole or not at all; see nnrun.learn_store. OSError where it cannot be written."""
@@ -148,6 +157,37 @@ class Net(Core):
             self.flip()
 
 
+class Answers(Net):
+    """A model that answers each class with yes or no; decision is "multilabel" (SPEC 6.4).
+
+    predict gives the answers as an integer, bit j that to class j; learn takes a sequence of 0 and 1.
+    """
+
+    def aim(self, bits):
+        """Make the answers in these bits the target of the next step."""
+        plan = self.plan
+        for j in range(plan.units):
+            plan.room[plan.targets + j] = self._one if bits >> j & 1 else 0
+
+    def decide(self):
+        """The answers of the last pre-activations."""
+        plan, bits = self.plan, 0
+        for j in range(plan.units):
+            bits |= (plan.room[plan.z + j] > 0) << j
+        return bits
+
+    def label(self, values):
+        """Raw values -> a tuple of the names that are answered with yes."""
+        bits = self.predict(values)
+        return tuple([name for j, name in enumerate(self.classes) if bits >> j & 1])  # pyright: ignore[reportOperatorIssue] - no values here
+
+    def learn(self, values, target):
+        """One step: raw values, and 1 or 0 for each class."""
+        if len(target) != self.plan.units:
+            raise ValueError("expected %d answers of 0 or 1, found %d" % (self.plan.units, len(target)))
+        super().learn(values, sum([bool(target[j]) << j for j in range(len(target))]))
+
+
 def load(path, module=None):
     """The model in a .nnt file, or in PATH.new where a save was cut off.
 
@@ -155,4 +195,5 @@ def load(path, module=None):
     ValueError for a file that is damaged or of another format, and for a module of another model; OSError if there is no
     file.
     """
-    return Net(read(path), module)
+    data = read(path)
+    return (Answers if data[21] == 3 else Net)(data, module)

@@ -33,8 +33,8 @@ class Plan:
 
     The program gives the last pre-activations, at z in room, by decided, the outputs, at y, by answered, and at its end
     the weights have learned. t and targets are the places of ticks and targets in room, units their number;
-    texts and state are places in the file, as are those of weights, (place, count) of each layer, whose shape is (units,
-    frac), and of remainders, (what the rate's shift is added to, place, count). shift is the rate's.
+    outputs, texts and state are places in the file, as are those of weights, (place, count) of each layer, whose shape
+    is (units, frac), and of remainders, (what the rate's shift is added to, place, count). shift is the rate's.
     """
 
     def __init__(self, data):
@@ -46,7 +46,8 @@ class Plan:
         self.t = self._make(count)
         x = self._make(count)
         self._emit(0, count, 40, self.t, x)
-        at = 40 + 28 * count
+        self.outputs = at = 40 + 28 * count
+        at += 6 * u16(data, 24) + 3 & ~3
         self._tables = array("i")
         for _ in range(data[19]):
             self._tables.append(at)

@@ -47,7 +47,7 @@ def read(path):
     Raises ValueError for a file that is damaged or of another format; OSError if it cannot be read.
     """
     data = _checked(path)
-    at = 24 + 28 * u16(data, 12)
+    at = 24 + 28 * u16(data, 12) + (6 * u16(data, 20) + 3 & ~3)
     tables = array("i")
     for _ in range(data[15]):
         tables.append(at)

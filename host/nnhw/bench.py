@@ -223,4 +223,13 @@ def _cut(whole: Program, count: int) -> Program:
     layers = whole.layers[:count]
     used = {step.table for layer in layers for step in layer.steps}
     tables = tuple(table for table in whole.tables if table in used)
-    return dataclasses.replace(whole, layers=layers, tables=tables, decision="values", classes=())
+    units = layers[-1].units
+    return dataclasses.replace(
+        whole,
+        layers=layers,
+        tables=tables,
+        decision="values",
+        classes=(),
+        output_frac=(0,) * units,
+        offsets=(0.0,) * units,
+    )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnhw.network import Network
 from nnhw_codegen import precision, program, reference
+from nnhw_codegen.output_layer import unlikeness
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import QuantizeReport, quantize_report, spread_rows
@@ -27,18 +28,23 @@ FloatArray = NDArray[np.floating[Any]]
 class Candidate:
     """One precision, tried on calibration rows.
 
-    ``agreement`` with the float network is a share (see ``agreement``), and so is ``accuracy``, None without labels.
+    ``agreements`` with the float network are shares (see ``agreements``), and so is ``accuracy``, None without labels.
     ``size`` is bytes of weights and tables. ``bound`` is log2 of the largest proved partial sum over its limit, and
     ``bits_given_up`` the mean per neuron, layer by layer.
     """
 
     precision: Precision
     report: QuantizeReport
-    agreement: float
+    agreements: tuple[float, ...]
     accuracy: float | None
     size: int
     bound: float
     bits_given_up: tuple[float, ...]
+
+    @property
+    def agreement(self) -> float:
+        """That of the output that agrees worst."""
+        return min(self.agreements)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +74,7 @@ def choose(
 
     Where none does, the one that agrees best is chosen. ``rows`` (n, inputs), raw, are those to agree on; without them
     the network's own calibration rows, or rows spread over the declared ranges. ``least_agreement`` None asks for
-    LEAST_AGREEMENT, or LEAST_AGREEMENT_OF_VALUES. ``targets`` (n,) are class indices, for the accuracy. Raises
+    LEAST_AGREEMENT, or LEAST_AGREEMENT_OF_VALUES, of each output. ``targets`` as in a Dataset are for the accuracy. Raises
     ValueError where the network cannot be quantized.
     """
     if rows is None:
@@ -93,7 +99,7 @@ def candidate(
     return Candidate(
         entry,
         report,
-        agreement(network, network.predict(rows), found),
+        tuple(agreements(network, network.predict(rows), found).tolist()),
         None if targets is None or not network.classes else float((found == targets).mean()),
         data_bytes(model),
         log2(max(largest, 1) / entry.accumulator_limit),
@@ -108,18 +114,50 @@ def data_bytes(model: QModel) -> int:
     return built.weight_bits // 8 * weights + sum(len(table.to_bytes()) for table in built.tables)
 
 
-def agreement(network: Network, wanted: NDArray[Any], found: NDArray[Any]) -> float:
-    """The share of rows that get the float network's class.
+def agreements(network: Network, wanted: NDArray[Any], found: NDArray[Any]) -> NDArray[np.float64]:
+    """The share of rows that get the float network's class, (1,); of answers of yes or no one share each, (units,).
 
-    For values, the share of the float outputs' variance that remains: 1 - mean square of the difference / variance.
+    For values, the share of each float output's variance that remains: 1 - mean square of the difference / variance.
     """
+    if network.decision == "values":
+        return 1.0 - unlikeness(wanted, found)
+    return np.atleast_1d(np.asarray((wanted == found).mean(axis=0)))
+
+
+def output_names(network: Network) -> tuple[str, ...]:
+    """A name for each of ``agreements``."""
+    if network.decision == "multilabel":
+        return network.classes
     if network.classes:
-        return float((wanted == found).mean())
-    return 1.0 - float(np.mean((wanted - found) ** 2) / max(float(np.var(wanted)), 1e-30))
+        return ("class",)
+    return network.outputs or tuple(f"output {number}" for number in range(len(network.layers[-1].bias)))
 
 
-def table(choice: Choice, why: bool) -> list[str]:
-    """What was tried, line by line, and, with ``why``, why the choice fell as it did."""
+def percent(network: Network, agreement: float) -> str:
+    """An agreement as text, as fine as what is asked of it; below 0 the values have nothing in common."""
+    return f"{100 * max(agreement, 0.0):.{2 if network.classes else 4}f} %"
+
+
+def shortfall(network: Network, choice: Choice) -> str:
+    """A line on the outputs of the chosen candidate that agree less than asked for; empty where there are none."""
+    pairs = zip(output_names(network), choice.chosen.agreements, strict=True)
+    short = [f"{name} {percent(network, value)}" for name, value in pairs if not value >= choice.least_agreement]
+    if not short:
+        return ""
+    name, floor = choice.chosen.precision.name, f"{100 * choice.least_agreement:g} %"
+    return f"{name} agrees with the float network on less than {floor}: {', '.join(short)}"
+
+
+def agreement_lines(network: Network, choice: Choice) -> list[str]:
+    """How near the chosen integers are to the float network, output by output, and the warning where too far."""
+    pairs = zip(output_names(network), choice.chosen.agreements, strict=True)
+    lines = [f"{name}: {percent(network, value)}" for name, value in pairs]
+    warning = shortfall(network, choice)
+    return [*lines, *([f"Warning: {warning}."] if warning else [])]
+
+
+def table(network: Network, choice: Choice, why: bool) -> list[str]:
+    """What was tried, line by line, and, with ``why``, why the choice fell as it did; a warning where it is too far off."""
     labeled = choice.candidates[0].accuracy is not None
     lines = [
         f"{'precision':<10}{'like float':>12}{'accuracy' if labeled else '':>{10 * labeled}}"
@@ -129,17 +167,27 @@ def table(choice: Choice, why: bool) -> list[str]:
         accuracy = "" if c.accuracy is None else f"{100 * c.accuracy:.1f} %"
         bits = ", ".join(f"{value:.1f}" for value in c.bits_given_up)
         lines.append(
-            f"{c.precision.name:<10}{100 * c.agreement:>10.2f} %{accuracy:>{10 * labeled}}"
+            f"{c.precision.name:<10}{percent(network, c.agreement):>12}{accuracy:>{10 * labeled}}"
             f"{c.size:>9,}{f'2^{c.bound:.1f}':>15}  {bits}"
         )
+        if len(c.agreements) > 1:
+            pairs = zip(output_names(network), c.agreements, strict=True)
+            lines.append("  " + ", ".join(f"{name} {percent(network, value)}" for name, value in pairs))
     if why:
         name, floor = choice.chosen.precision.name, f"{100 * choice.least_agreement:g} %"
         reason = "the cheapest that reaches" if choice.met else "the nearest, but none reaches"
         lines.append(f"chosen    {name}: {reason} {floor} agreement with the float network")
+    elif warning := shortfall(network, choice):
+        lines.append(f"warning   {warning}; --precision auto looks for a better one")
     return lines
 
 
 def facts(candidate: Candidate) -> dict[str, Any]:
     """A candidate in plain values, for JSON."""
     values = {key: value for key, value in vars(candidate).items() if key not in ("precision", "report")}
-    return {"precision": candidate.precision.name, "widths": list(candidate.report.widths), **values}
+    return {
+        "precision": candidate.precision.name,
+        "widths": list(candidate.report.widths),
+        "agreement": candidate.agreement,
+        **values,
+    }

@@ -19,7 +19,10 @@ from nnhw.datasets import DataOptions
 @click.argument("file")
 @target_option
 @click.option(
-    "--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True
+    "--task",
+    type=click.Choice(["auto", "classification", "multilabel", "regression"]),
+    default="auto",
+    show_default=True,
 )
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -13,7 +13,10 @@ from nnhw.data.data_options import DataOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-TARGET_HELP = "Column to learn, or several with commas: one-hot columns become classes, others values."
+TARGET_HELP = (
+    "Column to learn, or several with commas: one-hot columns become classes, others of 0 and 1 answers of yes or no, "
+    "others values."
+)
 
 
 def target_option(function: Function) -> Function:

@@ -48,11 +48,11 @@ def evaluate(model: Path, data: str | None, target: str | None, reading: DataOpt
         return
     for name, scores in results.items():
         click.echo(f"{name}: {len(parts[name].rows)} rows")
-        for line in _table(scores):
+        for line in (*_table(network, scores), *_output_table(network, scores)):
             click.echo("  " + line)
         for warning in (line for score in scores for line in evaluation.warnings(score)):
             click.echo(f"  warning   {warning}")
-    if network.classes:
+    if scores[0].confusion is not None:
         for line in _confusions(results[next(reversed(results))], network.classes):
             click.echo(line)
 
@@ -87,11 +87,15 @@ def load_matching(
 ) -> Dataset:
     """The data set, its classes numbered as the network's, its ``columns`` read as those of the network.
 
-    Raises UserError where the two do not fit.
+    Several answers are by default the columns that are called like them. Raises UserError where the two do not fit.
     """
     inputs = [entry.name for entry in network.inputs]
     task: datasets.Task = "classification" if network.classes else "regression"
-    dataset = datasets.load_for(inputs, columns, data, target, task, reading or DataOptions())
+    answers = network.outputs
+    if network.decision == "multilabel":
+        task, answers = "multilabel", network.classes
+    wanted = answers if target is None and len(answers) > 1 else target
+    dataset = datasets.load_for(inputs, columns, data, wanted, task, reading or DataOptions())
     if len(dataset.features) != len(inputs):
         raise UserError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(inputs)}")
     return renumbered(dataset, network.classes)
@@ -108,11 +112,16 @@ def renumbered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     return replace(dataset, targets=numbers[dataset.targets], classes=classes)
 
 
-def _table(scores: list[evaluation.Score]) -> list[str]:
+def _table(network: Network, scores: list[evaluation.Score]) -> list[str]:
     if scores[0].accuracy is None:
-        lines = [f"{'precision':<10}{'error (rms)':>12}{'off float by':>14}{'saturating':>12}{'.nnb bytes':>12}"]
+        lines = [
+            f"{'precision':<10}{'error (rms)':>12}{'like float':>12}{'off float by':>14}{'saturating':>12}{'.nnb bytes':>12}"
+        ]
         for s in scores:
-            lines.append(f"{s.precision:<10}{s.error:>12.5g}{s.deviation:>14.3g}{_saturating(s):>12}{_size(s):>12}")
+            like = choose.percent(network, s.agreement or 0.0)
+            lines.append(
+                f"{s.precision:<10}{s.error:>12.5g}{like:>12}{s.deviation:>14.3g}{_saturating(s):>12}{_size(s):>12}"
+            )
         return lines
     lines = [
         f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
@@ -123,6 +132,18 @@ def _table(scores: list[evaluation.Score]) -> list[str]:
             f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}"
             f"{off:>15}{_saturating(s):>12}{_size(s):>12}"
         )
+    return lines
+
+
+def _output_table(network: Network, scores: list[evaluation.Score]) -> list[str]:
+    """Output by output, where there are several answers; "like float" above is that of the worst."""
+    lines = []
+    for score in scores:
+        for one in score.outputs:
+            right = f"accuracy {_percent(one.accuracy)}" if one.error is None else f"error (rms) {one.error:.5g}"
+            off = "" if one.deviation is None else f", off float by {one.deviation:.3g}"
+            like = choose.percent(network, one.agreement)
+            lines.append(f"{score.precision:<10}{one.name}: {right}, like float {like}{off}")
     return lines
 
 
@@ -151,6 +172,9 @@ def _confusions(scores: list[evaluation.Score], classes: tuple[str, ...]) -> lis
 def _plain(score: evaluation.Score) -> dict[str, Any]:
     values = {key: value for key, value in vars(score).items() if value is not None}
     values["warnings"] = evaluation.warnings(score)
+    values["outputs"] = [
+        {key: value for key, value in vars(one).items() if value is not None} for one in score.outputs
+    ]
     return values | ({"confusion": score.confusion.tolist()} if score.confusion is not None else {})
 
 
@@ -169,7 +193,8 @@ def _plain(score: evaluation.Score) -> dict[str, Any]:
     "--min-agreement",
     type=click.FloatRange(0, 100),
     show_default=f"{100 * choose.LEAST_AGREEMENT:g}; {100 * choose.LEAST_AGREEMENT_OF_VALUES:g} for values",
-    help="What auto asks for: percent of calibration rows that get the float network's class, or of its values' variance.",
+    help="What auto asks for, and warns below: percent of calibration rows that get the float network's class, or of the "
+    "variance of its values, of each output.",
 )
 @click.option("--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or file.")
 @click.option(
@@ -232,12 +257,14 @@ def export(
             options=[*options, *words],
             extra=extra,
             columns=network.columns,
+            agreement=choose.agreement_lines(network, tried),
         )
     if as_json:
         candidates = [choose.facts(candidate) for candidate in tried.candidates]
-        print_json({"directory": str(build.directory), **build.manifest, "tried": candidates})
+        short = choose.shortfall(network, tried)
+        print_json({"directory": str(build.directory), **build.manifest, "tried": candidates, "warning": short})
         return
-    for line in choose.table(tried, auto):
+    for line in choose.table(network, tried, auto):
         click.echo(line)
     for note in tried.chosen.report.notes:
         click.echo(f"note      {note}")
@@ -268,7 +295,8 @@ def export_lines(network: Network, build: Build) -> list[str]:
     ]
     if network.calibration is not None and network.classes:
         same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)
-        lines.append(f"agreement {int(same.sum())}/{len(same)} training rows get the float network's class")
+        same, what = (same, "class") if same.ndim == 1 else (same.all(axis=1), "answers")
+        lines.append(f"agreement {int(same.sum())}/{len(same)} training rows get the float network's {what}")
     lines += [f"note      {note}" for note in facts["notes"]]
     lines.append(f"next      nnhw verify {build.directory}; nnhw report {build.directory}")
     return lines

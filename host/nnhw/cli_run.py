@@ -22,7 +22,6 @@ from nnhw.datasets import DataOptions, Dataset
 from nnhw.driver import Exported, held
 from nnhw.targets import TargetError
 from nnhw_codegen import reference
-from nnhw_codegen.fixed import to_real
 
 _DIRECTORY = click.Path(path_type=Path)
 FIRMWARE = "nnhw.firmware"
@@ -182,9 +181,12 @@ def _number(text: str) -> float:
 
 
 def _answer(build: Build, logits: NDArray[np.int64]) -> Any:
+    answer = reference.decide(build.model, logits)[0]
+    if build.model.decision == "multilabel":
+        return [name for name, yes in zip(build.model.classes, answer, strict=True) if yes]
     if build.model.classes:
-        return build.model.classes[int(reference.decide(build.model, logits)[0])]
-    values = to_real(logits[0], build.model.output_frac).tolist()
+        return build.model.classes[int(answer)]
+    values = answer.tolist()
     return values[0] if len(values) == 1 else values
 
 
@@ -215,10 +217,15 @@ def compare(
 
 
 def quality_lines(build: Build, dataset: Dataset, logits: NDArray[np.int64]) -> list[str]:
-    """Accuracy and confusion matrix, or the error of values."""
-    answers = reference.decide(build.model, logits)
-    if not build.model.classes:
-        return [f"root mean squared error {np.sqrt(np.mean((answers - dataset.targets) ** 2)):.5g}"]
+    """Accuracy and confusion matrix; the error of values, or how often each answer of yes or no is right."""
+    model, answers = build.model, reference.decide(build.model, logits)
+    if model.decision == "values":
+        errors = np.sqrt(np.mean((answers - dataset.targets) ** 2, axis=0))
+        names = [f" of {name}" for name in model.outputs] if len(model.outputs) > 1 else [""] * len(errors)
+        return [f"root mean squared error{name} {error:.5g}" for name, error in zip(names, errors, strict=True)]
+    if model.decision == "multilabel":
+        shares = 100 * (answers == dataset.targets).mean(axis=0)
+        return [f"accuracy of {name} {share:.1f} %" for name, share in zip(model.classes, shares, strict=True)]
     right = int((answers == dataset.targets).sum())
     matrix = evaluate.confusion(dataset.targets, answers, len(build.model.classes))
     share = f"accuracy {right}/{len(answers)} = {100 * right / len(answers):.1f} %"

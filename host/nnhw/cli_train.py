@@ -45,7 +45,10 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
 @target_option
 @data_options
 @click.option(
-    "--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True
+    "--task",
+    type=click.Choice(["auto", "classification", "multilabel", "regression"]),
+    default="auto",
+    show_default=True,
 )
 @click.option(
     "--layers", callback=parse_layers, default="8", show_default=True, help="Hidden units: 8, or 16,16, or none."

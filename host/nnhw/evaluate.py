@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw import choose
 from nnhw.datasets import Dataset
 from nnhw.network import Network
 from nnhw_codegen import nnb, precision, reference
@@ -22,13 +23,26 @@ MOST_SATURATING = 0.01
 """A share of saturating activations above this deserves a warning."""
 
 
+@dataclass(frozen=True)
+class OutputScore:
+    """One of several outputs; see ``Score``."""
+
+    name: str
+    agreement: float
+    accuracy: float | None = None
+    error: float | None = None
+    deviation: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Score:
     """One precision on one data set.
 
-    For classes: ``accuracy`` and ``agreement`` (with the float network) are shares, ``confusion`` (classes, classes)
+    ``agreement`` with the float network is a share, of the output that agrees worst (see ``choose.agreements``). For
+    classes: ``accuracy`` is a share (of several answers of yes or no, of all of them), ``confusion`` (classes, classes)
     counts rows by true class, then by answer. For values: ``error`` is the root of the mean squared error and
-    ``deviation`` the largest distance from the float network. ``size`` is bytes of the .nnb file, None for floats.
+    ``deviation`` the largest distance from the float network. ``outputs`` tells the same of each output, where there are
+    several answers. ``size`` is bytes of the .nnb file, None for floats.
     ``logit_error`` is the largest distance of a logit from the float one, and ``saturating`` the share of activations
     that saturation falsifies, layer by layer; both None for floats.
     """
@@ -42,6 +56,7 @@ class Score:
     deviation: float | None = None
     logit_error: float | None = None
     saturating: tuple[float, ...] | None = None
+    outputs: tuple[OutputScore, ...] = ()
 
 
 def quantized(network: Network) -> dict[str, QModel]:
@@ -54,15 +69,13 @@ def scores(network: Network, dataset: Dataset, models: Mapping[str, QModel] | No
     models = quantized(network) if models is None else models
     logits = network.logits(dataset.rows)
     wanted = network.answers(logits)
-    result = [_score(FLOAT, None, dataset, wanted, wanted, network.classes)]
+    result = [_score(FLOAT, None, dataset, network, wanted, wanted)]
     for name, model in models.items():
         codes = reference.codes(model, reference.ticks(model, dataset.rows))
         outputs = reference.logits(model, codes)
-        score = _score(
-            name, len(nnb.to_bytes(model)), dataset, wanted, reference.decide(model, outputs), network.classes
-        )
+        score = _score(name, len(nnb.to_bytes(model)), dataset, network, wanted, reference.decide(model, outputs))
         if network.classes:
-            score = replace(score, logit_error=float(np.abs(to_real(outputs, model.output_frac) - logits).max()))
+            score = replace(score, logit_error=float(np.abs(reference.reals(model, outputs) - logits).max()))
         result.append(replace(score, saturating=saturating(network, model, codes)))
     return result
 
@@ -78,7 +91,7 @@ def saturating(network: Network, model: QModel, codes: IntArray) -> tuple[float,
         if layer.limit and source.activation is not None:
             z = reference.preactivation(layer, codes)
             free, held = (source.activation.value(to_real(v, layer.z_frac)) for v in (z, saturate(z, layer.limit)))
-            share = float((np.abs(free - held) >= 2.0**-layer.output_frac).mean())
+            share = float((np.abs(free - held) >= np.ldexp(1.0, -layer.output_frac)).mean())
         shares.append(share)
         codes = reference.layer_output(layer, codes)
     return tuple(shares)
@@ -98,20 +111,34 @@ def _score(
     name: str,
     size: int | None,
     dataset: Dataset,
+    network: Network,
     wanted: NDArray[Any],
     found: NDArray[Any],
-    classes: tuple[str, ...],
 ) -> Score:
-    if not classes:
+    """``wanted`` and ``found`` are answers of the float network and of the integers."""
+    agreements = choose.agreements(network, wanted, found).tolist()
+    score = Score(name, size, agreement=min(agreements))
+    each = [OutputScore(*pair) for pair in zip(choose.output_names(network), agreements, strict=True)]
+    if network.decision == "values":
+        errors = np.sqrt(np.mean((found - dataset.targets) ** 2, axis=0)).tolist()
+        deviations = np.abs(found - wanted).max(axis=0).tolist()
+        each = [
+            replace(one, error=error, deviation=deviation)
+            for one, error, deviation in zip(each, errors, deviations, strict=True)
+        ]
         error = float(np.sqrt(np.mean((found - dataset.targets) ** 2)))
-        return Score(name, size, error=error, deviation=float(np.abs(found - wanted).max()))
-    return Score(
-        name,
-        size,
-        accuracy=float((found == dataset.targets).mean()),
-        agreement=float((found == wanted).mean()),
-        confusion=confusion(dataset.targets, found, len(classes)),
-    )
+        score = replace(score, error=error, deviation=max(deviations))
+    elif network.decision == "multilabel":
+        right = (found == dataset.targets).mean(axis=0).tolist()
+        each = [replace(one, accuracy=share) for one, share in zip(each, right, strict=True)]
+        score = replace(score, accuracy=float(np.mean(right)))
+    else:
+        return replace(
+            score,
+            accuracy=float((found == dataset.targets).mean()),
+            confusion=confusion(dataset.targets, found, len(network.classes)),
+        )
+    return replace(score, outputs=tuple(each)) if len(each) > 1 else score
 
 
 def confusion(targets: NDArray[Any], answers: NDArray[Any], count: int) -> NDArray[np.int64]:

@@ -15,16 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import __version__, boards, build_folder, model_columns, vectors
+from nnhw import __version__, boards, build_folder, choose, model_columns, vectors
 from nnhw.boards import Board
 from nnhw.build_folder import Build
-from nnhw.choose import choose
 from nnhw.network import Column, Network
 from nnhw.targets import TargetError, mpy
 from nnhw_codegen import emitters, micropython_words, nnb, precision, program
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.qmodel import FORMAT, QModel
-from nnhw_codegen.quantize import quantize
 from nnhw_codegen.text import Origin, identifier
 
 AUTO = "auto"
@@ -77,11 +75,18 @@ def export(
     if rows is not None:
         network = replace(network, calibration=rows)
     if precision_name == AUTO:
-        model = choose(network).chosen.report.model
+        choice = choose.choose(network)
     else:
-        model = quantize(network, precision.get(precision_name), network.calibration)
+        choice = choose.choose(network, precisions=(precision.get(precision_name),))
     return write(
-        model, directory, code, board=board, source=source, rows=network.calibration, columns=network.columns
+        choice.chosen.report.model,
+        directory,
+        code,
+        board=board,
+        source=source,
+        rows=network.calibration,
+        agreement=choose.agreement_lines(network, choice),
+        columns=network.columns,
     )
 
 
@@ -96,14 +101,16 @@ def write(
     options: Sequence[str] = (),
     extra: Callable[[str, str, Emitter], Mapping[str, bytes]] | None = None,
     columns: Sequence[Column] = (),
+    agreement: Sequence[str] = (),
 ) -> Build:
     """Write the build folder of a quantized model; see ``build_folder.write`` for what is replaced.
 
     ``board`` names the one to compile for; ``code`` "auto" is the fastest that it runs and has room for, without a board
     portable. ``source`` is the name of the model file, which names the module; ``rows`` (n, inputs), raw, become test
     vectors; ``options`` are further words of the command that made the model; ``extra`` makes further files out of the
-    model's name, the banner and the emitter; ``columns`` are those of the network, for ``encode``. Raises ValueError for
-    an unknown code or board and code that the board does not run, BuildError where ``directory`` may not be replaced.
+    model's name, the banner and the emitter; ``columns`` are those of the network, for ``encode``; ``agreement`` says, line
+    by line, how near the integers are to the floats. Raises ValueError for an unknown code or board and code that the board
+    does not run, BuildError where ``directory`` may not be replaced.
     """
     build_folder.check_replaceable(directory)
     place = None if board is None else boards.get(board)
@@ -134,7 +141,7 @@ def write(
         board_files = [*modules, "selftest.py", "vectors.jsonl"]
         urls = [[file, file] for file in board_files]
         files["package.json"] = _json({"urls": urls, "version": __version__})
-    files["README.md"] = _readme(model, origin, emitted, golden, files, columns)
+    files["README.md"] = _readme(model, origin, emitted, golden, files, columns, agreement)
     facts = {
         "name": name,
         "source": Path(source).name,
@@ -260,6 +267,19 @@ def _words(columns: Sequence[Column], modules: bool) -> str:
     return _USAGE_WORDS.replace("$how", how).replace("$columns", told.replace("$", "$$"))
 
 
+def _outputs(model: QModel) -> str:
+    """What comes out, and how the integers stand for it."""
+    if model.decision == "values":
+        names = model.outputs or tuple(f"output {j}" for j in range(model.sizes[-1]))
+        formats = zip(names, model.output_frac.tolist(), model.offsets, strict=True)
+        return ", ".join(
+            f"`{name}` = integer / 2^{frac}" + (f" + {offset!r}" if offset else "") for name, frac, offset in formats
+        )
+    if model.decision == "multilabel":
+        return "; ".join(f"bit {j} of the answer: `{name}`" for j, name in enumerate(model.classes))
+    return "the number of the class: " + ", ".join(f"{j} `{name}`" for j, name in enumerate(model.classes))
+
+
 def _readme(
     model: QModel,
     origin: Origin,
@@ -267,12 +287,16 @@ def _readme(
     golden: list[dict[str, Any]],
     files: Mapping[str, bytes],
     columns: Sequence[Column],
+    agreement: Sequence[str],
 ) -> bytes:
     modules = [file for file in emitted if file.endswith(".py")]
     example = golden[-1]
     values = tuple(float(f"{t * i.step:.9g}") for t, i in zip(example["ticks"], model.inputs, strict=True))
     call, answer = f"predict({values})", example["answer"]
-    if model.classes:
+    if model.decision == "multilabel":
+        call = f"label({values})"
+        answer = tuple(name for j, name in enumerate(model.classes) if example["answer"] >> j & 1)
+    elif model.classes:
         call, answer = f"label({values})", model.classes[example["answer"]]
     usage = Template((_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + _words(columns, bool(modules))).substitute(
         modules=" ".join(modules),
@@ -289,5 +313,7 @@ def _readme(
         sizes="-".join(map(str, model.sizes)),
         inputs=", ".join(f"`{i.name}` in steps of {i.step:g}" for i in model.inputs),
         usage=usage,
+        outputs=_outputs(model),
+        agreement="\n".join(f"- {line}" for line in agreement) or "Not judged.",
         table="\n".join(f"| `{name}` | {len(content):,} |" for name, content in files.items()),
     )

@@ -17,7 +17,7 @@ from nnhw import activations, losses, optimizers
 from nnhw.network import Network
 from nnhw.straight_through import Grid
 from nnhw_codegen import reference
-from nnhw_codegen.fixed import IntArray, to_real
+from nnhw_codegen.fixed import IntArray
 from nnhw_codegen.precision import Precision
 from nnhw_codegen.qmodel import QModel
 from nnhw_codegen.quantize import QuantizeReport, quantize_report, spread_rows
@@ -91,7 +91,11 @@ def fine_tune(
     for finer in _starts(plain):
         grid = Grid(network, plain, finer)
         _descend(grid, lesson, test, steps)
-        tuned = replace(grid.network(), calibration=network.calibration, training=dict(network.training))
+        tuned = replace(
+            grid.network(),
+            calibration=network.calibration,
+            training={**network.training, "precision": precision.name},
+        )
         report = quantize_report(tuned, precision, tuned.calibration)
         loss, agreement = test.loss(report.model), test.agreement(report.model)
         if loss < best.loss and agreement >= best.agreement_before:
@@ -118,10 +122,13 @@ class _Lesson:
         logits = network.logits(rows)
         self._answers = network.answers(logits)
         self._classes = bool(network.classes)
+        # Values are judged in units of each output's own deviation.
+        deviation = np.ones(1) if network.classes else self._answers.std(axis=0)
+        self.unit = np.where(deviation > 0, deviation, 1.0)
         units = logits.shape[1]
         if not network.classes:
-            name, activation, wanted = "mse", activations.get("identity"), self._answers.copy()
-        elif units == 1:
+            name, activation, wanted = "mse", activations.get("identity"), self._answers / self.unit
+        elif network.decision != "argmax":
             name, activation = "cross_entropy", activations.get("logsig")
             wanted = activation.value(logits)
         else:
@@ -130,17 +137,21 @@ class _Lesson:
             wanted /= wanted.sum(axis=1, keepdims=True)
         if targets is not None:
             known = wanted[: len(targets)]
-            known += label_share * (targets - known)
+            known += label_share * (targets / self.unit - known)
         self.wanted = np.ascontiguousarray(wanted.T)
         self.measure = losses.make(name, activation, len(rows), units)
 
     def loss(self, model: QModel) -> float:
         """The loss of a quantized model."""
         codes = reference.codes(model, reference.ticks(model, self.rows))
-        return self.measure.value(to_real(reference.logits(model, codes), model.output_frac).T, self.wanted)
+        return self.value(reference.reals(model, reference.logits(model, codes)))
+
+    def value(self, outputs: Array) -> float:
+        """The loss of outputs (n, units), as reals."""
+        return self.measure.value(np.ascontiguousarray((outputs / self.unit).T), self.wanted)
 
     def agreement(self, model: QModel) -> float:
-        """The share of rows that get the float network's class; 1 for values, where only the loss counts."""
+        """The share of answers that are the float network's; 1 for values, where only the loss counts."""
         return float((reference.predict(model, self.rows) == self._answers).mean()) if self._classes else 1.0
 
 
@@ -176,13 +187,13 @@ def _descend(grid: Grid, lesson: _Lesson, test: _Lesson, steps: int) -> None:
     best, least = grid.values.copy(), np.inf
     for step in range(steps + 1):
         if step % CHECK_EVERY == 0:
-            loss = test.measure.value(grid.forward(test_codes).T, test.wanted)
+            loss = test.value(grid.forward(test_codes))
             if loss < least:
                 best, least = grid.values.copy(), loss
-        z = np.ascontiguousarray(grid.forward(codes).T)
+        z = np.ascontiguousarray((grid.forward(codes) / lesson.unit).T)
         optimizer.rate = rate * 0.5 * (1.0 + cos(pi * step / steps))
         lesson.measure.delta(z, lesson.wanted, delta)
-        grid.backward(delta.T)
+        grid.backward(delta.T / lesson.unit)
         optimizer.step()
         grid.project()
     grid.values[:] = best

@@ -140,6 +140,12 @@ class Node:
             raise self.fault("expected at least one name, found an empty list; remove the key if there are none")
         return tuple(names)
 
+    def boolean(self) -> bool:
+        """The value as true or false."""
+        if not isinstance(self.value, bool):
+            raise self.fault(f"expected true or false, found {self.shown()}")
+        return self.value
+
     def integer(self, low: int, high: int | None = None) -> int:
         """The value as an integer in [low, high]."""
         if isinstance(self.value, bool) or not isinstance(self.value, int):

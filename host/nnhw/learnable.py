@@ -58,14 +58,18 @@ def files(network: Network, wanted: Profile, name: str, banner: str, emitter: Em
     before = nnt.to_bytes(model)
     lesson = _lesson(model)
     values = tuple(float(f"{entry.mean:.4g}") for entry in network.inputs)
-    wide = len(network.outputs) > 1 and not network.classes
+    wide = network.decision in ("values", "multilabel") and len(network.layers[-1].bias) > 1
+    each = network.decision == "multilabel"
+    zero = 0 if network.classes else 0.0
     texts = {
         "banner": banner,
         "name": name,
         "inputs": len(network.inputs),
         "names": ", ".join(entry.name for entry in network.inputs),
-        "target": "the number of the class" if network.classes else "what the outputs should be",
-        "answer": 0 if network.classes else ((0.0,) * len(network.outputs) if wide else 0.0),
+        "target": "1 for yes and 0 for no, of each class"
+        if each
+        else ("the number of the class" if network.classes else "what the outputs should be"),
+        "answer": (zero,) * len(network.layers[-1].bias) if wide else zero,
         "checksum": lesson.checksum,
     }
     if emitter.learn_alone is not None:
@@ -121,11 +125,12 @@ def _lesson(model: Trainable) -> _Lesson:
     ticks = generator.integers(low, low + span + 1, (STEPS, len(low)))
     units = model.learner.plan.layers[-1].units
     if model.classes:
-        wanted = generator.integers(0, len(model.classes), STEPS)
+        shape = (STEPS, units) if model.multilabel else (STEPS,)
+        wanted = generator.integers(0, 2 if model.multilabel else len(model.classes), shape)
         targets = model.target_codes(wanted)
     else:
         targets = generator.integers(-8192, 8193, (STEPS, units)).astype(np.int32)
-        wanted = np.ldexp(targets, -model.output_frac) + np.array(model.offsets)
+        wanted = np.ldexp(targets, -np.array(model.output_fracs)) + np.array(model.offsets)
     codes = model.codes(ticks)
     for x, row in zip(codes, targets, strict=True):
         model.learner.step(x[:, None], row[:, None])
@@ -141,7 +146,7 @@ def pulled(model: Trainable, earlier: Network | None) -> Network:
     network = model.to_network()
     if earlier is not None:
         shapes = [[layer.weights.shape for layer in n.layers] for n in (network, earlier)]
-        names = [([entry.name for entry in n.inputs], n.classes, n.outputs) for n in (network, earlier)]
+        names = [([entry.name for entry in n.inputs], n.classes, n.outputs, n.decision) for n in (network, earlier)]
         if shapes[0] != shapes[1] or names[0] != names[1]:
             raise ModelFileError("holds another network; choose another file with -o")
         network.training = {**earlier.training, "pulled": True}

@@ -20,23 +20,15 @@ from numpy.typing import NDArray
 
 from nnhw import activations, model_columns
 from nnhw.json_reader import Fault, Node, read_json
-from nnhw.network import Input, Layer, Network
+from nnhw.network import MOST_ANSWERS, Input, Layer, Network
 
 FORMAT = "nnhw-model"
 VERSION = 1
 SCHEMA = "urn:nnhw:model:1"
 
 MODEL_KEYS = (
-    "$schema",
-    "format",
-    "version",
-    "inputs",
-    "columns",
-    "classes",
-    "outputs",
-    "layers",
-    "training",
-    "calibration",
+    *("$schema", "format", "version", "inputs", "columns", "classes", "multilabel", "outputs", "layers"),
+    *("training", "calibration"),
 )
 INPUT_KEYS = ("name", "mean", "scale", "step", "low", "high")
 LAYER_KEYS = ("units", "activation", "slope", "weights", "bias")
@@ -103,6 +95,8 @@ def dumps(network: Network) -> str:
         model["columns"] = model_columns.to_json(network.columns)
     if network.classes:
         model["classes"] = list(network.classes)
+    if network.multilabel:
+        model["multilabel"] = True
     if network.outputs:
         model["outputs"] = list(network.outputs)
     model["layers"] = [_layer_to_json(layer, listed) for layer in network.layers]
@@ -181,7 +175,10 @@ def _network(model: Node) -> Network:
         count, source = len(layers[-1].bias), f"from layers[{index}]"
     if layers[-1].activation is None and not classes:
         raise items[-1].fault('softmax tells classes, but "classes" is missing; name them, or use another activation')
-    if classes and count != len(classes) and (count, len(classes)) != (1, 2):
+    multilabel = "multilabel" in model and model["multilabel"].boolean()
+    if multilabel:
+        _expect_multilabel(model, layers, classes)
+    if classes and count != len(classes) and (multilabel or (count, len(classes)) != (1, 2)):
         raise model["classes"].fault(f"found {len(classes)} classes, but the last layer has {count} units")
     if classes and len(classes) < 2:
         raise model["classes"].fault("expected at least two classes, found one")
@@ -189,7 +186,20 @@ def _network(model: Node) -> Network:
         raise model["outputs"].fault(f"found {len(outputs)} names, but the last layer has {count} units")
     training = model["training"].finite_mapping() if "training" in model else {}
     calibration = _calibration(model["calibration"], len(inputs)) if "calibration" in model else None
-    return Network(layers, inputs, classes, outputs, training, calibration, columns)
+    return Network(layers, inputs, classes, outputs, training, calibration, columns, multilabel)
+
+
+def _expect_multilabel(model: Node, layers: list[Layer], classes: tuple[str, ...]) -> None:
+    if not classes:
+        raise model["multilabel"].fault('answers of yes or no need names; add "classes"')
+    if layers[-1].activation is None:
+        raise model["multilabel"].fault(
+            "softmax is for classes that exclude each other; use logsig on the last layer"
+        )
+    if len(classes) > MOST_ANSWERS:
+        raise model["classes"].fault(
+            f"found {len(classes)} answers of yes or no; at most {MOST_ANSWERS} fit an integer"
+        )
 
 
 def _calibration(node: Node, inputs: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,20 @@ from numpy.typing import NDArray
 from nnhw.activations import Activation
 
 FloatArray = NDArray[np.floating[Any]]
+
+Decision = Literal["argmax", "threshold", "values", "multilabel"]
+
+MOST_ANSWERS = 30
+"""So many answers of yes or no fit an integer that takes no heap on a board (SPEC 6.4)."""
+
+
+def decision_of(classes: tuple[str, ...], units: int, multilabel: bool) -> Decision:
+    """How ``units`` outputs become an answer (SPEC 6): ``multilabel`` says that each class is a yes or no of its own."""
+    if not classes:
+        return "values"
+    if multilabel:
+        return "multilabel"
+    return "argmax" if units > 1 else "threshold"
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,8 @@ class Network:
 
     ``calibration`` (n, inputs), in raw units, are rows that the network was trained on: the quantizer chooses its
     formats by them. ``columns`` tell how a row of words and numbers becomes the inputs; empty where each is a number.
+    formats by them. ``multilabel`` says that each class is a question of its own, answered by the unit of its number:
+    yes where its z is above 0.
     """
 
     layers: list[Layer]
@@ -87,6 +103,12 @@ class Network:
     training: dict[str, Any] = field(default_factory=dict)
     calibration: FloatArray | None = None
     columns: tuple[Column, ...] = ()
+    multilabel: bool = False
+
+    @property
+    def decision(self) -> Decision:
+        """How the outputs become an answer (SPEC 6)."""
+        return decision_of(self.classes, len(self.layers[-1].bias), self.multilabel)
 
     def describe(self) -> str:
         """The network in one line, as '4-8-3, leaky_relu (slope 0.125), softmax'."""
@@ -119,14 +141,16 @@ class Network:
         return self.preactivations(self.standardize(rows))[-1]
 
     def predict(self, rows: FloatArray) -> NDArray[Any]:
-        """Raw rows (n, inputs) -> class indices (n,), or the outputs (n, units) of a regression network."""
+        """Raw rows (n, inputs) -> answers as ``answers`` gives them."""
         return self.answers(self.logits(rows))
 
     def answers(self, z: FloatArray) -> NDArray[Any]:
-        """Logits (n, units) -> class indices (n,), or the outputs (n, units) of a regression network."""
+        """Logits (n, units) -> class indices (n,); the outputs of a regression, or 0 and 1 of each class (n, units)."""
         if not self.classes:
             last = self.layers[-1].activation
             return z if last is None else last.value(z)
+        if self.multilabel:
+            return np.asarray((z > 0).astype(np.int64))
         if z.shape[1] == 1:
             return np.asarray((z[:, 0] > 0).astype(np.int64))
         return np.asarray(z.argmax(axis=1))
@@ -134,7 +158,8 @@ class Network:
     def probabilities(self, rows: FloatArray) -> FloatArray:
         """Raw rows (n, inputs) -> the probability of every class (n, classes): softmax, or logsig of each unit.
 
-        Several logsig units are scaled to a sum of 1. Raises ValueError where the last layer gives no probabilities.
+        Several logsig units are scaled to a sum of 1, unless each is a question of its own. Raises ValueError
+        where the last layer gives no probabilities.
         """
         last = self.layers[-1]
         z = self.logits(rows)
@@ -144,6 +169,8 @@ class Network:
             y = np.exp(z - z.max(axis=1, keepdims=True))
         else:
             y = last.activation.value(z)
+            if self.multilabel:
+                return np.asarray(y)
             if z.shape[1] == 1:
                 return np.hstack([1.0 - y, y])
         return np.asarray(y / y.sum(axis=1, keepdims=True))

@@ -254,7 +254,8 @@ def _curves(network: Network, model: QModel) -> Iterator[Curve]:
     groups: dict[Any, list[int]] = {}
     for number, layer in enumerate(model.layers):
         if layer.limit:
-            groups.setdefault((layer.activation, layer.limit, layer.z_frac, layer.output_frac), []).append(number)
+            formats = int(layer.z_frac[0]), int(layer.output_frac[0])
+            groups.setdefault((layer.activation, layer.limit, *formats), []).append(number)
     for (expr, limit, z_frac, output_frac), numbers in groups.items():
         activation = network.layers[numbers[0]].activation
         assert activation is not None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import evaluate, page, plot_bars, plot_lines
+from nnhw import choose, evaluate, page, plot_bars, plot_lines
 from nnhw.plot_bars import Bar
 from nnhw.plot_heat import Cell, heat
 from nnhw.plot_lines import Line, Point
@@ -22,7 +22,9 @@ _MOST_NUMBERS = 24
 
 def answers(report: Report) -> str:
     """The section of the answers: confusion matrices, or values against targets."""
-    if report.network.classes:
+    if report.network.decision == "multilabel":
+        told, figures = "Each question by itself.", []
+    elif report.network.classes:
         told = "Lines: the true class. Columns: the answer."
         figures = _confusions(report)
     else:
@@ -30,7 +32,27 @@ def answers(report: Report) -> str:
         figures = [drawn for part in report.parts for drawn in _scatter(report, part)]
     if not report.parts[0].known:
         told += " No answers are known: the float network's stand for them."
-    return f"<h2>Answers</h2>{page.soft(told)}{page.cards(figures)}"
+    return f"<h2>Answers</h2>{page.soft(told)}{_each(report)}{page.cards(figures)}"
+
+
+def _each(report: Report) -> str:
+    """A table with a line for each of several outputs; nothing for a single one."""
+    scores = [(part, part.score(report.precision)) for part in report.parts]
+    if not scores[0][1].outputs:
+        return ""
+    quality = "right" if report.network.classes else "error (rms)"
+    header = ["output"]
+    for part, _ in scores:
+        header += [f"{quality}, {part.name}"] * part.known + [f"like float, {part.name}"]
+    lines = []
+    for number, one in enumerate(scores[0][1].outputs):
+        cells = [one.name]
+        for part, score in scores:
+            here = score.outputs[number]
+            shown = _percent(here.accuracy) if here.error is None else f"{here.error:.4g}"
+            cells += [shown] * part.known + [choose.percent(report.network, here.agreement)]
+        lines.append([(text, "") for text in cells])
+    return page.table(header, lines)
 
 
 def _confusions(report: Report) -> list[str]:

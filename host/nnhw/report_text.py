@@ -21,7 +21,8 @@ _FLAGS = {"rate": "lr", "relu_at_zero": "relu-at-zero"}
 def outcome(report: Report) -> list[str]:
     """What came out: how good it is, how close to the floats, how large and how fast."""
     first, last = report.parts[0], report.parts[-1]
-    quality = _classes(report, first, last) if report.network.classes else _values(report, first, last)
+    tell = {"values": _values, "multilabel": _answers}.get(report.network.decision, _classes)
+    quality = tell(report, first, last)
     return [*quality, _size(report), *_speed(report)]
 
 
@@ -33,6 +34,15 @@ def _classes(report: Report, first: Part, last: Part) -> list[str]:
     if first is not last:
         told += f", and {_some(last.score(report.precision).accuracy, last)}"
     return [f"{_start(told)}.", _start(like)]
+
+
+def _answers(report: Report, first: Part, last: Part) -> list[str]:
+    share = 100 * (last.score(report.precision).agreement or 0)
+    like = f"On {last.told} at least {share:.2f} % of the answers to each question are the float network's."
+    if not first.known:
+        return [f"{like} {_UNKNOWN}"]
+    right = 100 * (first.score(report.precision).accuracy or 0)
+    return [f"On {first.told} {right:.1f} % of all answers of yes or no are right.", like]
 
 
 def _some(share: float | None, part: Part) -> str:
@@ -48,14 +58,20 @@ def _start(sentence: str) -> str:
 
 def _values(report: Report, first: Part, last: Part) -> list[str]:
     ours, floats = first.score(report.precision), first.score(evaluate.FLOAT)
-    deviation = last.score(report.precision).deviation
-    like = f"On {last.told} the integers are off the float network by at most {deviation:.3g}."
-    if deviation == 0:
+    widest = last.score(report.precision)
+    off = _each([(one.deviation, one.name) for one in widest.outputs], widest.deviation, ".3g")
+    like = f"On {last.told} the integers are off the float network by at most {off}."
+    if widest.deviation == 0:
         like = f"On {last.told} the integers give the very values of the float network."
     if not first.known:
         return [f"{like} {_UNKNOWN}"]
-    error = f"The root of the mean squared error on {first.told} is {ours.error:.4g}, in floats {floats.error:.4g}."
-    return [error, like]
+    errors = [_each([(one.error, one.name) for one in score.outputs], score.error, ".4g") for score in (ours, floats)]
+    return [f"The root of the mean squared error on {first.told} is {errors[0]}, in floats {errors[1]}.", like]
+
+
+def _each(values: Sequence[tuple[float | None, str]], single: float | None, form: str) -> str:
+    """A number, or one for each of several outputs."""
+    return ", ".join(f"{value:{form}} ({name})" for value, name in values) or f"{single:{form}}"
 
 
 def _size(report: Report) -> str:

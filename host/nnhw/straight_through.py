@@ -60,10 +60,13 @@ class Grid:
         return reference.codes(self.model, reference.ticks(self.model, rows)).astype(np.float64)
 
     def forward(self, codes: Array) -> Array:
-        """Codes (n, inputs) -> outputs (n, units), as reals."""
+        """Codes (n, inputs) -> outputs (n, units), as reals (SPEC 6.3)."""
         for layer in self._layers:
             codes = layer.forward(codes)
-        return np.asarray(np.ldexp(codes, -self.model.output_frac))
+        return np.asarray(np.ldexp(codes, -self.model.output_frac) + self._offsets())
+
+    def _offsets(self) -> Array | float:
+        return np.array(self.model.offsets) if self.model.offsets else 0.0
 
     def backward(self, delta: Array) -> None:
         """Fill ``gradient`` from the derivative (n, units) of the loss by the outputs of the last ``forward``."""
@@ -85,6 +88,7 @@ class Grid:
             Layer(*layer.reals(), source.activation)
             for layer, source in zip(self._layers, self._network.layers, strict=True)
         ]
+        layers[-1].bias = layers[-1].bias + self._offsets()
         return doorway.standardized(replace(self._units, layers=layers), self._network.inputs)
 
 

@@ -39,12 +39,14 @@ def create(
     slope: float | None = None,
     classes: Sequence[str] = (),
     outputs: Sequence[str] = (),
+    multilabel: bool = False,
     seed: int = 0,
 ) -> Network:
     """A network with fresh weights: one hidden layer per entry of ``layers`` (units), and the output layer.
 
-    ``classes`` or ``outputs`` name what comes out. ``output`` is an activation or "softmax"; by default softmax for
-    classes and identity for values. Two classes behind logsig share one unit. Weights are drawn by He where
+    ``classes`` or ``outputs`` name what comes out; ``multilabel`` says that each class is a question of its own, answered
+    with yes or no. ``output`` is an activation or "softmax"; by default softmax for classes, logsig for such questions
+    and identity for values. Two classes behind logsig share one unit. Weights are drawn by He where
     ``hidden`` is relu, leaky_relu or softplus, else by Glorot; biases are 0, and 0.1 in hidden relu layers.
     ``slope`` is the left slope of leaky_relu, rounded to the one that the integers take, so that the network trains with
     it. Raises ValueError for names or sizes that make no network.
@@ -53,11 +55,15 @@ def create(
         raise ValueError("give either classes or outputs, whichever the network shall tell")
     if any(units < 1 for units in layers):
         raise ValueError(f"every hidden layer needs at least one unit; found {list(layers)}")
-    output = output or ("softmax" if classes else "identity")
+    if multilabel and not classes:
+        raise ValueError("multilabel needs classes: the names of the questions")
+    output = output or ("logsig" if multilabel else "softmax" if classes else "identity")
+    if output == "softmax" and multilabel:
+        raise ValueError("softmax gives the probabilities of classes that exclude each other; use logsig")
     if output == "softmax" and not classes:
         raise ValueError("softmax gives the probabilities of classes; use identity for values")
     last = len(classes) or len(outputs)
-    if len(classes) == 2 and output == "logsig":
+    if len(classes) == 2 and output == "logsig" and not multilabel:
         last = 1
     names = [*(hidden for _ in layers), output]
     left = None if slope is None else float(activations.dyadic(slope))
@@ -73,7 +79,7 @@ def create(
         bias = np.full(units, _RELU_BIAS if name == "relu" and index < len(layers) else 0.0)
         built.append(Layer(weights, bias, activation))
         fan_in = units
-    return Network(built, tuple(inputs), tuple(classes), tuple(outputs))
+    return Network(built, tuple(inputs), tuple(classes), tuple(outputs), multilabel=multilabel)
 
 
 def train(
@@ -99,6 +105,7 @@ def train(
         slope=slope,
         classes=dataset.classes,
         outputs=dataset.outputs,
+        multilabel=dataset.multilabel,
         seed=options.seed,
     )
     network.columns = dataset.columns
@@ -235,6 +242,12 @@ def target_matrix(network: Network, dataset: Dataset) -> Array:
         _expect_match("outputs", len(network.layers[-1].bias), "targets", len(dataset.outputs))
         return np.asarray(dataset.targets, dtype=np.float64)
     _expect_match("classes", len(network.classes), "classes", len(dataset.classes))
+    if network.multilabel != dataset.multilabel:
+        raise TrainingError(
+            "either network or data set answers each class with yes or no, and the other one does not"
+        )
+    if network.multilabel:
+        return np.asarray(dataset.targets, dtype=np.float64)
     if len(network.layers[-1].bias) == 1:
         return np.asarray(dataset.targets, dtype=np.float64)[:, None]
     return np.asarray(np.eye(len(network.classes))[dataset.targets])

@@ -79,6 +79,6 @@ def golden(model: QModel, rows: NDArray[np.floating[Any]] | None, seed: int = 0)
     all_ticks = np.concatenate(ticks)
     codes = reference.codes(model, all_ticks)
     logits = reference.logits(model, codes)
-    columns = (all_ticks, codes, logits, reference.decide(model, logits))
+    columns = (all_ticks, codes, logits, reference.board_answers(model, logits))
     keys = ("ticks", "codes", "logits", "answer")
     return [dict(zip(keys, row, strict=True)) for row in zip(*(c.tolist() for c in columns), strict=True)]

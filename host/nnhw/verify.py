@@ -24,7 +24,7 @@ _FAST = ("wasm", "unix", "c")
 
 @dataclass(frozen=True)
 class Difference:
-    """The first row on which a target and the reference disagree: (logits, class index or None) of both."""
+    """The first row on which a target and the reference disagree: (logits, answer or None) of both."""
 
     entry: Entry
     row: int
@@ -35,7 +35,7 @@ class Difference:
     def __str__(self) -> str:
         def shown(result: tuple[list[int], int | None]) -> str:
             logits, answer = result
-            return " ".join(map(str, logits)) + ("" if answer is None else f"   class {answer}")
+            return " ".join(map(str, logits)) + ("" if answer is None else f"   answer {answer}")
 
         lines = [
             f"first difference: row {self.row}, from {self.entry}",
@@ -111,7 +111,7 @@ def verify(
     for entry in entries:
         rows, code_rows = _rows(model, entry, count, seed, target)
         logits = reference.logits(model, code_rows)
-        answers = reference.decide(model, logits) if model.classes else np.zeros(len(rows), np.int64)
+        answers = reference.board_answers(model, logits) if model.classes else np.zeros(len(rows), np.int64)
         found = module.run(target, entry, rows)
         same = (found.logits == logits).all(axis=1) & ((found.answers == answers) | (found.answers < 0))
         identical += int(same.sum())

@@ -103,8 +103,8 @@ def one_neuron(name, p):
     z_frac, output_frac = tables.formats(activations.get(name), 12 if limit > 255 else 4, limit)
     expr = tables.integer_form(activations.get(name), z_frac, output_frac, limit)
     one, zero, reach = np.array([[1]]), np.array([0]), np.array([limit])
-    layer = QLayer(one, zero, zero, limit, expr, z_frac, z_frac, output_frac, -reach, reach)
-    model = QModel(p, (QInput("z", 1.0, -limit, 2 * limit, 1, -limit, 0),), (layer,), outputs=("y",))
+    layer = QLayer(one, zero, zero, limit, expr, z_frac, zero + z_frac, zero + output_frac, -reach, reach)
+    model = QModel(p, (QInput("z", 1.0, -limit, 2 * limit, 1, -limit, 0),), (layer,), outputs=("y",), offsets=(0.0,))
     proof.check(model)
     return model, "unrolled", np.arange(-limit - 1, limit + 2)[:, None]
 
@@ -122,8 +122,10 @@ def full_lanes(units):
     bias = np.resize([509, -509, 509, -509], units)
     inputs = tuple(QInput(f"x{i}", 1.0, -127, 254, 1, -127, 0) for i in range(2))
     bounds = proof.accumulator_bounds(127 * signs, bias, np.full(2, -127), np.full(2, 127))
-    layer = QLayer(127 * signs, bias, np.arange(units) * 3 % 14, 0, None, 0, 0, 0, *bounds)
-    return QModel(precision.get("acc16"), inputs, (layer,), outputs=tuple(map(str, range(units))))
+    layer = QLayer(127 * signs, bias, np.arange(units) * 3 % 14, 0, None, 0, 0 * bias, 0 * bias, *bounds)
+    return QModel(
+        precision.get("acc16"), inputs, (layer,), outputs=tuple(map(str, range(units))), offsets=(0.0,) * units
+    )
 
 
 @HERE

@@ -162,7 +162,7 @@ def test_5_and_7_are_learned_through_the_doorway():
 def test_large_values_get_a_unit_and_an_offset():
     rows, y, network = line((500, 700), 100000, weights=(450, 720), bias=99990)
     model = trainable(network)
-    assert (model.output_frac, model.offsets) == (12 - 9, (99990.0,))
+    assert (model.output_fracs, model.offsets) == ((12 - 9,), (99990.0,))
     learn(model, rows, y, epochs=20)
     assert np.abs(model.predict(rows) - y).max() < 2
     assert np.abs(model.to_network().predict(rows) - y).max() < 2

@@ -1,8 +1,10 @@
 """Formats, doorway and precision of quantized models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from helpers import ACTIVATIONS, network, tick_rows
+from helpers import ACTIVATIONS, network, of_several_scales, tick_rows
 
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
@@ -103,6 +105,59 @@ def test_a_range_without_ticks_is_refused():
     net = line(low=0.0, high=0.001)
     with pytest.raises(ValueError, match=r"input 'x1': range 0 to 0\.001 in steps of 0\.00390625"):
         quantize(net, W16)
+
+
+@pytest.mark.parametrize("name", precision.names())
+@pytest.mark.parametrize("output", ["identity", "relu", "leaky_relu"])
+def test_every_output_of_a_regression_has_a_format_of_its_own(name, output):
+    net = of_several_scales(network((3, 5, 3), "tanh", classifies=False))
+    net.layers[-1].activation = activations.get(output)
+    if output != "identity":  # which alone has offsets: 8 bits cannot hold 300 and a fraction of 1
+        net.layers[-1].bias[1] -= 300
+        net.layers[-1].bias = np.abs(net.layers[-1].bias)
+    model = quantize(net, precision.get(name))
+    assert len(set(model.output_frac.tolist())) == 3
+    rows = spread_rows(net, 200)
+    wanted, found = net.predict(rows), reference.predict(model, rows)
+    errors = np.sqrt(np.mean((wanted - found) ** 2, axis=0)) / np.maximum(wanted.std(axis=0), 1e-9)
+    assert errors.max() < 0.1
+
+
+def test_a_bias_that_would_cost_bits_becomes_an_offset():
+    net = line()
+    net.layers[0].bias[:] = 1201.0  # all inputs add up to 1200
+    model = quantize(net, W16)
+    assert model.offsets == (1201.0,)
+    assert np.abs(model.layers[0].bias).max() <= 1 << model.layers[0].shift.max()
+    net.layers[0].bias[:] = 1199.0
+    assert quantize(net, W16).offsets == (0.0,)
+
+
+def test_an_offset_is_a_float32_and_the_bias_holds_what_it_lacks():
+    net = line()
+    net.layers[0].bias[:] = 16777217.25
+    model = quantize(net, W16)
+    assert model.offsets == (16777218.0,)
+    rows = spread_rows(net, 50)
+    assert np.abs(reference.predict(model, rows) - net.predict(rows)).max() < 0.01
+
+
+def test_outputs_without_any_weight_are_quantized():
+    net = network((3, 4, 2), classifies=False)
+    net.layers[-1].weights[0] = 0
+    net.layers[-1].bias[0] = 7.3
+    for name in precision.names():
+        model = quantize(net, precision.get(name))
+        found = reference.predict(model, spread_rows(net, 20))[:, 0]
+        assert np.abs(found - 7.3).max() < 0.001
+
+
+def test_a_regression_makes_up_for_what_its_hidden_layers_lose():
+    net = network((4, 16, 2), "tanh", classifies=False)
+    rows, others = spread_rows(net, 256), spread_rows(net, 600)[256:]
+    plain, tuned = replace(net, training={"precision": "w8a8"}), net
+    loss = [answer_loss(n, quantize(n, precision.get("w8a8"), rows), others) for n in (plain, tuned)]
+    assert loss[1] < loss[0]
 
 
 @pytest.mark.parametrize(("slope", "taken"), [(0.1, "13/128"), (0.3, "19/64"), (0.01, "41/4096")])

@@ -61,7 +61,12 @@ def activate(fields):
 
 def decide(kind, outputs):
     model = type("Model", (), {"decision": kind})
-    return int(reference.decide(model, np.array([outputs]))[0])
+    return int(reference.board_answers(model, np.array([outputs]))[0])
+
+
+def real(fields):
+    model = type("Model", (), {"output_frac": np.array(fields["frac"]), "offsets": fields["offset"]})
+    return reference.reals(model, np.array([fields["outputs"]]))[0].tolist()
 
 
 def code(fields):
@@ -107,6 +112,8 @@ OPERATIONS = {
     "activate": activate,
     "argmax": lambda v: decide("argmax", v),
     "threshold": lambda v: decide("threshold", v),
+    "multilabel": lambda v: decide("multilabel", v),
+    "reals": real,
 }
 
 

@@ -12,6 +12,8 @@ from random_models import expected, network, quantized, tick_rows
 import nnrun
 from nnhw import activations
 from nnhw_codegen import nnb, precision, quantize, reference
+from nnhw_codegen.binary import FileError
+from nnhw_codegen.proof import ProofError
 from nnrun import selftest
 
 SIZES = [(4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1), (64, 32, 10)]
@@ -205,3 +207,20 @@ def test_vectors_that_are_none_are_refused(load, lines):
     net = load(quantized((2, 4, 1), "relu", "w8a8"))
     with pytest.raises(ValueError, match="vector"):
         selftest.run(net, lines)
+
+
+@pytest.mark.parametrize("decision", [2, 4, 255])
+def test_a_decision_that_does_not_go_with_the_outputs_is_refused(load, decision):
+    data = nnb.to_bytes(quantized((2, 4, 3), "relu", "w8a8"))
+    with pytest.raises(FileError, match=r"decision|outputs"):
+        nnb.from_bytes(forged(data, 17, decision))
+    with pytest.raises(ValueError, match=r"does not go with its outputs|out of range"):
+        load(forged(data, 17, decision), check=True)
+
+
+def test_more_answers_than_an_integer_holds_are_refused(load):
+    data = forged(nnb.to_bytes(quantized((2, 31), "relu", "w8a8")), 17, 3)
+    with pytest.raises(ProofError, match="at most 30"):
+        nnb.from_bytes(data)
+    with pytest.raises(ValueError, match="31 answers of yes or no, at most 30 fit an integer"):
+        load(data, check=True)

@@ -39,7 +39,7 @@ def test_the_nearest_is_taken_and_named_where_none_reaches_the_floor(network: Ne
     found = choose.choose(network, least_agreement=1.1)
     assert not found.met
     assert found.chosen.agreement == max(c.agreement for c in found.candidates)
-    assert "none reaches 110 %" in choose.table(found, 1.1)[-1]
+    assert "none reaches 110 %" in choose.table(network, found, True)[-1]
 
 
 def test_the_table_tells_accuracy_bytes_bound_and_bits(network: Network) -> None:
@@ -49,7 +49,7 @@ def test_the_table_tells_accuracy_bytes_bound_and_bits(network: Network) -> None
     assert only.accuracy == only.agreement
     assert only.size == 60 * 16 + 16 * 3
     assert -1 <= only.bound < 0
-    lines = choose.table(found, 0.5)
+    lines = choose.table(network, found, True)
     assert "accuracy" in lines[0]
     assert f"2^{only.bound:.1f}" in lines[1]
     assert ", ".join(f"{bits:.1f}" for bits in only.bits_given_up) in lines[1]
@@ -68,8 +68,8 @@ def test_given_up_bits_are_those_between_the_widest_weight_and_the_limit(network
 def test_values_agree_by_their_variance() -> None:
     layer = Layer(np.array([[2.0]]), np.array([0.5]), activations.get("identity"))
     network = Network([layer], (Input("x"),), outputs=("y",))
-    assert choose.agreement(network, np.array([[0.0], [2.0]]), np.array([[0.0], [2.0]])) == 1.0
-    assert choose.agreement(network, np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]])) == 0.0
+    assert choose.agreements(network, np.array([[0.0], [2.0]]), np.array([[0.0], [2.0]])) == [1.0]
+    assert choose.agreements(network, np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]])) == [0.0]
 
 
 def test_a_layer_that_saturates_on_more_than_one_percent_is_warned_of(network: Network) -> None:

@@ -64,7 +64,7 @@ def test_a_changed_module_is_found_and_shown(iris: Path) -> None:
     source = path.read_text()
     path.write_text(source.replace("    y[0] = r0", "    y[0] = r0 + (r0 > 0)"))
     text = nnhw("verify", "build/iris", "--on", "unix", "--rows", "100", code=1)
-    for word in ("first difference: row", "values", "expected", "found", "class"):
+    for word in ("first difference: row", "values", "expected", "found", "answer"):
         assert word in text
 
 

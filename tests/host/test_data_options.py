@@ -120,10 +120,15 @@ class TestAnswers:
         assert (found.features, found.outputs, found.classes) == (("a",), ("left", "right"), ())
         assert found.targets.tolist() == [[n * 0.5, n % 7] for n in range(20)]
 
-    def test_answers_of_yes_and_no_are_a_matrix_of_0_and_1(self, tmp_path: Path) -> None:
+    def test_several_columns_of_0_and_1_are_answers_of_yes_or_no(self, tmp_path: Path) -> None:
         rows = [(n % 5, int(n % 2 == 0), int(n % 3 == 0)) for n in range(20)]
-        found = load(written(tmp_path, "a,even,third", rows), ["even", "third"])
+        path = written(tmp_path, "a,even,third", rows)
+        found = load(path, ["even", "third"])
         assert found.targets.tolist() == [[n % 2 == 0, n % 3 == 0] for n in range(20)]
+        assert (found.multilabel, found.classes, found.targets.dtype) == (True, ("even", "third"), np.int64)
+        assert load(path, "even,third", "regression").outputs == ("even", "third")
+        with pytest.raises(DataError, match="line 4, column 'a': expected 0 or 1, found 2"):
+            load(path, "a,third", "multilabel")
 
     def test_words_are_no_values(self, tmp_path: Path) -> None:
         path = written(tmp_path, "a,b,y", [(n % 5, n * 0.5, "uv"[n % 2]) for n in range(20)])

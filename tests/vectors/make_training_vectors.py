@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 for root in ("host", "codegen", "tests"):
     sys.path.insert(0, str(HERE.parents[1] / root))
 
-from helpers import ACTIVATIONS, network  # noqa: E402 - the paths above make it importable
+from helpers import ACTIVATIONS, network, of_several_scales  # noqa: E402 - the paths above make it importable
 
 from nnhw import activations  # noqa: E402
 from nnhw_codegen import nnt  # noqa: E402
@@ -39,6 +39,9 @@ CASES: tuple[tuple[str, tuple[int, ...], str, str, Profile], ...] = (
     ("9.9", (4, 8, 3), "tanh", "softmax", replace(T16, trained="first")),
     ("9.9", (4, 8, 3), "tanh", "softmax", replace(T16, trained="last")),
     ("9.10", (2, 1), "relu", "identity", T16),
+    ("9.10", (4, 6, 4), "tanh", "identity", T16),
+    ("9.10", (4, 6, 4), "relu", "identity", T8),
+    ("9.6", (4, 6, 5), "relu", "multilabel", T16),
     ("9.5", (4, 4, 4, 4, 3), "softplus", "softmax", T16),
     ("9.5", (13, 16, 3), "relu", "softmax", T16),
 )
@@ -47,8 +50,11 @@ CASES: tuple[tuple[str, tuple[int, ...], str, str, Profile], ...] = (
 def vectors() -> Iterator[dict[str, Any]]:
     """Every case: the model, ticks and target codes of each step, the model afterwards and its last outputs."""
     for clause, sizes, hidden, output, profile in CASES:
-        start = network(sizes, hidden, classifies=output != "identity")
-        start.layers[-1].activation = None if output == "softmax" else activations.get(output)
+        start = network(sizes, hidden, classifies=output != "identity", multilabel=output == "multilabel")
+        if output in ("identity", "logsig", "softmax"):
+            start.layers[-1].activation = None if output == "softmax" else activations.get(output)
+        if output == "identity" and sizes[-1] > 1:
+            start = of_several_scales(start)
         model = trainable(start, profile)
         generator = np.random.default_rng(len(sizes))
         low = np.array([entry.low - 3 for entry in model.doorway])
@@ -56,7 +62,7 @@ def vectors() -> Iterator[dict[str, Any]]:
         ticks = generator.integers(low, high + 1, (STEPS, sizes[0]))
         if output == "identity":
             targets = generator.integers(-(1 << 15), 1 << 15, (STEPS, sizes[-1]))
-        elif output == "logsig":
+        elif output in ("logsig", "multilabel"):
             targets = generator.integers(0, 2, (STEPS, sizes[-1])) << profile.delta_frac
         else:
             targets = np.eye(sizes[-1], dtype=np.int64)[generator.integers(0, sizes[-1], STEPS)] << profile.delta_frac

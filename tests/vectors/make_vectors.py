@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 for root in ("host", "codegen", "tests"):
     sys.path.insert(0, str(HERE.parents[1] / root))
 
-from helpers import ACTIVATIONS, SIZES, network, tick_rows  # noqa: E402 - the paths above make it importable
+from helpers import ACTIVATIONS, SIZES, network, of_several_scales, tick_rows  # noqa: E402 - the paths above make it importable
 
 from nnhw import activations  # noqa: E402
 from nnhw_codegen import nnb, precision, reference  # noqa: E402
@@ -62,13 +62,21 @@ def model_vectors() -> Iterator[dict[str, Any]]:
                 yield from _model_vector(model, f"{'-'.join(map(str, sizes))} {hidden} {name}")
         model = quantize(network((3, 5, 2), "tanh", classifies=False), precision.get(name))
         yield from _model_vector(model, f"regression {name}")
+        for output in ("identity", "relu"):
+            start = of_several_scales(network((3, 5, 4), "tanh", classifies=False))
+            start.layers[-1].activation = activations.get(output)
+            model = quantize(start, precision.get(name))
+            yield from _model_vector(model, f"outputs of several scales behind {output}, {name}")
+        for units in (5, 30):
+            model = quantize(network((4, 6, units), "relu", multilabel=True), precision.get(name))
+            yield from _model_vector(model, f"{units} answers of yes or no, {name}")
 
 
 def _model_vector(model: QModel, why: str) -> Iterator[dict[str, Any]]:
     data = nnb.to_bytes(model)
     ticks = tick_rows(model, 8)
     yield {
-        "clause": {"argmax": "6.1", "threshold": "6.2", "values": "6.3"}[model.decision],
+        "clause": {"argmax": "6.1", "threshold": "6.2", "values": "6.3", "multilabel": "6.4"}[model.decision],
         "op": "model",
         "in": {"nnb": base64.b64encode(data).decode(), "ticks": ticks.tolist()},
         "out": expected(model, ticks),
@@ -83,7 +91,7 @@ def expected(model: QModel, ticks: Any) -> dict[str, Any]:
     return {
         "codes": codes.tolist(),
         "outputs": outputs.tolist(),
-        "answers": reference.decide(model, outputs).tolist(),
+        "answers": reference.board_answers(model, outputs).tolist(),
     }
 
 

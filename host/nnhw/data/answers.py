@@ -20,18 +20,23 @@ _SKIP = "correct the cell, or --skip-bad leaves out its row"
 class Answers:
     """What rows give: ``labels`` (n,) of classes, "" where missing; or ``values`` (n, outputs), NaN where missing.
 
-    ``faults`` are (row, fault) of cells that hold no answer; ``general`` concern the columns as a whole.
+    ``yes_no``: they are 1 or 0, each column a question of its own. ``faults`` are (row, fault) of cells that hold no
+    answer; ``general`` concern the columns as a whole.
     """
 
     labels: tuple[str, ...] = ()
     values: NDArray[np.float64] | None = None
+    yes_no: bool = False
     faults: tuple[tuple[int, Fault], ...] = ()
     general: tuple[Fault, ...] = ()
 
 
 def read(columns: Sequence[ColumnFacts], one_hot: bool, task: Task, lines: NDArray[np.int64]) -> Answers:
-    """The answers in ``columns``; ``lines`` (n,) are the rows' lines. One-hot columns become classes."""
-    if one_hot and task != "regression":
+    """The answers in ``columns``; ``lines`` (n,) are the rows' lines.
+
+    One-hot columns become classes, and other columns of 0 and 1 alone, several of them, questions of yes or no.
+    """
+    if one_hot and task in ("auto", "classification"):
         matrix = np.stack([column.values for column in columns if column.values is not None], axis=1)
         return Answers(tuple(columns[place].name for place in matrix.argmax(axis=1).tolist()))
     if len(columns) == 1 and _holds_classes(columns[0], task):
@@ -40,7 +45,7 @@ def read(columns: Sequence[ColumnFacts], one_hot: bool, task: Task, lines: NDArr
             labels = _texts(column)
         else:
             labels = ["" if absent else str(int(v)) for v, absent in zip(column.values, column.missing, strict=True)]
-        return Answers(tuple(labels), None, tuple(_missing(column, lines)))
+        return Answers(tuple(labels), faults=tuple(_missing(column, lines)))
     if len(columns) > 1 and task == "classification":
         remedy = "several answers are one-hot columns, one of them 1 in every row, or values: leave --task out"
         return Answers(
@@ -49,7 +54,10 @@ def read(columns: Sequence[ColumnFacts], one_hot: bool, task: Task, lines: NDArr
     faults = [fault for column in columns for fault in [*_wrong(column, lines, task), *_missing(column, lines)]]
     count = len(lines)
     stacked = [column.values if column.values is not None else np.full(count, np.nan) for column in columns]
-    return Answers((), np.stack(stacked, axis=1) if stacked else None, tuple(faults))
+    yes_no = task == "multilabel" or (task == "auto" and len(columns) > 1 and all(map(_is_yes_no, columns)))
+    if yes_no:
+        faults += [fault for column in columns for fault in _neither(column, lines)]
+    return Answers((), np.stack(stacked, axis=1) if stacked else None, yes_no, tuple(faults))
 
 
 def classes_of(name: str, labels: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...], list[Fault]]:
@@ -86,6 +94,21 @@ def _holds_classes(column: ColumnFacts, task: Task) -> bool:
         return False
     present = column.values[~column.missing]
     return _is_whole(column) and len(np.unique(present)) <= min(MOST_WORDS, max(2, len(present) // 2))
+
+
+def _is_yes_no(column: ColumnFacts) -> bool:
+    return column.values is not None and not _neither(column, np.zeros(len(column.missing), dtype=np.int64))
+
+
+def _neither(column: ColumnFacts, lines: NDArray[np.int64]) -> list[tuple[int, Fault]]:
+    """The cells of numbers other than 0 and 1."""
+    if column.values is None:
+        return []
+    other = np.isfinite(column.values) & (column.values != 0) & (column.values != 1)
+    return [
+        (row, in_cell(lines[row], column.name, f"expected 0 or 1, found {column.values[row]:g}", _SKIP))
+        for row in np.flatnonzero(other).tolist()
+    ]
 
 
 def _is_whole(column: ColumnFacts) -> bool:

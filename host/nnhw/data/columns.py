@@ -30,7 +30,7 @@ _ROW_NAMES = re.compile(
 )
 _TIMES = re.compile(r".*(?:time|date|stamp|unix|epoch|millis)|ts|t_?(?:s|ms|us)", re.IGNORECASE)
 _UNIX_SECONDS = (5e8, 4.3e9)
-_LARGEST_TICK = 2**29  # of an input
+_LARGEST_TICK = 2**28  # of an input
 _LEAST_COUNTED = 20  # rows that rise by 1 by chance are fewer
 _ANSWERS = re.compile(
     r"label|class(?:es)?|target|y|answer|species|outcome|output|result|diagnosis|category|gesture|activity|state",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnhw.network import Column
 
 Array = NDArray[np.float64]
-Task = Literal["auto", "classification", "regression"]
+Task = Literal["auto", "classification", "multilabel", "regression"]
 
 
 class DataError(ValueError):
@@ -22,11 +22,11 @@ class DataError(ValueError):
 class Dataset:
     """Rows in raw units and what they should give.
 
-    ``rows`` is float64 (n, features). For classes, ``targets`` is int64 (n,), indices into ``classes``; for values it is
-    float64 (n, outputs) and ``classes`` is empty. Answers that are yes or no, several of which may hold at once, are
-    values 0 and 1. ``columns`` tells how the cells of a table became features, and is empty where each is a number.
-    Rows of the same number in ``groups`` (n,) are never split; ``in_time`` says that rows are in the order of time, so
-    that the last ones are held out. ``notes`` are what a user should know about the rows, a line each.
+    ``rows`` is float64 (n, features). For classes, ``targets`` is int64 (n,), indices into ``classes``; where each class is
+    a question of its own, answered with yes or no, it is int64 (n, classes), 1 or 0; for values it is float64
+    (n, outputs) and ``classes`` is empty. ``columns`` tells how the cells of a table became features, and is empty where
+    each is a number. Rows of the same number in ``groups`` (n,) are never split; ``in_time`` says that rows are in the
+    order of time, so that the last ones are held out. ``notes`` are what a user should know about the rows, a line each.
     """
 
     name: str
@@ -39,6 +39,11 @@ class Dataset:
     groups: NDArray[np.int64] | None = None
     in_time: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether each class is a question of its own."""
+        return bool(self.classes) and self.targets.ndim == 2
 
     def take(self, rows: NDArray[np.int64]) -> Dataset:
         """The data set of these rows only, in this order."""
@@ -71,7 +76,7 @@ def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArra
         chosen = _whole_groups(dataset, dataset.groups, fraction, seed)
     else:
         order = np.random.default_rng([seed, 2]).permutation(count)
-        if dataset.classes:
+        if dataset.classes and not dataset.multilabel:
             parts = [order[dataset.targets[order] == index] for index in range(len(dataset.classes))]
         else:
             parts = [order]
@@ -81,7 +86,7 @@ def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArra
 
 
 def _expect_every_class(dataset: Dataset, kept: int) -> None:
-    if not dataset.classes:
+    if not dataset.classes or dataset.multilabel:
         return
     trained = np.bincount(dataset.targets[:kept], minlength=len(dataset.classes))
     present = np.bincount(dataset.targets, minlength=len(dataset.classes))
@@ -97,7 +102,7 @@ def _whole_groups(dataset: Dataset, groups: NDArray[np.int64], fraction: float, 
     """The rows of groups drawn at random, up to about ``fraction`` of all rows; every class stays in other groups."""
     wanted = fraction * len(groups)
     names, sizes = np.unique(groups, return_counts=True)
-    if dataset.classes:
+    if dataset.classes and not dataset.multilabel:
         counts = np.array([np.bincount(dataset.targets[groups == g], minlength=len(dataset.classes)) for g in names])
     else:
         counts = sizes[:, None]

@@ -53,7 +53,8 @@ def as_text(prepared: Prepared) -> list[str]:
         classes = _class_counts(prepared)
         told = ", ".join(f"{name} ({rows})" for name, rows in list(classes.items())[:20])
         outputs = ", ".join(column.name for column in prepared.choice.answers)
-        lines += _paragraph("answer", f"{len(classes)} classes: {told}" if classes else f"values: {outputs}")
+        kind = "yes or no" if prepared.answers.yes_no else "values"
+        lines += _paragraph("answer", f"{len(classes)} classes: {told}" if classes else f"{kind}: {outputs}")
     for note in prepared.notes:
         lines += _paragraph("note", note)
     for told in faults.lines(prepared.faults):

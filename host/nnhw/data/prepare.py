@@ -134,11 +134,14 @@ def dataset(prepared: Prepared, name: str, options: DataOptions) -> Dataset:
     )
     if prepared.answers.values is not None:
         outputs = tuple(column.name for column in choice.answers)
-        return replace(result, targets=prepared.answers.values[rows], outputs=outputs, notes=notes)
+        targets = prepared.answers.values[rows]
+        if prepared.answers.yes_no:
+            return replace(result, targets=targets.astype(np.int64), classes=outputs, notes=notes)
+        return replace(result, targets=targets, outputs=outputs, notes=notes)
     labels = [label for label, taken in zip(prepared.answers.labels, rows, strict=True) if taken]
-    targets, classes, faults = reading.classes_of(", ".join(column.name for column in choice.answers), labels)
+    indices, classes, faults = reading.classes_of(", ".join(column.name for column in choice.answers), labels)
     refuse(table.name, faults)
-    return replace(result, targets=targets, classes=classes, notes=(*notes, *reading.notes(classes)))
+    return replace(result, targets=indices, classes=classes, notes=(*notes, *reading.notes(classes)))
 
 
 def _groups(table: Table, column: ColumnFacts, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
