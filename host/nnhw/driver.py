@@ -63,12 +63,12 @@ micropython.heap_unlock()
 """
 
 
-SCRIPT_TARGETS = ("wasm", "unix", "microbit", "board", "pico")
+SCRIPT_TARGETS = ("wasm", "unix", "microbit", "board", "pico", "qemu-m4", "qemu-rv32")
 RUNS_ON: Mapping[str, tuple[str, ...]] = {
     "portable": SCRIPT_TARGETS,
     "compact": SCRIPT_TARGETS,
-    "viper": ("rp2040-core", "unix", "board", "pico"),
-    "thumb": ("rp2040-core", "microbit", "board", "pico"),
+    "viper": ("rp2040-core", "unix", "board", "pico", "qemu-m4", "qemu-rv32"),
+    "thumb": ("rp2040-core", "microbit", "board", "pico", "qemu-m4"),
     "c": ("c", "rp2040-core"),
     "nnrun": SCRIPT_TARGETS,
 }

@@ -15,6 +15,7 @@ from nnhw.targets import TargetError, get, get_script_target, microbit, unix, wa
 SIZED = pytest.mark.parametrize("target", ["unix", "wasm"], indirect=True)
 WASM = pytest.mark.parametrize("target", ["wasm"], indirect=True)
 UNIX = pytest.mark.parametrize("target", ["unix"], indirect=True)
+QEMU = ("qemu-m4", "qemu-rv32")
 MICROBIT = pytest.mark.parametrize("target", ["microbit"], indirect=True)
 
 
@@ -140,7 +141,7 @@ def test_a_viper_function_runs_on_unix(target):
     assert target.run(files, "import k\nprint(k.f(14))") == "42\n"
 
 
-@SIZED
+@pytest.mark.parametrize("target", ["unix", "wasm", *QEMU], indirect=True)
 def test_an_exit_code_is_an_error(target):
     with pytest.raises(TargetError, match="exit code 3"):
         target.run({}, "import sys\nsys.exit(3)")
@@ -206,7 +207,7 @@ def test_the_microbit_refuses_what_it_cannot_do(target):
 def test_no_qemu_is_left_behind(target):
     session = target.session({})
     process = weakref.finalize(session, int)  # alive as long as the session is
-    killer = session._end_process
+    killer = session._line._end_process
     assert killer.alive
     del session
     gc.collect()

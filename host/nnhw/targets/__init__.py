@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from . import qemu
 from .base import ScriptTarget, Session, Target, TargetError
 from .board import PREFIX, BoardTarget
 from .compiler import CompilerTarget
@@ -20,6 +21,8 @@ TARGETS: tuple[Target, ...] = (
     CompilerTarget(),
     MicrobitTarget(),
     PicoTarget(),
+    qemu.CORTEX_M4,
+    qemu.RISC_V,
     Rp2040CoreTarget(),
     UnixTarget(),
     WasmTarget(),
