@@ -141,8 +141,6 @@ def train(
         network = tuned.network
         network.training["precision"] = precision_name
     model_file.save(network, out)
-    for line in datasets.coarse_steps(kept, network.inputs):
-        click.echo(f"step      {line}", err=as_json)
     parts = {"train": quality(network, kept)} | ({"held_out": quality(network, held)} if held else {})
     if as_json:
         result = {"model": str(out), "epochs": len(history.epochs), "best_epoch": history.best, **parts}

@@ -20,7 +20,7 @@ from nnhw.data.table import Table
 from nnhw.network import Column, Input
 
 __all__ = [
-    "Array", "DataError", "DataOptions", "Dataset", "Task", "coarse_steps", "inputs_from", "load", "load_for", "load_rows",
+    "Array", "DataError", "DataOptions", "Dataset", "Task", "inputs_from", "load", "load_for", "load_rows",
     "names", "read_table", "split", "split_rows",
 ]  # fmt: skip
 
@@ -158,20 +158,6 @@ def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = N
     options = DataOptions(columns=tuple(name for name in wanted if name not in targets))
     features, rows, _ = prepare.inputs(prepare.prepare(found, targets, options=options), options)
     return () if unnamed else features, rows
-
-
-def coarse_steps(dataset: Dataset, inputs: tuple[Input, ...]) -> list[str]:
-    """A line for every input whose data are finer than ticks of numbers so large can be, with the remedy."""
-    lines = []
-    for index, entry in enumerate(inputs):
-        grid = doorway.finer_grid(dataset.rows[:, index], entry.step)
-        if grid is not None:
-            lines.append(
-                f"{entry.name}: the data are in steps of {grid:g}, ticks in steps of {entry.step:g}, since a board's floats "
-                f"are too short for more at {max(abs(entry.low), abs(entry.high)):g}; to keep all digits, give whole "
-                f"numbers (the value / {grid:g}) to predict_ticks, or train on the value less an offset"
-            )
-    return lines
 
 
 def inputs_from(dataset_train: Dataset) -> tuple[Input, ...]:

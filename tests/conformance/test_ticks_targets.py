@@ -66,7 +66,9 @@ def gps(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(folder / "zone.json"),
     ]
     told = CliRunner().invoke(cli.main, arguments).output
-    assert re.search(r"lat: the data are in steps of 1e-06, ticks in steps of 2\.\de-05.*predict_ticks.*offset", told)
+    assert re.search(
+        r"'lat'.* in steps of 1e-06.*read in steps of 2\.\de-05; subtract a start.*predict_ticks whole numbers", told
+    )
     return folder
 
 

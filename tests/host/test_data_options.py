@@ -177,9 +177,17 @@ class TestRanges:
         rows = [(1700000000000 + 61234 * ((n * 37) % 100) + n % 7, n % 7, "uv"[n % 2]) for n in range(100)]
         path = written(tmp_path, "clock,b,y", rows)
         (note,) = load(path, "y").notes
-        assert "'clock': spans 1.7e+12 to" in note
-        assert "in steps of 1: too many, so it is read in steps of" in note
+        assert note.startswith("column 'clock': is in steps of 1, its ticks in steps of ")
+        assert "since a board's floats are too short for more at 1.70001e+12" in note
         assert "subtract a start from it, or --drop it" in note
+
+    def test_whole_numbers_of_too_wide_a_range_are_named(self, tmp_path: Path) -> None:
+        rows = [((n * 7919) % 100003, n % 7, "uv"[n % 2]) for n in range(100)]
+        (note,) = load(written(tmp_path, "count,b,y", rows), "y").notes
+        assert "'count': spans 0 to 98885 in" in note
+        assert "in steps of 1: too many, so it is read in steps of 3; divide it" in note
+        rows = [(value / 1e6, b, y) for value, b, y in rows]
+        assert load(written(tmp_path, "share,b,y", rows), "y").notes == ()
 
     def test_words_are_inputs_of_0_and_1_at_step_1(self, tmp_path: Path) -> None:
         path = written(tmp_path, "color,b,y", [("rgb"[n % 3], n % 7, "uv"[n % 2]) for n in range(21)])

@@ -30,7 +30,6 @@ _ROW_NAMES = re.compile(
 )
 _TIMES = re.compile(r".*(?:time|date|stamp|unix|epoch|millis)|ts|t_?(?:s|ms|us)", re.IGNORECASE)
 _UNIX_SECONDS = (5e8, 4.3e9)
-_LARGEST_TICK = 2**28  # of an input
 _LEAST_COUNTED = 20  # rows that rise by 1 by chance are fewer
 _ANSWERS = re.compile(
     r"label|class(?:es)?|target|y|answer|species|outcome|output|result|diagnosis|category|gesture|activity|state",
@@ -160,20 +159,29 @@ def _of_numbers(
     resolution, step = doorway.resolution(present), doorway.infer(name, present).step
     kind, suspicions = _number_kind(name, present)
     if kind == "number":
-        if resolution is not None and step > 1.5 * resolution and _loses(resolution, low, high):
-            suspicions.append(
-                f"spans {low:g} to {high:g} in steps of {float(resolution):g}: too many, so it is read in steps of "
-                f"{step:g}; subtract a start from it, or --drop it"
-            )
+        suspicions += _coarse(present, resolution, step)
         far = outliers.find(np.where(usable, values, np.nan))
         if far is not None:
             suspicions.append(_stretched(table, values, far))
     return ColumnFacts(name, kind, missing, values, cells, wrong, (), low, high, resolution, step, tuple(suspicions))
 
 
-def _loses(resolution: Fraction, low: float, high: float) -> bool:
-    """Whether a coarser step takes away what was meant: of whole numbers, or of values far from 0; not of many decimals."""
-    return resolution >= 1 or max(-low, high) > _LARGEST_TICK * resolution
+def _coarse(present: NDArray[np.float64], resolution: Fraction | None, step: float) -> list[str]:
+    """What to say where an input's ``step`` is coarser than was meant: of values far from 0, and of whole numbers."""
+    low, high = float(present.min()), float(present.max())
+    grid = doorway.finer_grid(present, step)
+    if grid is not None:
+        return [
+            f"is in steps of {grid:g}, its ticks in steps of {step:g}, since a board's floats are too short for more at "
+            f"{max(-low, high):g}; give whole numbers (the value / {grid:g}) to predict_ticks, subtract a start from it, or "
+            "--drop it"
+        ]
+    if resolution is not None and resolution >= 1 and step > 1.5 * resolution:
+        return [
+            f"spans {low:g} to {high:g} in steps of {float(resolution):g}: too many, so it is read in steps of {step:g}; "
+            "divide it, subtract a start from it, or --drop it"
+        ]
+    return []
 
 
 def _number_kind(name: str, present: NDArray[np.float64]) -> tuple[Kind, list[str]]:
