@@ -18,7 +18,8 @@ from nnhw_codegen import emit_learn_thumb, emit_learn_viper
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
 VIPER = MODULES["nnrun/learn_kernels_viper.py"]
 PORTABLE = {name: content for name, content in MODULES.items() if content != VIPER}
-SLOW = ("microbit", "pico")
+QEMU = ("qemu-m4", "qemu-rv32")
+SLOW = ("microbit", "pico", *QEMU)
 SEEDS = 4 if LONG else 1
 MICROBIT_BYTES = 8_400
 """Of a model and its modules: what a micro:bit has room for."""
@@ -47,14 +48,14 @@ def state(task: Lesson, data: bytes) -> bytes:
 
 
 ENGINES = {
-    "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico")),
-    "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico")),
+    "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico", *QEMU)),
+    "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico", *QEMU)),
     "nnrun-viper-core": (on_core(lambda _, __: VIPER), ("rp2040-core",)),
-    "viper": (nnrun_with(MODULES, emit_learn_viper.source), ("pico",)),
+    "viper": (nnrun_with(MODULES, emit_learn_viper.source), ("pico", *QEMU)),
     "viper-core": (on_core(emit_learn_viper.source), ("rp2040-core",)),
-    "thumb": (nnrun_with(MODULES, emit_learn_thumb.source), ("pico",)),
+    "thumb": (nnrun_with(MODULES, emit_learn_thumb.source), ("pico", "qemu-m4")),
     "thumb-core": (on_core(emit_learn_thumb.source), ("rp2040-core",)),
-    "compact": (compact, ("unix", "wasm", "microbit", "pico")),
+    "compact": (compact, ("unix", "wasm", "microbit", "pico", *QEMU)),
 }
 GENERATED = ("viper", "viper-core", "thumb", "thumb-core")
 

@@ -25,7 +25,7 @@ from nnhw_codegen.trainable import trainable
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
 HEAP = 64 << 20
 CODES = (*emitters.names(), "nnrun")
-EMULATED = ("wasm", "unix", "microbit", "rp2040-core", "c")
+EMULATED = ("wasm", "unix", "microbit", "rp2040-core", "c", "qemu-m4", "qemu-rv32")
 # As text, Thumb code with its script takes more memory than a micro:bit has; test_emit_thumb runs it there.
 CASES = [
     (code, target)
