@@ -8,8 +8,7 @@ import numpy as np
 
 from nnhw import activations
 from nnhw.network import Input, Layer, Network
-from nnhw.targets import arm_c
-from nnhw.targets.rp2040_core import Core
+from nnhw.targets import arm_c, get_core_target
 from nnhw_codegen import emit_c, program, reference
 from nnhw_codegen.text import Origin
 
@@ -118,11 +117,11 @@ def run_here(target, jobs):
             for line, (_, _, t) in zip(output.splitlines(), jobs, strict=True)]  # fmt: skip
 
 
-def run_on_core(jobs, flags=("-O3",)):
-    """Rows of every job, computed by Cortex-M0+ code."""
+def run_on_core(jobs, flags=("-O3",), toolchain=arm_c.CORTEX_M0_PLUS):
+    """Rows of every job, computed by code for a core."""
     files, text = _sources(jobs)
-    core = Core()
-    core.load_program(arm_c.compile_c(files | {"main.c": text.encode()}, (*flags, *WARNINGS)))
+    core = get_core_target(toolchain.target).core()
+    core.load_program(arm_c.compile_c(files | {"main.c": text.encode()}, (*flags, *WARNINGS), toolchain))
     rows = []
     for number, (model, _, ticks) in enumerate(jobs):
         width = model.sizes[0] + model.sizes[-1] + 1

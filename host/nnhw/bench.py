@@ -12,8 +12,9 @@ import numpy as np
 
 from nnhw import vectors
 from nnhw.targets import arm_c
+from nnhw.targets.core.bare_core import CallResult
 from nnhw.targets.module_board import ModuleBoard
-from nnhw.targets.rp2040_core import CallResult, Core
+from nnhw.targets.rp2040_core import Core
 from nnhw_codegen import emit_c, emit_thumb, emit_viper, program
 from nnhw_codegen.program import Program
 from nnhw_codegen.qmodel import QModel

@@ -64,12 +64,13 @@ micropython.heap_unlock()
 
 
 SCRIPT_TARGETS = ("wasm", "unix", "microbit", "board", "pico", "qemu-m4", "qemu-rv32")
+CORES = ("rp2040-core", "cortex-m", "rv32-core")
 RUNS_ON: Mapping[str, tuple[str, ...]] = {
     "portable": SCRIPT_TARGETS,
     "compact": SCRIPT_TARGETS,
-    "viper": ("rp2040-core", "unix", "board", "pico", "qemu-m4", "qemu-rv32"),
-    "thumb": ("rp2040-core", "microbit", "board", "pico", "qemu-m4"),
-    "c": ("c", "rp2040-core"),
+    "viper": ("rp2040-core", "unix", "board", "pico", "qemu-m4", "qemu-rv32", "cortex-m", "rv32-core"),
+    "thumb": ("rp2040-core", "microbit", "board", "pico", "qemu-m4", "cortex-m"),
+    "c": ("c", *CORES),
     "nnrun": SCRIPT_TARGETS,
 }
 """The targets of each code, the one to try first in front; "nnrun" is the .nnb file under the board package."""
@@ -156,9 +157,9 @@ class Exported:
         if self.code == "c":
             outputs = self.sizes[-1]
             found = driver_c.run(target, self.files, self.name, self.classifies, outputs, entry, rows)
-        elif target == "rp2040-core":
+        elif target in CORES:
             module = self.files[f"{self.name}.py"]
-            found = driver_core.run(module, self.classifies, self.sizes[-1], entry, rows)
+            found = driver_core.run(target, module, self.classifies, self.sizes[-1], entry, rows)
         else:
             found = self._by_script(target, entry, rows)
         return Results(found[:, :-1], found[:, -1])

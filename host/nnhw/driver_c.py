@@ -1,4 +1,4 @@
-"""Runs an emitted C header over rows of input: on this machine under sanitizers, or on the bare Cortex-M0+ core."""
+"""Runs an emitted C header over rows of input: on this machine under sanitizers, or on a bare core."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.targets import TargetError, arm_c
+from nnhw.targets import TargetError, arm_c, get_core_target
 from nnhw.targets.compiler import CompilerTarget
-from nnhw.targets.rp2040_core import Core
 
 WARNINGS = ("-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic")
 _CORE_ROWS = 100
@@ -71,15 +70,16 @@ def run(
         printed = CompilerTarget().run(program, stdin=given.tobytes(), flags=WARNINGS, timeout=600.0)
         found = np.array(printed.split(), dtype=np.int64)
     else:
-        found = _on_core({**files, "main.c": text.encode()}, given, outputs + 1)
+        found = _on_core(target, {**files, "main.c": text.encode()}, given, outputs + 1)
     if found.size != len(rows) * (outputs + 1):
         raise TargetError(f"{target}: the program gave {found.size} integers for {len(rows)} rows")
     return found.reshape(len(rows), outputs + 1)
 
 
-def _on_core(files: Mapping[str, bytes], rows: NDArray[Any], width: int) -> NDArray[np.int64]:
-    core = Core()
-    core.load_program(arm_c.compile_c(files, ("-O2", *WARNINGS)))
+def _on_core(target: str, files: Mapping[str, bytes], rows: NDArray[Any], width: int) -> NDArray[np.int64]:
+    core = get_core_target(target).core()
+    toolchain = next(chain for chain in arm_c.TOOLCHAINS if chain.target == target)
+    core.load_program(arm_c.compile_c(files, ("-O2", *WARNINGS), toolchain))
     taken = core.data(bytes(4 * width * _CORE_ROWS))
     given = core.data(bytes(rows[:1].nbytes * _CORE_ROWS), align=8)
     parts = []

@@ -1,4 +1,4 @@
-"""Every golden model gives its stored integers in every code: as machine code and C on the bare core and this machine, and under MicroPython."""
+"""Every golden model gives its stored integers in every code: on bare cores, here and under MicroPython."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import usable_target
 
+from nnhw import driver
 from nnhw.targets import arm_c, mpy
 from nnhw.targets.module_board import ModuleBoard
 from nnhw_codegen import emitters, nnb, precision, program
@@ -58,14 +59,17 @@ def test_every_precision_has_the_same_number_of_vectors() -> None:
     assert {name: len(vectors) for name, vectors in VECTORS.items()} == dict.fromkeys(PRECISIONS, 29)
 
 
-@pytest.mark.parametrize("code", ["viper", "thumb"])
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [(name, code) for code in ("viper", "thumb") for name in driver.RUNS_ON[code] if name in driver.CORES],
+    indirect=["target"],
+)
 @pytest.mark.parametrize("name", PRECISIONS)
-def test_every_vector_is_exact_as_machine_code_on_the_core(name: str, code: str) -> None:
-    usable_target("rp2040-core")
+def test_every_vector_is_exact_as_machine_code_on_a_core(name: str, target: Any, code: str) -> None:
     if mpy.why_unavailable():
         pytest.skip(f"mpy-cross: {mpy.why_unavailable()}")
     for vector in VECTORS[name]:
-        m = ModuleBoard(source(vector, code)).module
+        m = ModuleBoard(source(vector, code), core=target.core()).module
         t, x, y = (array("i", bytes(4 * n)) for n in (vector.ticks.shape[1],) * 2 + (vector.model.sizes[-1],))
         rows = zip(vector.ticks.tolist(), vector.codes, vector.outputs, vector.answers, strict=True)
         for ticks, codes, outputs, answer in rows:
@@ -128,10 +132,11 @@ def test_every_vector_is_exact_as_c_under_sanitizers(name: str, target: Any) -> 
     assert_stored(VECTORS[name], c_programs.run_here(target, jobs))
 
 
+@pytest.mark.parametrize("toolchain", arm_c.TOOLCHAINS, ids=lambda toolchain: toolchain.target)
 @pytest.mark.parametrize("name", PRECISIONS)
-def test_every_vector_is_exact_as_c_on_the_core(name: str) -> None:
-    usable_target("rp2040-core")
-    if arm_c.why_unavailable():
-        pytest.skip(f"rp2040-core: {arm_c.why_unavailable()}")
+def test_every_vector_is_exact_as_c_on_a_core(name: str, toolchain: arm_c.Toolchain) -> None:
+    usable_target(toolchain.target)
+    if arm_c.why_unavailable(toolchain):
+        pytest.skip(f"{toolchain.target}: {arm_c.why_unavailable(toolchain)}")
     jobs = [(vector.model, "auto", vector.ticks) for vector in VECTORS[name]]
-    assert_stored(VECTORS[name], c_programs.run_on_core(jobs, ("-O1",)))
+    assert_stored(VECTORS[name], c_programs.run_on_core(jobs, ("-O1",), toolchain))

@@ -12,6 +12,7 @@ from learning_core import steps_on_core
 from learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun
+from nnhw import driver
 from nnhw.targets import ScriptTarget
 from nnhw_codegen import emit_learn_thumb, emit_learn_viper
 
@@ -19,6 +20,7 @@ MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file
 VIPER = MODULES["nnrun/learn_kernels_viper.py"]
 PORTABLE = {name: content for name, content in MODULES.items() if content != VIPER}
 QEMU = ("qemu-m4", "qemu-rv32")
+CORES = driver.CORES
 SLOW = ("microbit", "pico", *QEMU)
 SEEDS = 4 if LONG else 1
 MICROBIT_BYTES = 8_400
@@ -34,7 +36,9 @@ def nnrun_with(modules: dict[str, bytes], emit: Emit | None = None) -> Teacher:
 
 def on_core(emit: Emit) -> Teacher:
     """Machine code alone, called from here."""
-    return lambda _, tasks: [state(task, steps_on_core(task, emit(task.before, "a test"))[0]) for task in tasks]
+    return lambda target, tasks: [
+        state(task, steps_on_core(task, emit(task.before, "a test"), target.name)[0]) for task in tasks
+    ]
 
 
 def compact(target: ScriptTarget, tasks: list[Lesson]) -> list[bytes]:
@@ -50,11 +54,11 @@ def state(task: Lesson, data: bytes) -> bytes:
 ENGINES = {
     "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico", *QEMU)),
     "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico", *QEMU)),
-    "nnrun-viper-core": (on_core(lambda _, __: VIPER), ("rp2040-core",)),
+    "nnrun-viper-core": (on_core(lambda _, __: VIPER), CORES),
     "viper": (nnrun_with(MODULES, emit_learn_viper.source), ("pico", *QEMU)),
-    "viper-core": (on_core(emit_learn_viper.source), ("rp2040-core",)),
+    "viper-core": (on_core(emit_learn_viper.source), CORES),
     "thumb": (nnrun_with(MODULES, emit_learn_thumb.source), ("pico", "qemu-m4")),
-    "thumb-core": (on_core(emit_learn_thumb.source), ("rp2040-core",)),
+    "thumb-core": (on_core(emit_learn_thumb.source), ("rp2040-core", "cortex-m")),
     "compact": (compact, ("unix", "wasm", "microbit", "pico", *QEMU)),
 }
 GENERATED = ("viper", "viper-core", "thumb", "thumb-core")

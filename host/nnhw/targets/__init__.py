@@ -9,6 +9,9 @@ from . import qemu
 from .base import ScriptTarget, Session, Target, TargetError
 from .board import PREFIX, BoardTarget
 from .compiler import CompilerTarget
+from .core.bare_core import CoreTarget
+from .core.cortex_m import CortexMTarget
+from .core.rv32_core import Rv32CoreTarget
 from .microbit import MicrobitTarget
 from .pico import PREFIX as PICO_PREFIX
 from .pico import PicoTarget
@@ -19,11 +22,13 @@ from .wasm import WasmTarget
 TARGETS: tuple[Target, ...] = (
     BoardTarget(),
     CompilerTarget(),
+    CortexMTarget(),
     MicrobitTarget(),
     PicoTarget(),
     qemu.CORTEX_M4,
     qemu.RISC_V,
     Rp2040CoreTarget(),
+    Rv32CoreTarget(),
     UnixTarget(),
     WasmTarget(),
 )
@@ -52,4 +57,15 @@ def get_script_target(name: str) -> ScriptTarget:
     raise TargetError(f"{name}: this target runs machine code, not MicroPython scripts; those run on: {able}")
 
 
-__all__ = ["TARGETS", "ScriptTarget", "Session", "Target", "TargetError", "get", "get_script_target"]
+def get_core_target(name: str) -> CoreTarget:
+    """The target called ``name``, a bare core. Raises TargetError otherwise."""
+    target = get(name)
+    if isinstance(target, CoreTarget):
+        return target
+    raise TargetError(f"{name}: this target is no bare core")
+
+
+__all__ = [
+    "TARGETS", "CoreTarget", "ScriptTarget", "Session", "Target", "TargetError", "get", "get_core_target",
+    "get_script_target",
+]  # fmt: skip

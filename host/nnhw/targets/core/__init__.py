@@ -1,0 +1,1 @@
+"""Emulated cores without firmware: they run machine code that is placed in their memory."""
