@@ -16,7 +16,7 @@ from nnrun.learn_core import Core
 class CoreRun:
     """``run`` of a module as a kernel that nnrun.learn takes, with the cycles of each call."""
 
-    def __init__(self, source: bytes, target: str) -> None:
+    def __init__(self, source: bytes, target: str = "rp2040-core") -> None:
         if why_unavailable():
             pytest.skip(str(why_unavailable()))
         self.core = usable_target(target).core()

@@ -35,6 +35,9 @@ Cycles = Callable[[Any, Any, Any, bool], int]
 """From the instruction before (None at the start), an instruction, the one after it (None at the end), and whether it
 jumped: its cycles by a table."""
 
+Block = tuple[Any, ...]
+"""Instructions that are executed one after the other."""
+
 
 @dataclass(frozen=True)
 class Chip:
@@ -77,13 +80,14 @@ class UnicornCore(BareCore):
         self._memory = Memory(flash, sram, chip.target)
         self._code: list[range] = []
         self._symbols: dict[str, int] = {}
-        self._decoded: dict[int, Any] = {}
-        self._before: Any = None
-        self._last: Any = None
+        self._blocks: dict[int, Block] = {}
+        self._cycles_of: dict[tuple[int | None, ...], int] = {}
+        self._before: Block | None = None
+        self._current: Block | None = None
         self._instructions = self._cycles = self._limit = 0
         self._deepest = STACK_TOP
         self._fault: str | None = None
-        self._uc.hook_add(unicorn.UC_HOOK_CODE, self._step)
+        self._uc.hook_add(unicorn.UC_HOOK_BLOCK, self._block)
         self._uc.hook_add(unicorn.UC_HOOK_MEM_READ, self._access, READABLE)
         self._uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._access, WRITABLE)
         self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._invalid)
@@ -138,7 +142,8 @@ class UnicornCore(BareCore):
         link = {chip.link: RETURN_ADDRESS | chip.thumb, "sp": stack}
         for name, value in {**poison, **dict(arguments), **link}.items():
             self._uc.reg_write(number(name), value)
-        self._before, self._last, self._fault, self._deepest = None, None, None, stack
+        self._before = self._current = self._fault = None
+        self._deepest = stack
         self._instructions, self._cycles, self._limit = 0, 0, max_instructions
         self._run(address)
         changed = [name for name, value in poison.items() if self._uc.reg_read(number(name)) != value]
@@ -164,46 +169,77 @@ class UnicornCore(BareCore):
         self._fault = fault
         self._uc.emu_stop()
 
-    def _step(self, _uc: Any, address: int, size: int, _user: Any) -> None:
-        """Before every instruction: count it, and the cycles of the one before it, which this one shows the end of."""
-        now = None
+    def _block(self, _uc: Any, address: int, size: int, _user: Any) -> None:
+        """Before every run of instructions without a jump: count those of the run before, whose end this one shows."""
         if RETURN_ADDRESS <= address < RETURN_ADDRESS + STOPS_BYTES:
             self._stop(f"the code failed: {self.traps[address]}" if address in self.traps else None)
-        else:
-            now = self._decoded.get(address) or self._decode(address, size)
-            self._instructions += 1
-            if self._instructions > self._limit:
-                self._stop(f"the code did not return within {self._limit} instructions; pc is 0x{address:08x}")
-        last = self._last
-        if last is not None:
-            self._cycles += self._chip.cycles(self._before, last, now, address != last.address + last.size)
-        self._before, self._last = last, now
+            self._finish(None)
+            return
+        block = self._blocks.get(address) or self._decode(address, size)
+        if block is None:
+            return
+        self._instructions += len(block)
+        if self._instructions > self._limit:
+            self._stop(f"the code did not return within {self._limit} instructions; pc is 0x{address:08x}")
+        self._finish(block)
 
-    def _decode(self, address: int, size: int) -> Any:
-        if not any(address in code for code in self._code):
+    def _finish(self, following: Block | None) -> None:
+        """Add the cycles of the current block, which ``following`` ends."""
+        before, block = self._before, self._current
+        if block is not None:
+            key = tuple(each[0].address if each else None for each in (before, block, following))
+            if key not in self._cycles_of:
+                row = (before[-1] if before else None, *block, following[0] if following else None)
+                end = block[-1].address + block[-1].size
+                jumped = [False] * (len(block) - 1) + [following is None or following[0].address != end]
+                timed = zip(row, row[1:], row[2:], jumped, strict=False)
+                self._cycles_of[key] = sum(self._chip.cycles(*each) for each in timed)
+            self._cycles += self._cycles_of[key]
+        self._before, self._current = block, following
+
+    def _decode(self, address: int, size: int) -> Block | None:
+        last = address + size - 1
+        if not any(address in code and last in code for code in self._code):
             self._stop(f"the code failed: it jumped to 0x{address:08x}, where no code is loaded")
             return None
-        found = next(self._disassembler.disasm(self._memory.peek(address, size), address), None)
-        if found is None:
+        block = tuple(self._disassembler.disasm(self._memory.peek(address, size), address))
+        if sum(instruction.size for instruction in block) != size:
             self._stop(f"pc 0x{address:08x}: an instruction that the disassembler does not know")
-        self._decoded[address] = found
-        return found
+            return None
+        self._blocks[address] = block
+        return block
 
     def _access(self, _uc: Any, _kind: int, address: int, size: int, _value: int, right: int) -> None:
-        place = f"pc 0x{self._last.address:08x}: " if self._last is not None else ""
-        if self._chip.aligned and address % size:
-            self._stop(f"{place}a misaligned access of {size} bytes at 0x{address:08x}")
-            return
-        try:
-            self._memory.require(address, size, right, place)
-        except TargetError as error:
-            self._stop(str(error).removeprefix(f"{self._chip.target}: "))
+        """Before every load and store. No access spans a guard strip, so the rights of its ends are enough."""
+        start, rights = address - SRAM_START, self._memory.sram_rights
+        misaligned = self._chip.aligned and address % size
+        if (
+            misaligned
+            or not 0 <= start <= SRAM_BYTES - size
+            or rights[start] < right
+            or rights[start + size - 1] < right
+        ):
+            self._check_access(address, size, right)
         if right == WRITABLE and STACK_LIMIT <= address < self._deepest:
             self._deepest = address
 
+    def _check_access(self, address: int, size: int, right: int) -> None:
+        if self._chip.aligned and address % size:
+            self._stop(f"{self._place()}a misaligned access of {size} bytes at 0x{address:08x}")
+            return
+        try:
+            self._memory.require(address, size, right, self._place())
+        except TargetError as error:
+            self._stop(str(error).removeprefix(f"{self._chip.target}: "))
+
+    def _place(self) -> str:
+        """Where the code is, as a beginning of a message."""
+        return f"pc 0x{self._uc.reg_read(self._chip.registers('pc')):08x}: "
+
     def _invalid(self, _uc: Any, _kind: int, address: int, size: int, _value: int, _user: Any) -> bool:
-        place = f"pc 0x{self._last.address:08x}: " if self._last is not None else ""
-        self._fault = f"{place}an access to 0x{address:08x} ({size} bytes), outside the memory given to the code"
+        self._fault = (
+            f"{self._place()}an access to 0x{address:08x} ({size} bytes), outside the memory given to the code"
+        )
         return False
 
 
