@@ -199,5 +199,6 @@ def shifts(layer: LayerPlan, profile: Profile, rate_shift: int) -> Shifts:
     change = max(before >> result.fine, product << result.left)
     bias_change = max(gradient + int(rounding(result.bias_right)), gradient << result.bias_left)
     if max(before, change + layer.weight_limit, bias_change + BIAS_LIMIT) >= PROOF_LIMIT:
-        raise ValueError(f"a rate of {profile.rate_multiplier} * 2^-{rate_shift} can overflow; use a lower one")
+        other = "higher" if result.coarse else "lower"
+        raise ValueError(f"a rate of {profile.rate_multiplier} * 2^-{rate_shift} can overflow; use a {other} one")
     return result

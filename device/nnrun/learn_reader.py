@@ -207,7 +207,7 @@ class Plan:
         for k in self.updates:
             # Up to 17 bits of coarse shift keep a product plus its half below 2^30.
             if not 0 <= p[k + 17] + shift <= 33:
-                raise ValueError("a rate of %d * 2^-%d can overflow: use a lower one" % (multiplier, shift))
+                raise ValueError("a rate of %d * 2^-%d can overflow: use a higher one" % (multiplier, shift))
         self.shift = shift
         for k in self.updates:
             coarse = p[k + 17] + shift - fine(p[k + 17] + shift)

@@ -1,4 +1,4 @@
-"""A model that a board trained, from the board: the newest .nnt file there that is whole."""
+"""A model that a board trained, from the board: the one that the board itself would load."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class Pulled:
 def pull(port: str, name: str | None = None) -> Pulled:
     """The model in the file ``name`` of the board at ``port``, by default the only .nnt file there.
 
-    A save that was cut off leaves two files; the newest that is whole counts. The board restarts. Raises FileError where
-    there is no such file or none is whole, TargetError where the line breaks.
+    The board's own rule chooses (SPEC 10.7): the file itself where it is whole, else the second one, which a save that was
+    cut off leaves. The board restarts. Raises FileError where there is no such file or none is whole, TargetError where
+    the line breaks.
     """
     with Link(port) as link:
         names = link.names()
@@ -39,15 +40,11 @@ def pull(port: str, name: str | None = None) -> Pulled:
     if contents == (None, None):
         raise FileError(f"{link.name}: there is no {name} on the board; {_listed(names)}")
     first, second = (_model(content) for content in contents)
+    if isinstance(first, Trainable):
+        return Pulled(link.port, name, first, "")
     if isinstance(second, Trainable):
-        if isinstance(first, FileError):
-            return Pulled(link.port, name + SECOND, second, f"{name}: {first}")
-        # A file of another model under the second name is a leftover.
-        if contents[0] != contents[1] and _identity(contents[0]) == _identity(contents[1]):
-            return Pulled(link.port, name + SECOND, second, f"newer than {name}: a save was cut off")
-    if isinstance(first, FileError):
-        raise FileError(f"{link.name}: {name}: {first}")
-    return Pulled(link.port, name, first, "")
+        return Pulled(link.port, name + SECOND, second, f"{name}: {first}")
+    raise FileError(f"{link.name}: {name}: {first}")
 
 
 def _only(names: Sequence[str], where: str) -> str:
@@ -70,8 +67,3 @@ def _model(content: bytes | None) -> Trainable | FileError:
         return nnt.from_bytes(content)
     except FileError as error:
         return error
-
-
-def _identity(content: bytes | None) -> bytes:
-    """What is the same in all files of one model: lengths and the checksum of what training never changes."""
-    return (content or b"")[: nnt.IDENTITY_BYTES]

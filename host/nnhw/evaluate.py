@@ -38,7 +38,7 @@ class OutputScore:
 class Score:
     """One precision on one data set.
 
-    ``agreement`` with the float network is a share, of the output that agrees worst (see ``choose.agreements``). For
+    ``agreement`` with the float network is a share, of the output that agrees worst (``choose.agreements``). For
     classes: ``accuracy`` is a share (of several answers of yes or no, of all of them), ``confusion`` (classes, classes)
     counts rows by true class, then by answer. For values: ``error`` is the root of the mean squared error and
     ``deviation`` the largest distance from the float network. ``outputs`` tells the same of each output, where there are

@@ -146,6 +146,12 @@ def test_multipliers_that_clip_deltas_are_refused(multiplier):
         Profile(rate_multiplier=multiplier)
 
 
+def test_a_rate_too_low_for_31_bits_is_refused_and_the_way_out_is_up():
+    learning_plan.make((4, 3), [None], replace(T8, rate_shift=16))
+    with pytest.raises(ValueError, match=r"a rate of 1 \* 2\^-17 can overflow; use a higher one"):
+        learning_plan.make((4, 3), [None], replace(T8, rate_shift=17))
+
+
 def test_gradients_reach_8():
     learner = one_layer(output="identity", weights=((0.0,) * 4, (0.0,) * 4))
     learner.step(np.full((4, 1), 1 << 10, dtype=np.int32), np.full((2, 1), 8 * ONE, dtype=np.int32))

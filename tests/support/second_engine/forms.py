@@ -1,0 +1,42 @@
+"""SPEC 4.1, 7.6: functions of z as steps."""
+
+from __future__ import annotations
+
+from second_engine.file_bytes import Form, Table
+
+
+def run(form: Form, tables: tuple[Table, ...], z: int) -> int:
+    """SPEC 4.1, 7.6: the value of a form at z; a form without steps is z itself."""
+    registers = [z] + [0] * max(0, form.registers - 1)
+
+    def operand(byte: int) -> int:
+        return registers[byte] if byte < 128 else form.constants[byte - 128]
+
+    for step in form.steps:
+        a = operand(step.a)
+        if step.operation == 6:
+            entries = tables[step.b].entries
+            assert 0 <= a < len(entries), "index outside the table"
+            value = entries[a]
+        else:
+            value = calculate(step.operation, a, operand(step.b))
+        assert abs(value) < 2**30, "2.5"
+        registers[step.target] = value
+    return registers[form.result]
+
+
+def calculate(operation: int, a: int, b: int) -> int:
+    """SPEC 4.1: the six operations between integers."""
+    if operation == 0:
+        return a + b
+    if operation == 1:
+        return a - b
+    if operation == 2:
+        return a * b
+    if operation == 3:
+        assert 1 <= b <= 31
+        return a >> b
+    if operation == 4:
+        return min(a, b)
+    assert operation == 5
+    return max(a, b)
