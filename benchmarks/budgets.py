@@ -20,10 +20,11 @@ from typing import Any
 
 from results import write
 
-from nnhw import bench, datasets
-from nnhw.train import Options, train
-from nnhw_codegen import precision
-from nnhw_codegen.quantize import quantize
+from nnhw.data import datasets
+from nnhw.measuring import machine_code
+from nnhw.training.train import Options, train
+from nnhw_codegen.integers import precision
+from nnhw_codegen.quantization.quantize import quantize
 
 NETS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "Iris 4-8-3": ("iris", (8,), {}),
@@ -102,7 +103,7 @@ def rows_of(net: str, inputs: int) -> Iterator[dict[str, Any]]:
         }
     models = {p.name: quantize(network, p, network.calibration) for p in precision.PRECISIONS}
     for code, form, level, precision_name in OURS:
-        cost = bench.measure(models[precision_name], code, form, level, inputs)
+        cost = machine_code.measure(models[precision_name], code, form, level, inputs)
         budget = BUDGETS.get((cost.name, precision_name), {}).get(net)
         yield {
             "net": net,

@@ -20,15 +20,18 @@ from typing import Any
 import numpy as np
 from results import write
 
-from nnhw import datasets, fit
-from nnhw.boards import BOARDS, Board
-from nnhw.heap_need import IMPORT, free_in, heap_with, loadable, runs
-from nnhw.targets import TargetError, get_script_target
-from nnhw.train import Options, train
-from nnhw_codegen import emitters, precision, program, reference
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.text import Origin
+from nnhw.boards.catalog import BOARDS, Board
+from nnhw.data import datasets
+from nnhw.errors import TargetError
+from nnhw.measuring import board_fit
+from nnhw.measuring.heap import IMPORT, free_in, heap_with, loadable, runs
+from nnhw.targets import get_script_target
+from nnhw.training.train import Options, train
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision, program, reference
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.quantization.quantize import quantize
+from nnhw_codegen.writer import Origin
 
 ROWS = 8
 
@@ -49,7 +52,7 @@ SHORT = "import gc\ngc.disable()\n" + IMPORT
 def heap_found(files: Mapping[str, bytes], told: int) -> int:
     """The least free heap in which the module still loads, from above."""
     heap = heap_with(told * 5 // 4)
-    while runs(files, IMPORT.format(name=fit.NAME), heap):
+    while runs(files, IMPORT.format(name=board_fit.NAME), heap):
         heap -= told // 100
     return free_in(heap + told // 100)
 
@@ -58,28 +61,28 @@ class Checker:
     """Tries the verdicts about one form of one code of a model."""
 
     def __init__(self, model: QModel, code: str, form: str) -> None:
-        self._source = emitters.get(code).emit(program.build(model), Origin(fit.NAME, "a model", "0" * 16))
-        self.files, self.itself = loadable(fit.NAME, self._source[f"{fit.NAME}.py"], as_mpy=form == "mpy")
+        self._source = emitters.get(code).emit(program.build(model), Origin(board_fit.NAME, "a model", "0" * 16))
+        self.files, self.itself = loadable(board_fit.NAME, self._source[f"{board_fit.NAME}.py"], as_mpy=form == "mpy")
         low, high = model.tick_range
         ticks = np.random.default_rng(0).integers(low - 3, high + 4, (ROWS, len(low)))
         self._given = {"ticks.txt": "".join(f"{tick}\n" for tick in ticks.ravel()).encode()}
         self._expected = reference.logits(model, reference.codes(model, ticks)).ravel().tolist()
-        self._compute = COMPUTE.format(name=fit.NAME, inputs=len(low), outputs=model.sizes[-1], rows=ROWS)
-        self._trial = fit.TRIAL.format(held=0, inputs=len(low), outputs=model.sizes[-1])
+        self._compute = COMPUTE.format(name=board_fit.NAME, inputs=len(low), outputs=model.sizes[-1], rows=ROWS)
+        self._trial = board_fit.TRIAL.format(held=0, inputs=len(low), outputs=model.sizes[-1])
 
-    def outcome(self, told: fit.Fit, board: Board) -> str:
+    def outcome(self, told: board_fit.Fit, board: Board) -> str:
         """The verdict and what it was found to be; it begins with "WRONG" where the verdict does not hold."""
-        emulated = board.name in fit.EMULATED
-        target = get_script_target(fit.EMULATED[board.name] if emulated else "wasm")
+        emulated = board.name in board_fit.EMULATED
+        target = get_script_target(board_fit.EMULATED[board.name] if emulated else "wasm")
         files, heap = (self._source, None) if emulated else (self.files, heap_with(board.heap))
         alone = not (emulated or self.itself)
-        script = (IMPORT if alone else self._compute).format(name=fit.NAME)
+        script = (IMPORT if alone else self._compute).format(name=board_fit.NAME)
         if told.verdict != "no":
             files = {**files, **self._given}
         elif emulated:
             script = self._trial
         else:
-            script = SHORT.format(name=fit.NAME)
+            script = SHORT.format(name=board_fit.NAME)
         try:
             output = target.run(files, script, heap)
         except TargetError as error:
@@ -95,8 +98,8 @@ class Checker:
 def rows_of(models: Sequence[QModel]) -> Iterator[dict[str, Any]]:
     """A row per precision, code and form."""
     by_name = {model.precision.name: model for model in models}
-    forms: dict[tuple[str, str, str], dict[str, fit.Fit]] = {}
-    for told in fit.fit(models, BOARDS):
+    forms: dict[tuple[str, str, str], dict[str, board_fit.Fit]] = {}
+    for told in board_fit.fit(models, BOARDS):
         forms.setdefault((told.precision, told.code, told.form), {})[told.board] = told
     for (name, code, form), tellings in forms.items():
         checker = Checker(by_name[name], code, form)

@@ -12,8 +12,8 @@ import sys
 import numpy as np
 from results import write
 
-from nnhw import datasets
-from nnhw.train import Options, train
+from nnhw.data import datasets
+from nnhw.training.train import Options, train
 
 SEEDS = range(20)
 HELD_OUT = 0.3

@@ -18,10 +18,11 @@ import numpy as np
 from results import write
 from stacked_sgd import FloatLearner
 
-from nnhw import activations, datasets
-from nnhw_codegen import learning_plan
-from nnhw_codegen.learning import Learner, in_order, input_codes, target_codes
-from nnhw_codegen.learning_profile import T8, T16, Profile
+from nnhw.data import datasets
+from nnhw_codegen.learning import plan as learning_plan
+from nnhw_codegen.learning.engine import Learner, in_order, input_codes, target_codes
+from nnhw_codegen.learning.profile import T8, T16, Profile
+from nnhw_codegen.network import activations
 
 SEEDS = {"iris": 200, "wine": 200, "breast_cancer": 60, "digits": 60}
 SCHEMES = ("residual", "carry", "lcg", "nearest")

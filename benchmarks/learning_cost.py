@@ -18,14 +18,16 @@ import numpy as np
 from results import write
 
 import nnrun
-from nnhw import datasets
+from nnhw.boards.mpy_cross import compile_mpy
+from nnhw.data import datasets
 from nnhw.targets import get
-from nnhw.targets.mpy import compile_mpy
-from nnhw.targets.viper import ViperModule
-from nnhw.train import create
-from nnhw_codegen import emit_learn_thumb, emit_learn_viper, nnt
-from nnhw_codegen.learning_profile import T16
-from nnhw_codegen.trainable import trainable
+from nnhw.targets.core.mpy_functions import ViperModule
+from nnhw.training.train import create
+from nnhw_codegen.files import nnt
+from nnhw_codegen.learning.profile import T16
+from nnhw_codegen.learning.trainable import trainable
+from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.viper import learn as viper_learn
 from nnrun import learn_kernels
 from nnrun.learn import Net
 
@@ -33,8 +35,8 @@ CLOCK = 125e6
 GENERIC = (Path(nnrun.__file__).parent / "learn_kernels_viper.py").read_bytes()
 SOURCES: dict[str, Callable[[bytes, str], bytes]] = {
     "generic": lambda data, banner: GENERIC,
-    "viper": emit_learn_viper.source,
-    "thumb": emit_learn_thumb.source,
+    "viper": viper_learn.source,
+    "thumb": thumb_learn.source,
 }
 CASES = (("iris", (8,), "relu", "softmax"), ("iris", (8,), "relu", "logsig"), ("iris", (8,), "tanh", "softmax"),
          ("wine", (16,), "relu", "softmax"), ("digits", (32,), "relu", "softmax"))  # fmt: skip

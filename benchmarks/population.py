@@ -3,7 +3,7 @@
     python benchmarks/population.py          writes benchmarks/results/population.{json,md}
 
 The network is 4-8-3 with relu, trained by SGD over the whole data set; microseconds are per step and network, the
-shortest of several rounds in turns, whole fits. One by one means ``nnhw.train.fit`` for floats and a stack of a single
+shortest of several rounds in turns, whole fits. One by one means ``train.fit`` for floats and a stack of a single
 network for integers. Exit code 1 where stacked floats are less than 20 times faster than either other way.
 """
 
@@ -19,12 +19,12 @@ import numpy as np
 from results import write
 from sklearn.neural_network import MLPClassifier
 
-from nnhw import datasets
-from nnhw.activations import get
-from nnhw.population import Arm, Population
-from nnhw.study_fixed import FixedPopulation
-from nnhw.study_tasks import stack
-from nnhw.train import Options, create, fit
+from nnhw.data import datasets
+from nnhw.study.fixed_point import FixedPopulation
+from nnhw.study.tasks import stack
+from nnhw.training.population import Arm, Population
+from nnhw.training.train import Options, create, fit
+from nnhw_codegen.network.activations import get
 
 SEEDS, EPOCHS, ROUNDS, ALONE = 200, 5, 5, 3
 REQUIRED = 20.0

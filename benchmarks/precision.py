@@ -19,13 +19,13 @@ import numpy as np
 from joblib import Parallel, delayed
 from results import write
 
-from nnhw import datasets
-from nnhw.fine_tune import fine_tune
-from nnhw.train import Options, target_matrix, train
-from nnhw_codegen import precision, reference
-from nnhw_codegen.fixed import PROOF_LIMIT, IntArray
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
+from nnhw.data import datasets
+from nnhw.training.train import Options, target_matrix, train
+from nnhw.tuning.fine_tune import fine_tune
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.quantization.quantize import quantize
 
 NETS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "Iris 4-8-3": ("iris", (8,), {}),

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from results import write
 
-from nnhw import activations
-from nnhw.network import Input, Layer, Network
-from nnhw_codegen import precision
-from nnhw_codegen.quantize import quantize
+from nnhw_codegen.integers import precision
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
+from nnhw_codegen.quantization.quantize import quantize
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnhw.activations import Activation
+from nnhw_codegen.network.activations import Activation
 
 
 class FloatLearner:

@@ -16,16 +16,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nnhw.driver import held
-from nnhw.network import Input, Layer, Network
+from nnhw.running.exported import held
 from nnhw.targets import get_script_target
-from nnhw.targets.module_board import ModuleBoard
-from nnhw_codegen import emitters, precision, program
-from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.reference import ticks
-from nnhw_codegen.text import Origin
+from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision, program
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.integers.reference import ticks
+from nnhw_codegen.network.network import Input, Layer, Network
+from nnhw_codegen.quantization.quantize import quantize
+from nnhw_codegen.writer import Origin
 
 GROUPS = (
     (1.0, 0.1, 0.01, 0.001, 0.0001),

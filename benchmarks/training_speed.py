@@ -16,9 +16,9 @@ import warnings
 from results import write
 from sklearn.neural_network import MLPClassifier
 
-from nnhw import datasets
-from nnhw.datasets import Dataset
-from nnhw.train import Options, create, fit
+from nnhw.data import datasets
+from nnhw.data.datasets import Dataset
+from nnhw.training.train import Options, create, fit
 
 REQUIRED = 5.0
 ROUNDS = 7

@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 from results import write
 
-from nnhw import activations, bench
-from nnhw.boards import ARCHITECTURES
-from nnhw.network import Input, Layer, Network
-from nnhw.targets.mpy import compile_mpy
-from nnhw_codegen import emit_viper, precision, program, qmodel, quantize
-from nnhw_codegen.text import Origin
+from nnhw.boards.catalog import ARCHITECTURES
+from nnhw.boards.mpy_cross import compile_mpy
+from nnhw.measuring import machine_code
+from nnhw_codegen.integers import precision, program, qmodel
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
+from nnhw_codegen.quantization import quantize
+from nnhw_codegen.viper import emitter
+from nnhw_codegen.writer import Origin
 
 NETS = (((4, 8, 3), 1000), ((4, 16, 16, 3), 1000), ((64, 32, 10), 20))
 
@@ -40,10 +43,10 @@ def network(sizes: tuple[int, ...]) -> Network:
     return Network(layers, inputs, tuple(str(i) for i in range(sizes[-1])))
 
 
-def row(model: qmodel.QModel, form: emit_viper.Form, count: int) -> dict[str, Any]:
+def row(model: qmodel.QModel, form: emitter.Form, count: int) -> dict[str, Any]:
     """Cycles and bytes of one form of a model over ``count`` extreme and random inputs."""
-    source = emit_viper.source(program.build(model), Origin("model", "a model", "0"), form).encode()
-    cost = bench.measure(model, "viper", form, inputs=count)
+    source = emitter.source(program.build(model), Origin("model", "a model", "0"), form).encode()
+    cost = machine_code.measure(model, "viper", form, inputs=count)
     return {
         "net": "-".join(map(str, model.sizes)),
         "precision": cost.precision,

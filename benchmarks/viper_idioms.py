@@ -12,7 +12,7 @@ from typing import Any
 
 from results import write
 
-from nnhw.targets.module_board import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleBoard
 
 IDIOMS = (
     "a = x[5] * 12 + a",

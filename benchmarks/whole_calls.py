@@ -19,14 +19,17 @@ from typing import Any
 from budgets import NETS
 from results import write
 
-from nnhw import bench_calls, datasets, learnable
-from nnhw.bench import CLOCK
-from nnhw.flat_package import nnrun
+from nnhw.data import datasets
+from nnhw.exporting import learning_files
+from nnhw.exporting.board_package import nnrun
+from nnhw.measuring import whole_calls
+from nnhw.measuring.machine_code import CLOCK
 from nnhw.targets import ScriptTarget, get_script_target
-from nnhw.train import Options, create, train
-from nnhw_codegen import emitters, precision
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.trainable import default_profile
+from nnhw.training.train import Options, create, train
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision
+from nnhw_codegen.learning.trainable import default_profile
+from nnhw_codegen.quantization.quantize import quantize
 
 SHOWN = ("Iris 4-8-3", "digits 64-32-10")
 FORMS = (("portable", "w8a8"), ("compact", "w8a8"), ("viper", "w8a8"), ("thumb", "w8a8"), ("thumb", "acc16"))
@@ -66,7 +69,7 @@ def predictions(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
     network, _ = train(datasets.load(name), hidden, options=Options(seed=0, **options))
     for code, precision_name in FORMS:
         model = quantize(network, precision.get(precision_name), network.calibration)
-        cost = bench_calls.measure(model, code, target, 5)
+        cost = whole_calls.measure(model, code, target, 5)
         yield row(net, "predict_ticks", code, precision_name, cost.ticks_cycles)
         yield row(net, "predict", code, precision_name, cost.values_cycles)
 
@@ -80,10 +83,10 @@ def steps(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
     rows = [(dataset.rows[n].tolist(), int(dataset.targets[n])) for n in chosen]
     for code in ("nnrun", "viper", "thumb"):
         emitter = emitters.get("viper" if code == "nnrun" else code)
-        files = learnable.files(start, default_profile(start), "m", "a benchmark", emitter)
+        files = learning_files.files(start, default_profile(start), "m", "a benchmark", emitter)
         content = {**nnrun(), **{name: files[name] for name in ("m.nnt", "m_learn.py")}}
         kernel = "fast = None" if code == "nnrun" else "import m_learn as fast"
-        script = bench_calls.TIMER.format(arguments="x, y") + LEARN.format(rows=rows, kernel=kernel)
+        script = whole_calls.TIMER.format(arguments="x, y") + LEARN.format(rows=rows, kernel=kernel)
         output = target.run(content, script, timeout=600.0)
         yield row(net, "learn", code, "16 bits", round(statistics.median(map(int, output.split()))))
 

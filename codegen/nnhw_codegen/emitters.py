@@ -6,17 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from nnhw_codegen import (
-    emit_c,
-    emit_learn_portable,
-    emit_learn_thumb,
-    emit_learn_viper,
-    emit_micropython,
-    emit_thumb,
-    emit_viper,
-)
-from nnhw_codegen.program import Program
-from nnhw_codegen.text import Origin
+from nnhw_codegen.c import emitter as c_emitter
+from nnhw_codegen.integers.program import Program
+from nnhw_codegen.micropython import emitter as micropython_emitter
+from nnhw_codegen.micropython import learn as micropython_learn
+from nnhw_codegen.thumb import emitter as thumb_emitter
+from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.viper import emitter as viper_emitter
+from nnhw_codegen.viper import learn as viper_learn
+from nnhw_codegen.writer import Origin
 
 
 @dataclass(frozen=True)
@@ -31,23 +29,21 @@ class Emitter:
     summary: str
     emit: Callable[[Program, Origin], dict[str, bytes]]
     requires: str = ""
-    learn: Callable[[bytes, str], bytes] = emit_learn_viper.source
+    learn: Callable[[bytes, str], bytes] = viper_learn.source
     learn_alone: Callable[[bytes, str, str], dict[str, bytes]] | None = None
 
 
 EMITTERS: tuple[Emitter, ...] = (
-    Emitter("portable", "plain MicroPython, runs on every port", emit_micropython.emit),
+    Emitter("portable", "plain MicroPython, runs on every port", micropython_emitter.emit),
     Emitter(
         "compact",
         "the same in loops: less heap to import, slower",
-        partial(emit_micropython.emit, form="table"),
-        learn_alone=emit_learn_portable.files,
+        partial(micropython_emitter.emit, form="table"),
+        learn_alone=micropython_learn.files,
     ),
-    Emitter("viper", "machine code by MicroPython's own compiler", emit_viper.emit, requires="viper"),
-    Emitter(
-        "thumb", "ARMv6-M machine code, for every Cortex-M", emit_thumb.emit, "asm_thumb", emit_learn_thumb.source
-    ),
-    Emitter("c", "one freestanding C99 header", emit_c.emit),
+    Emitter("viper", "machine code by MicroPython's own compiler", viper_emitter.emit, requires="viper"),
+    Emitter("thumb", "ARMv6-M machine code, for every Cortex-M", thumb_emitter.emit, "asm_thumb", thumb_learn.source),
+    Emitter("c", "one freestanding C99 header", c_emitter.emit),
 )
 
 

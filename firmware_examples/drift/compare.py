@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 import nnrun.learn
-from nnhw.backprop import Backprop, Parameters
-from nnhw_codegen import nnt
+from nnhw.training.backprop import Backprop, Parameters
+from nnhw_codegen.files import nnt
 
 RATE = 2.0**-4
 """As in main.py."""

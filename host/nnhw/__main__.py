@@ -1,5 +1,5 @@
 """python -m nnhw: the command line."""
 
-from nnhw.cli import main
+from nnhw.cli.commands import main
 
 main(prog_name="nnhw")

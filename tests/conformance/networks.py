@@ -7,14 +7,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnhw.activations import Activation
-from nnhw.driver import Exported
-from nnhw.network import Input, Layer, Network
-from nnhw_codegen import emitters, precision, program
-from nnhw_codegen.expr import Expr
-from nnhw_codegen.qmodel import QInput, QLayer, QModel
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.text import Origin
+from nnhw.running.exported import Exported
+from nnhw_codegen import emitters
+from nnhw_codegen.integers import precision, program
+from nnhw_codegen.integers.expr import Expr
+from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel
+from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.network import Input, Layer, Network
+from nnhw_codegen.quantization.quantize import quantize
+from nnhw_codegen.writer import Origin
 
 ORIGIN = Origin("m", "a test", "0")
 

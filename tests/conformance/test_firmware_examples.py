@@ -10,8 +10,10 @@ import pytest
 from click.testing import CliRunner
 from conftest import usable_target
 
-from nnhw import build_folder, cli, datasets
-from nnhw_codegen import reference
+from nnhw.cli import commands as cli
+from nnhw.data import datasets
+from nnhw.exporting import build_folder
+from nnhw_codegen.integers import reference
 
 EXAMPLES = Path(__file__).parents[2] / "firmware_examples"
 FLOWERS = ("5.1 3.5 1.4 0.2", "6.4,3.2,4.5,1.5", "6.3 3.3 6.0 2.5")

@@ -6,16 +6,17 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from random_models import network
+from support.random_models import network
 
-from nnhw import __version__, export
+from nnhw import __version__
+from nnhw.exporting import write_build
 from nnhw_codegen import emitters
-from nnhw_codegen.qmodel import FORMAT
+from nnhw_codegen.integers.qmodel import FORMAT
 
 
 @pytest.mark.parametrize("code", emitters.names())
 def test_a_generated_file_names_format_version_and_model(code: str, tmp_path: Path) -> None:
-    export.export(network((3, 4, 2), "tanh"), tmp_path / "m", "w8a8", code, source="m.json")
+    write_build.export(network((3, 4, 2), "tanh"), tmp_path / "m", "w8a8", code, source="m.json")
     model_hash = hashlib.sha256((tmp_path / "m/m.nnb").read_bytes()).hexdigest()[:16]
     (generated,) = (path for path in (tmp_path / "m").iterdir() if path.stem == "m" and path.suffix in (".py", ".h"))
     text = generated.read_text("utf-8")

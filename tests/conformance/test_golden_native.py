@@ -8,18 +8,21 @@ from array import array
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import c_programs
 import numpy as np
 import pytest
 from conftest import usable_target
+from support import c_programs
 
-from nnhw import driver
-from nnhw.targets import arm_c, mpy
-from nnhw.targets.module_board import ModuleBoard
-from nnhw_codegen import emitters, nnb, precision, program
-from nnhw_codegen.fixed import IntArray
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.text import Origin
+from nnhw.boards import mpy_cross
+from nnhw.running import exported
+from nnhw.targets.core import arm_c
+from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw_codegen import emitters
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision, program
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.writer import Origin
 
 PRECISIONS = precision.names()
 
@@ -61,13 +64,13 @@ def test_every_precision_has_the_same_number_of_vectors() -> None:
 
 @pytest.mark.parametrize(
     ("target", "code"),
-    [(name, code) for code in ("viper", "thumb") for name in driver.RUNS_ON[code] if name in driver.CORES],
+    [(name, code) for code in ("viper", "thumb") for name in exported.RUNS_ON[code] if name in exported.CORES],
     indirect=["target"],
 )
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_every_vector_is_exact_as_machine_code_on_a_core(name: str, target: Any, code: str) -> None:
-    if mpy.why_unavailable():
-        pytest.skip(f"mpy-cross: {mpy.why_unavailable()}")
+    if mpy_cross.why_unavailable():
+        pytest.skip(f"mpy-cross: {mpy_cross.why_unavailable()}")
     for vector in VECTORS[name]:
         m = ModuleBoard(source(vector, code), core=target.core()).module
         t, x, y = (array("i", bytes(4 * n)) for n in (vector.ticks.shape[1],) * 2 + (vector.model.sizes[-1],))

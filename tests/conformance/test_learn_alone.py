@@ -8,15 +8,15 @@ import sys
 
 import numpy as np
 import pytest
-from covering import covering
-from learning_alone import modules, task, taught_on
-from learning_boards import FACTORS, LONG, count, learner
-from small_disk import Disk, PowerCut
+from support.covering import covering
+from support.learning_alone import modules, task, taught_on
+from support.learning_boards import FACTORS, LONG, count, learner
+from support.small_disk import Disk, PowerCut
 
-from nnhw import datasets
-from nnhw.train import create
-from nnhw_codegen import nnt
-from nnhw_codegen.trainable import trainable
+from nnhw.data import datasets
+from nnhw.training.train import create
+from nnhw_codegen.files import nnt
+from nnhw_codegen.learning.trainable import trainable
 
 CASES = list(covering(FACTORS))
 IRIS = ((4, 8, 3), "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")

@@ -13,7 +13,7 @@ from conftest import usable_target
 
 import nnhw
 import nnrun
-from nnhw import cli
+from nnhw.cli import commands as cli
 
 ROOT = Path(__file__).parents[2]
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}

@@ -6,21 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from learning_alone import modules, taught_on
-from learning_boards import LONG, PROFILES, SCHEMES, Emit, Lesson, generated_cases, taught_by_nnrun
-from learning_core import steps_on_core
-from learning_extremes import CASES, STEEP_CASES, extremes
+from support.learning_alone import modules, taught_on
+from support.learning_boards import LONG, PROFILES, SCHEMES, Emit, Lesson, generated_cases, taught_by_nnrun
+from support.learning_core import steps_on_core
+from support.learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun
-from nnhw import driver
+from nnhw.running import exported
 from nnhw.targets import ScriptTarget
-from nnhw_codegen import emit_learn_thumb, emit_learn_viper
+from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.viper import learn as viper_learn
 
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
 VIPER = MODULES["nnrun/learn_kernels_viper.py"]
 PORTABLE = {name: content for name, content in MODULES.items() if content != VIPER}
 QEMU = ("qemu-m4", "qemu-rv32")
-CORES = driver.CORES
+CORES = exported.CORES
 SLOW = ("microbit", "pico", *QEMU)
 SEEDS = 4 if LONG else 1
 MICROBIT_BYTES = 8_400
@@ -55,10 +56,10 @@ ENGINES = {
     "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico", *QEMU)),
     "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico", *QEMU)),
     "nnrun-viper-core": (on_core(lambda _, __: VIPER), CORES),
-    "viper": (nnrun_with(MODULES, emit_learn_viper.source), ("pico", *QEMU)),
-    "viper-core": (on_core(emit_learn_viper.source), CORES),
-    "thumb": (nnrun_with(MODULES, emit_learn_thumb.source), ("pico", "qemu-m4")),
-    "thumb-core": (on_core(emit_learn_thumb.source), ("rp2040-core", "cortex-m")),
+    "viper": (nnrun_with(MODULES, viper_learn.source), ("pico", *QEMU)),
+    "viper-core": (on_core(viper_learn.source), CORES),
+    "thumb": (nnrun_with(MODULES, thumb_learn.source), ("pico", "qemu-m4")),
+    "thumb-core": (on_core(thumb_learn.source), ("rp2040-core", "cortex-m")),
     "compact": (compact, ("unix", "wasm", "microbit", "pico", *QEMU)),
 }
 GENERATED = ("viper", "viper-core", "thumb", "thumb-core")

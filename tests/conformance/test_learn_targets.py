@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from covering import covering
-from learning_boards import FACTORS, HEAP, SCHEMES, count, learner, lesson, taught_by_nnrun
-from learning_core import steps_on_core
+from support.covering import covering
+from support.learning_boards import FACTORS, HEAP, SCHEMES, count, learner, lesson, taught_by_nnrun
+from support.learning_core import steps_on_core
 
 import nnrun
 

@@ -6,14 +6,15 @@ from array import array
 from pathlib import Path
 
 import pytest
-from random_models import expected, quantized, tick_rows
+from support.random_models import expected, quantized, tick_rows
 
 import nnrun
-from nnhw import activations
-from nnhw.flat_package import flatten
-from nnhw.targets.mpy import compile_mpy, why_unavailable
-from nnhw.targets.viper import ViperModule
-from nnhw_codegen import nnb, precision
+from nnhw.boards.mpy_cross import compile_mpy, why_unavailable
+from nnhw.exporting.board_package import flatten
+from nnhw.targets.core.mpy_functions import ViperModule
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision
+from nnhw_codegen.network import activations
 
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
 HEAP = 64 << 20

@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 from conformance.networks import ORIGIN
 from conftest import usable_target
-from output_cases import explained, several_scales, yes_or_no
+from support.output_cases import explained, several_scales, yes_or_no
 
 import nnrun
-from nnhw import driver
-from nnhw.driver import Exported
-from nnhw.flat_package import nnrun as runtime
-from nnhw.network import Network
-from nnhw.verify import verify
-from nnhw_codegen import emitters, nnb, nnt, precision, program, reference
-from nnhw_codegen.qmodel import QModel
-from nnhw_codegen.quantize import quantize
-from nnhw_codegen.trainable import trainable
+from nnhw.exporting.board_package import nnrun as runtime
+from nnhw.running import exported as driver
+from nnhw.running.exported import Exported
+from nnhw.running.verify import verify
+from nnhw_codegen import emitters
+from nnhw_codegen.files import nnb, nnt
+from nnhw_codegen.integers import precision, program, reference
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.learning.trainable import trainable
+from nnhw_codegen.network.network import Network
+from nnhw_codegen.quantization.quantize import quantize
 
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
 HEAP = 64 << 20

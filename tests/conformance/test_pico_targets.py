@@ -9,14 +9,20 @@ import pytest
 from click.testing import CliRunner
 from conformance.networks import emitted, network, quantized
 from conftest import usable_target
-from learning_boards import learner, lesson, taught_by_nnrun
+from support.learning_boards import learner, lesson, taught_by_nnrun
 
-from nnhw import activations, bench_calls, cli, model_file
-from nnhw.driver import Exported
-from nnhw.flat_package import nnrun
-from nnhw.targets import TargetError
-from nnhw.verify import verify
-from nnhw_codegen import emit_learn_thumb, emit_learn_viper, nnb, precision
+from nnhw.cli import commands
+from nnhw.errors import TargetError
+from nnhw.exporting.board_package import nnrun
+from nnhw.measuring import whole_calls
+from nnhw.model_files import model_json
+from nnhw.running.exported import Exported
+from nnhw.running.verify import verify
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision
+from nnhw_codegen.network import activations
+from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.viper import learn as viper_learn
 
 IRIS = (4, 8, 3)
 
@@ -27,7 +33,7 @@ def pico():
 
 
 @pytest.mark.usefixtures("pico")
-@pytest.mark.parametrize("code", bench_calls.CODES)
+@pytest.mark.parametrize("code", whole_calls.CODES)
 def test_every_code_gives_the_reference_s_integers_in_every_precision(code):
     hidden = activations.get("tanh" if code in ("viper", "thumb") else "relu")  # bytecode takes its time
     for name in precision.names():
@@ -44,7 +50,7 @@ def test_nnrun_gives_the_reference_s_integers():
     assert outcome.passed, str(outcome)
 
 
-@pytest.mark.parametrize("emitter", [None, emit_learn_viper, emit_learn_thumb])
+@pytest.mark.parametrize("emitter", [None, viper_learn, thumb_learn])
 def test_training_is_the_reference_s(pico, emitter):
     task = lesson(learner((IRIS, "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")), 24)
     ((found, wanted),) = taught_by_nnrun(pico, [task], nnrun(), emitter and emitter.source)
@@ -52,7 +58,7 @@ def test_training_is_the_reference_s(pico, emitter):
 
 
 def test_a_call_of_thumb_code_stays_within_its_budget(pico):
-    cost = bench_calls.measure(quantized(IRIS, activations.get("relu"), "acc16"), "thumb", pico, 3)
+    cost = whole_calls.measure(quantized(IRIS, activations.get("relu"), "acc16"), "thumb", pico, 3)
     assert cost.ticks_cycles <= 1_200
     assert cost.ticks_cycles < cost.values_cycles
 
@@ -75,13 +81,13 @@ def test_files_outlive_a_run_and_variables_do_not(pico):
 
 def test_bench_counts_whole_calls_with_the_firmware_given(pico, tmp_path: Path, monkeypatch):
     path = tmp_path / "m.json"
-    model_file.save(network((2, 3, 2), activations.get("relu")), path)
+    model_json.save(network((2, 3, 2), activations.get("relu")), path)
     firmware = str(pico.firmware())
     monkeypatch.setenv("NNHW_PICO_UF2", str(tmp_path / "none.uf2"))
     options = ["bench", str(path), "--on", "pico", "--firmware", firmware, "--code", "thumb", "--inputs", "2"]
-    result = CliRunner().invoke(cli.main, [*options, "--precision", "acc16", "--json"])
+    result = CliRunner().invoke(commands.main, [*options, "--precision", "acc16", "--json"])
     (cost,) = json.loads(result.output)
     assert (cost["code"], cost["precision"], cost["macs"], cost["tried"]) == ("thumb", "acc16", 12, 2)
     assert cost["ticks_microseconds"] == round(cost["ticks_cycles"] / 125, 2)
-    table = CliRunner().invoke(cli.main, [*options, "--precision", "acc16"])
+    table = CliRunner().invoke(commands.main, [*options, "--precision", "acc16"])
     assert f"{cost['ticks_cycles']:,}" in table.output

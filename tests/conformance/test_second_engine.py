@@ -23,10 +23,11 @@ from second_engine import (
 from second_engine.codes import code_of, half
 from second_engine.file_bytes import Form, Input, Table
 
-from nnhw.activations import Activation
-from nnhw.network import Layer
-from nnhw_codegen import nnb, nnt, precision, reference
-from nnhw_codegen.qmodel import QInput, QModel
+from nnhw_codegen.files import nnb, nnt
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.qmodel import QInput, QModel
+from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.network import Layer
 
 LONG = bool(os.environ.get("NNHW_LONG"))
 SOME = 1 if LONG else 8

@@ -12,13 +12,15 @@ import pytest
 from click.testing import CliRunner
 from conformance.networks import emitted, quantized
 from conftest import usable_target
-from learning_boards import LONG
+from support.learning_boards import LONG
 
-from nnhw import activations, cli
-from nnhw.driver import Exported
-from nnhw.flat_package import nnrun
+from nnhw.cli import commands
+from nnhw.exporting.board_package import nnrun
+from nnhw.running.exported import Exported
 from nnhw.targets import get_script_target
-from nnhw_codegen import nnb, reference
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import reference
+from nnhw_codegen.network import activations
 
 RUNS = [
     ("wasm", "portable"),
@@ -65,7 +67,7 @@ def gps(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-o",
         str(folder / "zone.json"),
     ]
-    told = CliRunner().invoke(cli.main, arguments).output
+    told = CliRunner().invoke(commands.main, arguments).output
     assert re.search(
         r"'lat'.* in steps of 1e-06.*read in steps of 2\.\de-05; subtract a start.*predict_ticks whole numbers", told
     )
@@ -74,7 +76,7 @@ def gps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def exported(gps: Path, code: str) -> Path:
     path = gps / code
-    done = CliRunner().invoke(cli.main, ["export", str(gps / "zone.json"), "--code", code, "-o", str(path)])
+    done = CliRunner().invoke(commands.main, ["export", str(gps / "zone.json"), "--code", code, "-o", str(path)])
     assert done.exit_code == 0, done.output
     return path
 
@@ -95,7 +97,7 @@ def exported(gps: Path, code: str) -> Path:
 def test_degrees_with_six_decimals_verify_from_values(gps: Path, target: str, code: str) -> None:
     usable_target(target)
     arguments = ["verify", str(exported(gps, code)), "--on", target, "--rows", "6" if target == "pico" else "60"]
-    done = CliRunner().invoke(cli.main, arguments)
+    done = CliRunner().invoke(commands.main, arguments)
     assert "rows: logits identical (from values, ticks and codes)" in done.output
     assert done.exit_code == 0
 
@@ -111,7 +113,7 @@ def test_a_formula_of_floats_is_found(gps: Path, target: str) -> None:
     path.write_text(re.sub(r"(?s)def ticks_from_values.*?\n\n\n", lambda _: planted, text))
     assert path.read_text() != text
     arguments = ["verify", str(path.parent), "--on", target, "--rows", "60" if target == "microbit" else "4000"]
-    done = CliRunner().invoke(cli.main, arguments)
+    done = CliRunner().invoke(commands.main, arguments)
     assert done.exit_code == 1
     assert "first difference: row" in done.output
     assert "from values" in done.output

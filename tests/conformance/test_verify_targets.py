@@ -10,14 +10,16 @@ import pytest
 from conformance.networks import emitted, limit, network, one_unit, quantized
 from conftest import usable_target
 
-from nnhw import activations, export, model_file
-from nnhw.activations import Activation, Curve
-from nnhw.driver import Exported
-from nnhw.targets import TargetError
-from nnhw.verify import allocates, exported, verify
-from nnhw_codegen import precision, reference
-from nnhw_codegen.emit_micropython import BAKED_WEIGHTS
-from nnhw_codegen.tables import formats, integer_form
+from nnhw.errors import TargetError
+from nnhw.exporting import write_build
+from nnhw.model_files import model_json
+from nnhw.running.exported import Exported
+from nnhw.running.verify import allocates, exported, verify
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.micropython.emitter import BAKED_WEIGHTS
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.activations import Activation, Curve
+from nnhw_codegen.quantization.activation_forms import formats, integer_form
 
 SIZES = ((4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1))
 HIDDEN = ("logsig", "softplus", "relu", "leaky_relu", "tanh")
@@ -126,9 +128,9 @@ def test_a_made_up_activation_runs_everywhere_from_one_record(
     made_up: Activation, script_target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activations, "RECORDS", (*activations.RECORDS, made_up))
-    model_file.save(network((4, 8, 3), activations.get(made_up.name)), tmp_path / "new.json")
-    loaded = model_file.load(tmp_path / "new.json")
-    build = export.export(loaded, tmp_path / "build", "w8a8", "compact", source="new.json")
+    model_json.save(network((4, 8, 3), activations.get(made_up.name)), tmp_path / "new.json")
+    loaded = model_json.load(tmp_path / "new.json")
+    build = write_build.export(loaded, tmp_path / "build", "w8a8", "compact", source="new.json")
     assert verify(build.model, exported(build), script_target.name, 150).passed
 
 

@@ -10,16 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from covering import covering
-from learning_boards import FACTORS, learner, lesson, teach
-from learning_extremes import CASES, STEEP_CASES, extremes
+from support.covering import covering
+from support.learning_boards import FACTORS, learner, lesson, teach
+from support.learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun.learn
-from nnhw import activations, datasets
-from nnhw.network import Input, Layer, Network
-from nnhw.train import create
-from nnhw_codegen import emit_learn_thumb, emit_learn_viper, learn_step, nnt
-from nnhw_codegen.trainable import trainable
+from nnhw.data import datasets
+from nnhw.training.train import create
+from nnhw_codegen.files import nnt
+from nnhw_codegen.learning import board_program
+from nnhw_codegen.learning.trainable import trainable
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
+from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.viper import learn as viper_learn
 from nnrun import learn_backward, learn_kernels
 from nnrun.learn_core import Core
 
@@ -178,9 +182,9 @@ def test_no_vector_reaches_31_bits_from_extreme_states():
 
 def generated(model):
     """The module that export writes for a model, as far as this computer runs it."""
-    line = learn_step.identity(nnt.to_bytes(model))
-    assert f"\n{line}\n" in emit_learn_viper.source(nnt.to_bytes(model), "a test").decode()
-    assert f"\n{line}\n" in emit_learn_thumb.source(nnt.to_bytes(model), "a test").decode()
+    line = board_program.identity(nnt.to_bytes(model))
+    assert f"\n{line}\n" in viper_learn.source(nnt.to_bytes(model), "a test").decode()
+    assert f"\n{line}\n" in thumb_learn.source(nnt.to_bytes(model), "a test").decode()
     module = types.ModuleType("m_learn")
     exec(line, module.__dict__)
     module.run = learn_kernels.run

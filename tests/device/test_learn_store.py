@@ -6,8 +6,8 @@ import contextlib
 import io
 
 import pytest
-from learning_boards import learner, lesson
-from small_disk import Disk, PowerCut
+from support.learning_boards import learner, lesson
+from support.small_disk import Disk, PowerCut
 
 from nnrun import learn_store
 

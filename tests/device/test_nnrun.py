@@ -7,13 +7,15 @@ import zlib
 
 import numpy as np
 import pytest
-from random_models import expected, network, quantized, tick_rows
+from support.random_models import expected, network, quantized, tick_rows
 
 import nnrun
-from nnhw import activations
-from nnhw_codegen import nnb, precision, quantize, reference
-from nnhw_codegen.binary import FileError
-from nnhw_codegen.proof import ProofError
+from nnhw_codegen.files import nnb
+from nnhw_codegen.files.fields import FileError
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.proof import ProofError
+from nnhw_codegen.network import activations
+from nnhw_codegen.quantization import quantize
 from nnrun import selftest
 
 SIZES = [(4, 8, 3), (4, 16, 16, 3), (13, 16, 3), (2, 4, 1), (64, 32, 10)]

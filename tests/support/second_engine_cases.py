@@ -7,14 +7,15 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from covering import covering
+from support.covering import covering
 
-from nnhw import activations
-from nnhw.network import Input, Layer, Network
-from nnhw_codegen import nnt, precision
-from nnhw_codegen.learning_profile import T8, T16
-from nnhw_codegen.quantize import QuantizeReport, quantize_report
-from nnhw_codegen.trainable import Trainable, trainable
+from nnhw_codegen.files import nnt
+from nnhw_codegen.integers import precision
+from nnhw_codegen.learning.profile import T8, T16
+from nnhw_codegen.learning.trainable import Trainable, trainable
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
+from nnhw_codegen.quantization.quantize import QuantizeReport, quantize_report
 
 MODELS, ROWS = 200, 100
 LESSONS, STEPS = 100, 40

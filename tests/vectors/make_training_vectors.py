@@ -12,19 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support.networks import ACTIVATIONS, network, of_several_scales
+
+from nnhw_codegen.files import nnt
+from nnhw_codegen.integers.qmodel import FORMAT
+from nnhw_codegen.learning.profile import T8, T16, Profile
+from nnhw_codegen.learning.trainable import Trainable, trainable
+from nnhw_codegen.network import activations
 
 HERE = Path(__file__).parent
-for root in ("host", "codegen", "tests"):
-    sys.path.insert(0, str(HERE.parents[1] / root))
-
-from helpers import ACTIVATIONS, network, of_several_scales  # noqa: E402 - the paths above make it importable
-
-from nnhw import activations  # noqa: E402
-from nnhw_codegen import nnt  # noqa: E402
-from nnhw_codegen.learning_profile import T8, T16, Profile  # noqa: E402
-from nnhw_codegen.qmodel import FORMAT  # noqa: E402
-from nnhw_codegen.trainable import Trainable, trainable  # noqa: E402
-
 FILE = HERE / "training.jsonl"
 STEPS = 50
 

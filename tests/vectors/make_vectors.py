@@ -12,20 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support.networks import ACTIVATIONS, SIZES, network, of_several_scales, tick_rows
+
+from nnhw_codegen.files import nnb
+from nnhw_codegen.integers import precision, reference
+from nnhw_codegen.integers.expr import evaluate
+from nnhw_codegen.integers.qmodel import FORMAT, QModel
+from nnhw_codegen.network import activations
+from nnhw_codegen.quantization.activation_forms import formats, integer_form
+from nnhw_codegen.quantization.quantize import quantize
 
 HERE = Path(__file__).parent
-for root in ("host", "codegen", "tests"):
-    sys.path.insert(0, str(HERE.parents[1] / root))
-
-from helpers import ACTIVATIONS, SIZES, network, of_several_scales, tick_rows  # noqa: E402 - the paths above make it importable
-
-from nnhw import activations  # noqa: E402
-from nnhw_codegen import nnb, precision, reference  # noqa: E402
-from nnhw_codegen.expr import evaluate  # noqa: E402
-from nnhw_codegen.qmodel import FORMAT, QModel  # noqa: E402
-from nnhw_codegen.quantize import quantize  # noqa: E402
-from nnhw_codegen.tables import formats, integer_form  # noqa: E402
-
 LIMITS = (32767, 255, 127, 31)
 
 

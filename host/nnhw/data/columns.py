@@ -13,8 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import doorway
-from nnhw.data import outliers
+from nnhw.data import infer_inputs, outliers
 from nnhw.data.cells import LARGEST, MISSING, is_date, numbers
 from nnhw.data.table import Table
 
@@ -156,7 +155,7 @@ def _of_numbers(
     if not len(present):
         return ColumnFacts(name, "empty", missing, values, cells, wrong)
     low, high = float(present.min()), float(present.max())
-    resolution, step = doorway.resolution(present), doorway.infer(name, present).step
+    resolution, step = infer_inputs.resolution(present), infer_inputs.infer(name, present).step
     kind, suspicions = _number_kind(name, present)
     if kind == "number":
         suspicions += _coarse(present, resolution, step)
@@ -169,7 +168,7 @@ def _of_numbers(
 def _coarse(present: NDArray[np.float64], resolution: Fraction | None, step: float) -> list[str]:
     """What to say where an input's ``step`` is coarser than was meant: of values far from 0, and of whole numbers."""
     low, high = float(present.min()), float(present.max())
-    grid = doorway.finer_grid(present, step)
+    grid = infer_inputs.finer_grid(present, step)
     if grid is not None:
         return [
             f"is in steps of {grid:g}, its ticks in steps of {step:g}, since a board's floats are too short for more at "

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.network import Column
+from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]
 Task = Literal["auto", "classification", "multilabel", "regression"]

@@ -14,7 +14,7 @@ from nnhw.data.columns import ColumnFacts
 from nnhw.data.data_options import Missing
 from nnhw.data.dataset import DataError
 from nnhw.data.faults import Fault, in_cell
-from nnhw.network import Column
+from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]
 

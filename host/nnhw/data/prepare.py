@@ -17,7 +17,7 @@ from nnhw.data.data_options import DataOptions
 from nnhw.data.dataset import Array, Dataset, Task
 from nnhw.data.faults import Fault, in_cell, refuse
 from nnhw.data.table import Table
-from nnhw.network import Column
+from nnhw_codegen.network.network import Column
 
 _TOLD = 6
 

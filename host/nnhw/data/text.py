@@ -32,7 +32,7 @@ _FOREIGN_TEXT = (
     ("<", "XML or HTML"),
     ("@relation", "an ARFF file"),
 )
-_REMEDY = "save the table as CSV, or load it with pandas and give the DataFrame to nnhw.datasets.load"
+_REMEDY = "save the table as CSV, or load it with pandas and give the DataFrame to nnhw.data.datasets.load"
 _SAMPLE = 4096
 _MARKS = (
     (b"\xff\xfe\x00\x00", "UTF-32", "utf-32"),

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.json_reader import Node, read_json
 from nnhw.model_files.chain import Refusal
+from nnhw.model_files.strict_json import Node, read_json
 
 MOST_BYTES = 2**28
 """Files and their unpacked members may be this large together: far more than any network for a microcontroller."""

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw import activations
-from nnhw.network import Layer
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Layer
 
 Array = NDArray[np.float64]
 KnownTask = Literal["classification", "regression"]
@@ -129,7 +129,7 @@ class Chain:
         return np.broadcast_to(values.reshape(-1), (self.size,))
 
     def activate(self, place: str, name: str, slope: float | None = None) -> None:
-        """Close a layer with an activation of ``nnhw.activations``; ``slope`` is the left slope of leaky_relu."""
+        """Close a layer with an activation of ``network.activations``; ``slope`` is the left slope of leaky_relu."""
         self._must_close(place)
         if slope is not None and not 0.0 <= slope <= 1.0:
             raise Refusal(f"{place}: a left slope of {slope:g}; supported: 0 to 1")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nnhw import activations
-from nnhw.doorway import infer, of_range
+from nnhw.data.infer_inputs import infer, of_range
 from nnhw.model_files.chain import LARGEST, Array, Imported, KnownTask, Refusal
-from nnhw.network import Input, Layer, Network
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
 
 _CALIBRATION_ROWS = 256
 _RANGE_REMEDY = (

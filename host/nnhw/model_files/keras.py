@@ -15,12 +15,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnhw.json_reader import Node, read_json
 from nnhw.model_files.archive import Archive
 from nnhw.model_files.chain import ACTIVATIONS, Chain, Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Settings
 from nnhw.model_files.hdf5 import Hdf5
 from nnhw.model_files.keras_layers import LAYERS
+from nnhw.model_files.strict_json import Node, read_json
 
 Weights = Callable[[str, str], list[NDArray[Any]]]
 """Path below the classes, and name of a layer -> its arrays in Keras' order."""

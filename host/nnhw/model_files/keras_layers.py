@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.json_reader import Node
 from nnhw.model_files.chain import ACTIVATIONS, LARGEST, Array, Chain, Refusal
+from nnhw.model_files.strict_json import Node
 
 Arrays = Callable[[], list[NDArray[Any]]]
 """Gives the weights of a layer, in Keras' order."""

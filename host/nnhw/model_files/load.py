@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnhw import datasets
-from nnhw.json_reader import Fault
+from nnhw.data import datasets
 from nnhw.model_files.archive import MOST_BYTES
 from nnhw.model_files.chain import Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Conversion, ConversionError, Settings, convert
-from nnhw.network import Network
+from nnhw.model_files.strict_json import Fault
+from nnhw_codegen.network.network import Network
 
 READERS = {
     ".onnx": ("onnx", "read_onnx", ("onnx",)),

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nnhw import __version__
 from nnhw.model_files.onnx_graph import CLASSES_KEY, INPUTS_KEY
-from nnhw.network import Layer, Network
+from nnhw_codegen.network.network import Layer, Network
 
 _OPSET = 13
 _IR_VERSION = 7  # of the same age

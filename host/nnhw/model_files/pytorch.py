@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.json_reader import Node, read_json
 from nnhw.model_files.chain import ACTIVATIONS, Chain, Imported, Refusal
 from nnhw.model_files.conversion import Settings
+from nnhw.model_files.strict_json import Node, read_json
 
 LEAK = 0.01
 """The left slope of LeakyReLU where none is told."""

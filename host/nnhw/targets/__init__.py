@@ -5,19 +5,20 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from . import qemu
-from .base import ScriptTarget, Session, Target, TargetError
-from .board import PREFIX, BoardTarget
-from .compiler import CompilerTarget
-from .core.bare_core import CoreTarget
-from .core.cortex_m import CortexMTarget
-from .core.rv32_core import Rv32CoreTarget
-from .microbit import MicrobitTarget
-from .pico import PREFIX as PICO_PREFIX
-from .pico import PicoTarget
-from .rp2040_core import Rp2040CoreTarget
-from .unix import UnixTarget
-from .wasm import WasmTarget
+from nnhw.errors import TargetError
+from nnhw.targets import qemu
+from nnhw.targets.board import PREFIX, BoardTarget
+from nnhw.targets.c import CompilerTarget
+from nnhw.targets.core.bare_core import CoreTarget
+from nnhw.targets.core.core import Rp2040CoreTarget
+from nnhw.targets.core.cortex_m import CortexMTarget
+from nnhw.targets.core.rv32_core import Rv32CoreTarget
+from nnhw.targets.microbit import MicrobitTarget
+from nnhw.targets.pico import PREFIX as PICO_PREFIX
+from nnhw.targets.pico import PicoTarget
+from nnhw.targets.target import ScriptTarget, Session, Target
+from nnhw.targets.unix import UnixTarget
+from nnhw.targets.wasm import WasmTarget
 
 TARGETS: tuple[Target, ...] = (
     BoardTarget(),

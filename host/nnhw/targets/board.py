@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from . import board_files, board_link
-from .base import ScriptTarget, Session, TargetError, check_names
-from .board_link import Link
-from .board_scripts import script
+from nnhw.boards import link, loadable
+from nnhw.boards.link import Link
+from nnhw.boards.scripts import script
+from nnhw.errors import TargetError
+from nnhw.targets.target import ScriptTarget, Session, check_names
 
 PREFIX = "board:"
 FOLDER = "nnhw_run"
@@ -30,7 +31,7 @@ class BoardSession(Session):
                 raise TargetError(
                     f"{self.name}: {firmware} has no rename, sha256 or base64, so files cannot be copied"
                 )
-            chosen, _ = board_files.loadable(files, firmware)
+            chosen, _ = loadable.loadable(files, firmware)
             self._link.execute(_CLEAR)
             folders = {str(PurePosixPath(name).parent) for name in chosen} - {"."}
             self._link.make_folders([FOLDER, *sorted(f"{FOLDER}/{folder}" for folder in folders)])
@@ -68,13 +69,13 @@ class BoardTarget(ScriptTarget):
     word_bits = 32
     opt_in = True
 
-    def __init__(self, port: str = board_link.AUTO) -> None:
+    def __init__(self, port: str = link.AUTO) -> None:
         self.name = PREFIX + port
         self.port = port
 
     def why_unavailable(self) -> str | None:
-        reason = board_link.why_unavailable()
-        if reason is None and self.port == board_link.AUTO and not board_link.ports():
+        reason = link.why_unavailable()
+        if reason is None and self.port == link.AUTO and not link.ports():
             return "no board found on a USB port; plug one in"
         return reason
 

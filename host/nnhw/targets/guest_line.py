@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Sequence
 
-from .base import TargetError
+from nnhw.errors import TargetError
 
 BOOT_SECONDS = 20.0
 EXECUTE = b"\x04"

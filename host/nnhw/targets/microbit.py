@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from .base import SCRIPT_NAME, ScriptTarget, Session, TargetError, check_names
-from .guest_line import BOOT_SECONDS, EXECUTE, GuestLine
+from nnhw.errors import TargetError
+from nnhw.targets.guest_line import BOOT_SECONDS, EXECUTE, GuestLine
+from nnhw.targets.target import SCRIPT_NAME, ScriptTarget, Session, check_names
 
 EMULATOR = "qemu-system-arm"
 FIRMWARE = Path("/usr/share/firmware-microbit-micropython/firmware.hex")

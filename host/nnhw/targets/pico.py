@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import board_files, uf2
-from .base import ScriptTarget, Session, TargetError, check_names
-from .firmware import PROBE, Firmware
+from nnhw.boards import loadable, uf2
+from nnhw.boards.firmware import PROBE, Firmware
+from nnhw.errors import TargetError
+from nnhw.targets.target import ScriptTarget, Session, check_names
 
 PREFIX = "pico:"
 FIRMWARE_VARIABLE = "NNHW_PICO_UF2"
@@ -105,7 +106,7 @@ class PicoSession(Session):
         if not self._open:
             raise TargetError("pico: the session is closed")
         if not self._filled:
-            files, _ = board_files.loadable(self._files, self._asked(timeout))
+            files, _ = loadable.loadable(self._files, self._asked(timeout))
             self._image.write_bytes(filesystem_image(files))
             self._filled = True
         return self._execute(script, timeout)

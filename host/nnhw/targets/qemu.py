@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .base import SCRIPT_NAME, ScriptTarget, Session, TargetError, check_names
-from .board_scripts import script as board_script
-from .guest_line import BOOT_SECONDS, GuestLine
+from nnhw.boards.scripts import script as board_script
+from nnhw.errors import TargetError
+from nnhw.targets.guest_line import BOOT_SECONDS, GuestLine
+from nnhw.targets.target import SCRIPT_NAME, ScriptTarget, Session, check_names
 
 FOLDER_VARIABLE = "NNHW_QEMU_FIRMWARE"
 DISK_BYTES = 8 << 20

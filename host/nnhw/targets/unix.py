@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from .base import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session, TargetError
+from nnhw.errors import TargetError
+from nnhw.targets.target import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session
 
 MISSING = (
     "the MicroPython unix port is not installed; install it with: pip install 'nnhw[emulators]' "

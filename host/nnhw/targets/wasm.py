@@ -11,7 +11,8 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .base import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session, TargetError
+from nnhw.errors import TargetError
+from nnhw.targets.target import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session
 
 if TYPE_CHECKING:
     from wasmtime import Config

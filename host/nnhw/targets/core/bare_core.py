@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-from ..base import Target, TargetError
+from nnhw.errors import TargetError
+from nnhw.targets.target import Target
 
 
 @dataclass(frozen=True)

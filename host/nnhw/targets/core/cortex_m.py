@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .bare_core import CoreTarget
-from .unicorn_core import Chip, UnicornCore, why_unavailable
+from nnhw.targets.core.bare_core import CoreTarget
+from nnhw.targets.core.unicorn_core import Chip, UnicornCore, why_unavailable
 
 _TAKEN = 2
 """Cycles to refill the pipeline behind a branch: 1 to 3."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .bare_core import CoreTarget
-from .unicorn_core import Chip, UnicornCore, why_unavailable
+from nnhw.targets.core.bare_core import CoreTarget
+from nnhw.targets.core.unicorn_core import Chip, UnicornCore, why_unavailable
 
 _LOADS = ("lw", "lh", "lb", "lhu", "lbu", "lwsp")
 _STORES_AND_BRANCHES = ("sw", "sh", "sb", "b", "j")

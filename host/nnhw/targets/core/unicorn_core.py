@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..base import TargetError
-from ..memory import (
+from nnhw.errors import TargetError
+from nnhw.targets.core.bare_core import BareCore, CallResult, Program
+from nnhw.targets.core.memory import (
     FLASH_BYTES,
     FLASH_START,
     READABLE,
@@ -23,7 +24,6 @@ from ..memory import (
     WRITABLE,
     Memory,
 )
-from .bare_core import BareCore, CallResult, Program
 
 RETURN_ADDRESS = 0x0F000000
 STOPS_BYTES = 0x10000

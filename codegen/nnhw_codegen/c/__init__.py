@@ -1,0 +1,1 @@
+"""One freestanding C99 header."""

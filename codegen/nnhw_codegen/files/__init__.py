@@ -1,0 +1,1 @@
+"""The binary files of models: .nnb and .nnt."""

@@ -1,0 +1,1 @@
+"""Code for any MicroPython: portable and compact."""

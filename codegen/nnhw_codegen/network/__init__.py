@@ -1,0 +1,1 @@
+"""The input language of the compiler: a float network and its activations."""

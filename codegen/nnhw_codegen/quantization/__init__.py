@@ -1,0 +1,1 @@
+"""Float network -> integers: weights, the doorway, the forms of the activations."""

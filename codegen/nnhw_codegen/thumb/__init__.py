@@ -1,0 +1,1 @@
+"""ARMv6-M machine code."""

@@ -1,0 +1,1 @@
+"""Code for MicroPython's own native compiler."""

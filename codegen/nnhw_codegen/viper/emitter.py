@@ -1,0 +1,86 @@
+"""Viper emitter: one self-contained .py whose forward pass is machine code, from a buffer of ticks to the class index.
+
+Buffers are array('i'). Small nets have their weights baked into straight-line code; large ones are loops over bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from nnhw_codegen.integers.program import Program
+from nnhw_codegen.micropython import interface
+from nnhw_codegen.viper import baked, loops, statements, values
+from nnhw_codegen.writer import Origin, Writer
+
+BAKED_WEIGHTS = 3072
+"""Nets with more non-zero weights become loops. A Pico compiles 2,000 baked weights itself; more need the .mpy."""
+
+IMPORTS = ("import micropython", "from array import array", "from uctypes import addressof")
+
+Form = Literal["auto", "baked", "loops"]
+
+
+def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, bytes]:
+    """The module as {file name: content}; ``form`` "auto" picks by size."""
+    return {f"{origin.name}.py": source(program, origin, form).encode()}
+
+
+def form_for(program: Program) -> Literal["baked", "loops"]:
+    """The form that "auto" stands for."""
+    weights = sum(int((layer.weights != 0).sum()) for layer in program.layers)
+    return "baked" if weights <= BAKED_WEIGHTS else "loops"
+
+
+def source(program: Program, origin: Origin, form: Form = "auto") -> str:
+    """The module's text."""
+    if form == "auto":
+        form = form_for(program)
+    w = Writer()
+    interface.head(w, origin, *IMPORTS)
+    if form == "loops" or any(table.bits > 8 for table in program.tables):
+        with w.function("_aligned(data)", "The bytes, copied where they cannot be read as 16-bit numbers in place."):
+            w.line("return array('H', data) if addressof(data) & 1 else data")
+        w.lines("", "")
+    _memory(w, program, origin)
+    if form == "baked":
+        baked.emit(w, program)
+        call = "_forward({x}, {mode}, {t}, _H, {y}{tables})"
+    else:
+        loops.constants(w, program)
+        loops.emit(w, program)
+        call = "_forward(_AW, {mode}, {x}, {t}, _H, {y}, _AB{tables})"
+    values.emit(w, program)
+    _interface(w, program, call.replace("{tables}", statements.table_arguments(program)))
+    return w.text()
+
+
+def _memory(w: Writer, program: Program, origin: Origin) -> None:
+    """Buffers and tables, and their addresses."""
+    interface.constants(w, program, origin)
+    interface.buffers(w, program)
+    w.line(f"_x = {interface.BUFFER.format(len(program.inputs))}")
+    interface.tables(w, program)
+    w.line(f"_h = array('i', bytes({4 * max(1, baked.start(program, len(program.layers) - 1))}))")
+    w.line("# Turning a buffer into a pointer at every call costs more than passing its address; buffers never move.")
+    w.line("_X, _Y, _H = addressof(_x), addressof(_y), addressof(_h)")
+    for n, table in enumerate(program.tables):
+        if table.bits > 8:
+            w.line(f"_T{n} = _aligned(_T{n})")
+        w.line(f"_A{n} = addressof(_T{n})")
+
+
+def _interface(w: Writer, program: Program, call: str) -> None:
+    """The functions of interface, on buffers that are array('i')."""
+    interface.doorway(w, program, values.call(program))
+    with w.function("logits_from_ticks(t, y)", "Ticks t to outputs y, all integers; both are array('i')."):
+        w.line(call.format(x="_X", mode=1, t="t", y="y"))
+    with w.function("logits_from_codes(x, y)", "Input codes x to outputs y, all integers; both are array('i')."):
+        w.line(call.format(x="x", mode=0, t="_X", y="y"))
+    with w.function("predict_ticks(t)", f"Ticks, an array('i'), to the {interface.ANSWER[program.decision]}."):
+        if program.decision == "values":
+            w.lines(call.format(x="_X", mode=1, t="t", y="_Y"), "return decide(_y)")
+        else:
+            w.line("return " + call.format(x="_X", mode=1, t="t", y="_Y"))
+    if program.decision == "values":
+        interface.decide(w, program)
+    interface.answers(w, program)

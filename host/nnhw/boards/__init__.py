@@ -1,0 +1,1 @@
+"""What is known about, and said to, a real board."""

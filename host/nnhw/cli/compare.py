@@ -1,0 +1,85 @@
+"""nnhw compare."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from nnhw.cli.commands import user_input
+from nnhw.cli.data_options import data_options, target_option
+from nnhw.cli.terminal import print_tables, progress_bar
+from nnhw.cli.train import parse_layers
+from nnhw.data import datasets
+
+
+def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """'relu,leaky_relu' -> ('relu', 'leaky_relu')."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@click.command()
+@click.argument("data")
+@target_option
+@data_options
+@click.option("--task", type=click.Choice(["auto", "classification"]), default="auto", show_default=True)
+@click.option(
+    "--hidden", callback=parse_names, default="relu,leaky_relu,softplus,logsig", show_default=True,
+    help="Activations; the others are compared with the first.",
+)  # fmt: skip
+@click.option("--layers", callback=parse_layers, default="8", show_default=True, help="Hidden units: 8, or 16,16.")
+@click.option("--seeds", type=click.IntRange(min=2), default=50, show_default=True, help="Networks per activation.")
+@click.option("--epochs", type=click.IntRange(min=1), default=60, show_default=True)
+@click.option(
+    "--precisions", callback=parse_names, default="w8a8,acc16", show_default=True, help="Of the quantized networks."
+)
+@click.option("--relu-at-zero", type=click.Choice(["0", "0.5", "1"]), default="1", show_default=True)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on this machine.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on a Dask cluster instead, as tcp://host:8786.")
+@click.option(
+    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), default="compare.html", show_default=True,
+    help="Page with the plot.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def compare(
+    data: str,
+    target: str | None,
+    reading: datasets.DataOptions,
+    task: datasets.Task,
+    hidden: tuple[str, ...],
+    layers: tuple[int, ...],
+    seeds: int,
+    epochs: int,
+    precisions: tuple[str, ...],
+    relu_at_zero: str,
+    jobs: int,
+    scheduler: str | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Which activation suits DATA (iris, wine, breast_cancer, digits or a file with --target COLUMN)?
+
+    Trains many networks of each, in pairs, and quantizes them all.
+    """
+    from nnhw.study import compare as engine
+    from nnhw.study import compare_page
+    from nnhw.study.relu_at_zero import write_atomically
+
+    dataset = datasets.load(data, target, task, reading)
+    with user_input():
+        setting = engine.Setting(
+            dataset, hidden, layers, seeds, epochs, precisions=precisions, relu_at_zero=float(relu_at_zero)
+        )
+    with progress_bar(1.0) as advance:
+        rows = engine.compare(setting, jobs, scheduler, lambda share: advance(share, ""))
+    chosen = [*(["--target", target] if target else []), *reading.words()]
+    words = ["nnhw", "compare", data, *chosen, "--hidden", ",".join(hidden), "--seeds", str(seeds)]
+    command = shlex.join([*words, "--epochs", str(epochs)])
+    write_atomically(out, compare_page.render(setting, rows, command))
+    if as_json:
+        click.echo(engine.to_json(setting, rows), nl=False)
+        return
+    title = f"{dataset.name}: {len(dataset.rows)} rows, {seeds} seeds, percent of held-out rows told rightly"
+    print_tables([(title, compare_page.HEADER, rows)], compare_page.cells_of)
+    click.echo(f"{engine.sentence(rows)}\nwrote {out}")

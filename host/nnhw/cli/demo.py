@@ -1,0 +1,77 @@
+"""nnhw demo: the whole way in one command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from nnhw.cli import report
+from nnhw.cli import train as cli_train
+from nnhw.cli.commands import UserError
+from nnhw.cli.export import export_lines
+from nnhw.data import datasets
+from nnhw.exporting import build_folder, write_build
+from nnhw.measuring.accuracy import quality, quality_text
+from nnhw.model_files import model_json
+from nnhw.report import facts
+from nnhw.running.compare import compare, quality_lines
+from nnhw.targets import get_script_target
+from nnhw.training import train as training
+from nnhw.training.options import HELD_OUT, Options
+
+_EMULATORS = ("wasm", "unix")
+
+
+@click.command()
+@click.option("--seed", type=int, default=0, show_default=True)
+def demo(seed: int) -> None:
+    """Train Iris, export it, run all 150 rows in MicroPython and compare every integer with the PC."""
+    names = [name for name in _EMULATORS if get_script_target(name).why_unavailable() is None]
+    if not names:
+        raise UserError("\n".join(f"{name}: {get_script_target(name).why_unavailable()}" for name in _EMULATORS))
+    folder = _folder()
+    dataset = datasets.load("iris")
+    kept, held = datasets.split(dataset, HELD_OUT, seed)
+    with cli_train.progress_bar(Options().epochs, True) as progress:
+        network, _ = training.train(kept, options=Options(seed=seed), progress=progress)
+    network.training |= {"data": "iris", "target": None, "task": "auto", "held_out": HELD_OUT}
+    path = folder / "iris.json"
+    model_json.save(network, path)
+    held_out = quality_text(network, quality(network, held))
+    rows = f"{len(kept.rows)} rows of iris; {len(held.rows)} held out: {held_out}"
+    click.echo(f"train     {network.describe()} on {rows}")
+    build = write_build.export(network, folder / "iris", source="iris.json")
+    for line in export_lines(network, build)[:-1]:
+        click.echo(line)
+    failed = False
+    for name in names:
+        identical, logits = compare(build, name, dataset)
+        failed |= identical < len(dataset.rows)
+        click.echo(f"{name:<9} {identical}/{len(dataset.rows)} rows: logits identical")
+    for line in quality_lines(build, dataset, logits):
+        click.echo(line)
+    flash = build.size(f"{build.name}.mpy") if f"{build.name}.mpy" in build.manifest["files"] else None
+    compiled = f", {flash:,} bytes as .mpy" if flash else ""
+    click.echo(f"flash     {build.size(f'{build.name}.py'):,} bytes as .py{compiled}")
+    page = build.directory / build_folder.REPORT
+    parts = {"held out": held, "all": dataset}
+    report.write(facts.collect(build, path, network, parts, codes=()), page)
+    click.echo(f"report    {page}")
+    click.echo("next      " + f"nnhw verify {build.directory} --on {','.join(names)}")
+    click.echo(f"          mpremote cp {build.directory / build.name}.py :     (with a board on USB)")
+    if failed:
+        sys.exit(1)
+
+
+def _folder() -> Path:
+    """build/demo where it can be written, else a temporary directory."""
+    folder = Path("build") / "demo"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="nnhw-demo-"))
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="nnhw-demo-"))

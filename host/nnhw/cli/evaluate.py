@@ -1,0 +1,113 @@
+"""nnhw eval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nnhw.cli.commands import user_input
+from nnhw.cli.data_options import data_options, target_option
+from nnhw.cli.terminal import print_json
+from nnhw.data.datasets import DataOptions
+from nnhw.data.matching import rows_to_judge
+from nnhw.measuring import accuracy
+from nnhw.model_files import model_json
+from nnhw.tuning import choose_precision
+from nnhw_codegen.network.network import Network
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("model", type=_PATH)
+@click.option("--data", help="Data set or file; by default the one that the model was trained on.")
+@target_option
+@data_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def evaluate(model: Path, data: str | None, target: str | None, reading: DataOptions, as_json: bool) -> None:
+    """Compare MODEL (a model.json) in floats and in each precision with the answers of a data set."""
+    network = model_json.load(model)
+    parts = rows_to_judge(network, model, data, target, reading)
+    with user_input(str(model)):
+        models = accuracy.quantized(network)
+        results = {name: accuracy.scores(network, part, models) for name, part in parts.items()}
+    if as_json:
+        print_json({name: [_plain(score) for score in scores] for name, scores in results.items()})
+        return
+    for name, scores in results.items():
+        click.echo(f"{name}: {len(parts[name].rows)} rows")
+        for line in (*_table(network, scores), *_output_table(network, scores)):
+            click.echo("  " + line)
+        for warning in (line for score in scores for line in accuracy.warnings(score)):
+            click.echo(f"  warning   {warning}")
+    if scores[0].confusion is not None:
+        for line in _confusions(results[next(reversed(results))], network.classes):
+            click.echo(line)
+
+
+def _table(network: Network, scores: list[accuracy.Score]) -> list[str]:
+    if scores[0].accuracy is None:
+        lines = [
+            f"{'precision':<10}{'error (rms)':>12}{'like float':>12}{'off float by':>14}{'saturating':>12}{'.nnb bytes':>12}"
+        ]
+        for s in scores:
+            like = choose_precision.percent(network, s.agreement or 0.0)
+            lines.append(
+                f"{s.precision:<10}{s.error:>12.5g}{like:>12}{s.deviation:>14.3g}{_saturating(s):>12}{_size(s):>12}"
+            )
+        return lines
+    lines = [
+        f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
+    ]
+    for s in scores:
+        off = "" if s.logit_error is None else f"{s.logit_error:.3g}"
+        lines.append(
+            f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}"
+            f"{off:>15}{_saturating(s):>12}{_size(s):>12}"
+        )
+    return lines
+
+
+def _output_table(network: Network, scores: list[accuracy.Score]) -> list[str]:
+    """Output by output, where there are several answers; "like float" above is that of the worst."""
+    lines = []
+    for score in scores:
+        for one in score.outputs:
+            right = f"accuracy {_percent(one.accuracy)}" if one.error is None else f"error (rms) {one.error:.5g}"
+            off = "" if one.deviation is None else f", off float by {one.deviation:.3g}"
+            like = choose_precision.percent(network, one.agreement)
+            lines.append(f"{score.precision:<10}{one.name}: {right}, like float {like}{off}")
+    return lines
+
+
+def _saturating(score: accuracy.Score) -> str:
+    """The share in the layer where it is largest."""
+    return _percent(max(score.saturating)) if score.saturating else ""
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _size(score: accuracy.Score) -> str:
+    return "" if score.size is None else f"{score.size:,}"
+
+
+def _confusions(scores: list[accuracy.Score], classes: tuple[str, ...]) -> list[str]:
+    """Each different matrix once, under the names of all precisions that have it."""
+    groups: dict[str, list[str]] = {}
+    for score in scores:
+        assert score.confusion is not None
+        groups.setdefault(accuracy.confusion_text(score.confusion, classes), []).append(score.precision)
+    return [line for text, names in groups.items() for line in (f"confusion: {', '.join(names)}", text)]
+
+
+def _plain(score: accuracy.Score) -> dict[str, Any]:
+    values = {key: value for key, value in vars(score).items() if value is not None}
+    values["warnings"] = accuracy.warnings(score)
+    values["outputs"] = [
+        {key: value for key, value in vars(one).items() if value is not None} for one in score.outputs
+    ]
+    return values | ({"confusion": score.confusion.tolist()} if score.confusion is not None else {})

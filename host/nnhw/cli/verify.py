@@ -1,0 +1,57 @@
+"""nnhw verify."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nnhw.cli.target_options import firmware_option, fitting, on_option, runtime_option
+from nnhw.cli.terminal import print_json
+from nnhw.errors import TargetError
+from nnhw.exporting import build_folder
+from nnhw.running import verify as verification
+
+_DIRECTORY = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("builds", nargs=-1, required=True, type=_DIRECTORY, metavar="BUILD...")
+@on_option
+@firmware_option
+@runtime_option
+@click.option(
+    "--rows", type=click.IntRange(0), help="Random rows; by default 10,000, on microbit, rp2040-core and pico 300."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def verify(
+    builds: tuple[Path, ...], names: tuple[str, ...], runtime: str, rows: int | None, seed: int, as_json: bool
+) -> None:
+    """Run seeded random rows and the extremes of exported models on targets and compare every logit with the reference.
+
+    Each row enters as raw values, as ticks and as codes, as far as the code has these entries. Exit code 1 on any
+    difference.
+    """
+    made = [build_folder.read(build) for build in builds]
+    fits = [fitting(build, names, runtime) for build in made]
+    results, passed = [], True
+    for build, (module, places) in zip(made, fits, strict=True):
+        for name in places:
+            result: dict[str, Any] = {"build": str(build.directory), "target": name}
+            try:
+                outcome = verification.verify(build.model, module, name, rows, seed=seed)
+                result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
+            except TargetError as error:
+                result |= {"passed": False, "message": str(error).removeprefix(f"{name}: ")}
+            passed &= result["passed"]
+            results.append(result)
+            if not as_json:
+                prefix = f"{build.directory} on {name}" if len(builds) > 1 else name
+                click.echo(f"{prefix}: {result['message']}")
+    if as_json:
+        print_json(results)
+    if not passed:
+        sys.exit(1)

@@ -1,0 +1,70 @@
+"""A data set for a network that exists: the same inputs, the same numbers of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nnhw.data import datasets
+from nnhw.data.data_options import from_record
+from nnhw.data.datasets import DataError, DataOptions, Dataset
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.network.network import Column, Network
+
+
+def rows_to_judge(
+    network: Network, model: Path, data: str | None, target: str | None, reading: DataOptions | None = None
+) -> dict[str, Dataset]:
+    """The data sets to evaluate on: held-out rows first where the training record tells which these are."""
+    record = network.training
+    trained_on = record.get("data")
+    if data is None:
+        if not isinstance(trained_on, str):
+            raise DataError(f"{model}: does not say which data it was trained on; name them with --data")
+        data, target = trained_on, target or record.get("target")
+    reading = reading or DataOptions()
+    if data == trained_on and not reading.record():
+        reading = from_record(record.get("reading"))
+    dataset = load_matching(network, data, target, reading, network.columns)
+    if data == trained_on and record.get("held_out"):
+        held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))[1]
+        if len(held.rows):
+            return {"held out": held, "all": dataset}
+    return {data: dataset}
+
+
+def load_matching(
+    network: Network | QModel,
+    data: str,
+    target: str | None,
+    reading: DataOptions | None = None,
+    columns: Sequence[Column] = (),
+) -> Dataset:
+    """The data set, its classes numbered as the network's, its ``columns`` read as those of the network.
+
+    Several answers are by default the columns that are called like them. Raises DataError where the two do not fit.
+    """
+    inputs = [entry.name for entry in network.inputs]
+    task: datasets.Task = "classification" if network.classes else "regression"
+    answers = network.outputs
+    if network.decision == "multilabel":
+        task, answers = "multilabel", network.classes
+    wanted = answers if target is None and len(answers) > 1 else target
+    dataset = datasets.load_for(inputs, columns, data, wanted, task, reading or DataOptions())
+    if len(dataset.features) != len(inputs):
+        raise DataError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(inputs)}")
+    return renumbered(dataset, network.classes)
+
+
+def renumbered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """``dataset`` with its targets as indices into ``classes``. Raises DataError for a class that is not there."""
+    if dataset.classes == classes:
+        return dataset
+    unknown = [name for name in dataset.classes if name not in classes]
+    if unknown:
+        raise DataError(f"{dataset.name}: holds the class {unknown[0]!r}; the model tells {', '.join(classes)}")
+    numbers = np.array([classes.index(name) for name in dataset.classes])
+    return replace(dataset, targets=numbers[dataset.targets], classes=classes)

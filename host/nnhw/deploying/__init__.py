@@ -1,0 +1,1 @@
+"""Build folder -> board, and a trained model back."""

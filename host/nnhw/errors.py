@@ -1,0 +1,14 @@
+"""Errors that several packages raise; each tells the user what to do."""
+
+from __future__ import annotations
+
+
+class TargetError(RuntimeError):
+    """A target failed: the guest's traceback, a time-out, a missing tool or a broken harness.
+
+    The message starts with the target's name. ``output`` is what the guest had printed by then.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output

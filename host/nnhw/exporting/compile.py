@@ -1,0 +1,50 @@
+"""The .mpy files of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nnhw.boards import catalog, mpy_cross
+from nnhw.boards.catalog import Board
+from nnhw.errors import TargetError
+from nnhw_codegen.emitters import Emitter
+
+
+def compile_modules(
+    emitted: Mapping[str, bytes], requires: str, board: Board | None
+) -> tuple[dict[str, bytes], list[str]]:
+    """The .mpy of every module, for the board or for every architecture, and notes for the user."""
+    sources = {file[:-3]: content for file, content in emitted.items() if file.endswith(".py")}
+    if not sources:
+        return {}, []
+    if board is not None and board.arch is None:
+        return {}, [f"no .mpy: {board.name} loads none of today's"]
+    if not requires:
+        places: dict[str, str | None] = {"": None}
+    elif board is not None:
+        places = {"": board.arch}
+    else:
+        known = catalog.ARCHITECTURES[requires]
+        places = {"": known[0]} if len(known) == 1 else {f"-{arch}": arch for arch in known}
+    try:
+        compiled = {
+            f"{stem}{suffix}.mpy": mpy_cross.compile_mpy(content, f"{stem}.py", arch)
+            for stem, content in sources.items()
+            for suffix, arch in places.items()
+        }
+    except TargetError as error:
+        return {}, [f"no .mpy: {error}"]
+    if len(places) > 1:
+        (stem,) = sources
+        return compiled, [f"copy the .mpy of the board's architecture as {stem}.mpy; --board NAME makes that one"]
+    return compiled, []
+
+
+def compile_step(
+    files: Mapping[str, bytes], name: str, emitter: Emitter, board: Board | None
+) -> tuple[dict[str, bytes], list[str]]:
+    """The .mpy of a training step for nnrun: compilers on boards find some too big for one function."""
+    file, requires = f"{name}_learn.py", emitter.requires or "viper"
+    if emitter.learn_alone is not None or file not in files or (board is not None and not board.runs(requires)):
+        return {}, []
+    return compile_modules({file: files[file]}, requires, board)

@@ -1,0 +1,96 @@
+"""The README of a build folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from string import Template
+from typing import Any
+
+from nnhw.exporting.fill_template import fill
+from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.network.network import Column
+from nnhw_codegen.writer import Origin
+
+_USAGE_MICROPYTHON = """\
+Copy the module to the board and use it there; nothing else is needed:
+
+    mpremote cp $modules :
+    mpremote exec "import $name; print($name.$call)"     # prints $answer
+
+Or `mpremote mip install package.json`, which brings the self-test too: `import $name`, then `import selftest` on the
+board compares $count vectors with the integers of the PC."""
+
+_USAGE_OTHER = (
+    "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
+)
+
+
+_USAGE_WORDS = """
+
+Some inputs stand for words or missing values. $how The columns are $columns."""
+
+
+def _words(columns: Sequence[Column], modules: bool) -> str:
+    """What to say of columns that are no plain numbers."""
+    if not columns:
+        return ""
+    how = (
+        "`encode(row)` makes the numbers from the cells of a row, None where one is missing: "
+        "`$name.predict($name.encode(row))`."
+        if modules
+        else "Each is 0 or 1: the input `color=red` is 1 where the column color holds red."
+    )
+    told = ", ".join(f"`{c.name}`" + (f" ({', '.join(c.categories)})" if c.categories else "") for c in columns)
+    return _USAGE_WORDS.replace("$how", how).replace("$columns", told.replace("$", "$$"))
+
+
+def _outputs(model: QModel) -> str:
+    """What comes out, and how the integers stand for it."""
+    if model.decision == "values":
+        names = model.outputs or tuple(f"output {j}" for j in range(model.sizes[-1]))
+        formats = zip(names, model.output_frac.tolist(), model.offsets, strict=True)
+        return ", ".join(
+            f"`{name}` = integer / 2^{frac}" + (f" + {offset!r}" if offset else "") for name, frac, offset in formats
+        )
+    if model.decision == "multilabel":
+        return "; ".join(f"bit {j} of the answer: `{name}`" for j, name in enumerate(model.classes))
+    return "the number of the class: " + ", ".join(f"{j} `{name}`" for j, name in enumerate(model.classes))
+
+
+def readme(
+    model: QModel,
+    origin: Origin,
+    emitted: Mapping[str, bytes],
+    golden: list[dict[str, Any]],
+    files: Mapping[str, bytes],
+    columns: Sequence[Column],
+    agreement: Sequence[str],
+) -> bytes:
+    modules = [file for file in emitted if file.endswith(".py")]
+    example = golden[-1]
+    values = tuple(float(f"{t * i.step:.9g}") for t, i in zip(example["ticks"], model.inputs, strict=True))
+    call, answer = f"predict({values})", example["answer"]
+    if model.decision == "multilabel":
+        call = f"label({values})"
+        answer = tuple(name for j, name in enumerate(model.classes) if example["answer"] >> j & 1)
+    elif model.classes:
+        call, answer = f"label({values})", model.classes[example["answer"]]
+    usage = Template((_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + _words(columns, bool(modules))).substitute(
+        modules=" ".join(modules),
+        emitted=", ".join(f"`{file}`" for file in emitted),
+        name=origin.name,
+        call=call,
+        answer=answer,
+        count=len(golden),
+    )
+    return fill(
+        "build_readme.md",
+        name=origin.name,
+        banner=origin.banner,
+        sizes="-".join(map(str, model.sizes)),
+        inputs=", ".join(f"`{i.name}` in steps of {i.step:g}" for i in model.inputs),
+        usage=usage,
+        outputs=_outputs(model),
+        agreement="\n".join(f"- {line}" for line in agreement) or "Not judged.",
+        table="\n".join(f"| `{name}` | {len(content):,} |" for name, content in files.items()),
+    )

@@ -1,0 +1,1 @@
+"""Plots and pages as inline SVG and HTML."""

@@ -1,0 +1,1 @@
+"""Exported code on a target."""

@@ -1,0 +1,142 @@
+"""Compares an exported module on a target with the reference, integer by integer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnhw.exporting import vectors
+from nnhw.exporting.board_package import nnrun
+from nnhw.exporting.build_folder import Build
+from nnhw.running.exported import Entry, Exported, held
+from nnhw_codegen.integers import reference
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.qmodel import QModel
+
+_ROWS = 10_000
+_ROWS_SLOW = 300
+_FAST = ("wasm", "unix", "c")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first row on which a target and the reference disagree: (logits, answer or None) of both."""
+
+    entry: Entry
+    row: int
+    inputs: list[float]
+    expected: tuple[list[int], int | None]
+    found: tuple[list[int], int | None]
+
+    def __str__(self) -> str:
+        def shown(result: tuple[list[int], int | None]) -> str:
+            logits, answer = result
+            return " ".join(map(str, logits)) + ("" if answer is None else f"   answer {answer}")
+
+        lines = [
+            f"first difference: row {self.row}, from {self.entry}",
+            f"{self.entry:<9} {' '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in self.inputs)}",
+            f"expected  {shown(self.expected)}",
+            f"found     {shown(self.found)}",
+        ]
+        return "\n  ".join(lines)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The comparison of one module on one target. ``rows`` ran from each of ``entries``, ``identical`` of all agree."""
+
+    target: str
+    random: int
+    rows: int
+    entries: tuple[Entry, ...]
+    identical: int
+    difference: Difference | None
+
+    @property
+    def passed(self) -> bool:
+        """True where every integer of every row is the reference's."""
+        return self.difference is None
+
+    def __str__(self) -> str:
+        ways = " and ".join(", ".join(self.entries).rsplit(", ", 1))
+        if self.difference is None:
+            return f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways})"
+        total = self.rows * len(self.entries)
+        return f"{self.identical:,}/{total:,} rows identical (from {ways})\n  {self.difference}"
+
+
+def default_rows(target: str) -> int:
+    """How many random rows a target takes in a few seconds."""
+    return _ROWS if target in _FAST else _ROWS_SLOW
+
+
+def exported(build: Build, runtime: str = "module") -> Exported:
+    """What runs a build's model: its generated code, or for ``runtime`` "nnrun" its .nnb file under the board package.
+
+    Raises BuildError where a file is missing.
+    """
+    code, names = str(build.manifest["code"]), list(build.manifest["modules"])
+    files = {}
+    if runtime == "nnrun":
+        code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
+    elif code == "c":
+        names = [f"{build.name}.h"]
+    return Exported(
+        build.name, {**files, **build.contents(names)}, build.model.sizes, bool(build.model.classes), code
+    )
+
+
+def verify(
+    model: QModel,
+    module: Exported,
+    target: str,
+    count: int | None = None,
+    *,
+    seed: int = 0,
+    entries: Sequence[Entry] = (),
+) -> Outcome:
+    """Run ``count`` seeded random rows and the extremes from each of ``entries``, by default all that there are.
+
+    Stops at the first entry with a difference. Raises TargetError where the target is unavailable or the module fails
+    on it.
+    """
+    count = default_rows(target) if count is None else count
+    entries = tuple(entries) or module.entries(target)
+    identical = 0
+    for entry in entries:
+        rows, code_rows = _rows(model, entry, count, seed, target)
+        logits = reference.logits(model, code_rows)
+        answers = reference.board_answers(model, logits) if model.classes else np.zeros(len(rows), np.int64)
+        found = module.run(target, entry, rows)
+        same = (found.logits == logits).all(axis=1) & ((found.answers == answers) | (found.answers < 0))
+        identical += int(same.sum())
+        if not same.all():
+            n = int(np.argmin(same))
+            expected = logits[n].tolist(), int(answers[n]) if model.classes else None
+            was = found.logits[n].tolist(), int(found.answers[n]) if found.answers[n] >= 0 and model.classes else None
+            difference = Difference(entry, n, rows[n].tolist(), expected, was)
+            return Outcome(target, count, len(rows), (entry,), identical, difference)
+    return Outcome(target, count, len(rows), entries, identical, None)
+
+
+def _rows(model: QModel, entry: Entry, count: int, seed: int, target: str) -> tuple[NDArray[Any], IntArray]:
+    """The rows to run, extremes first, and their input codes."""
+    if entry == "codes":
+        rows = np.concatenate([vectors.extreme_codes(model), vectors.random_codes(model, count, seed)])
+        return rows, rows
+    if entry == "ticks":
+        ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, count, seed)])
+        return ticks, reference.codes(model, ticks)
+    values = np.concatenate([vectors.extreme_values(model), vectors.random_values(model, count, seed)])
+    values = held(target, values)
+    return values, reference.codes(model, reference.ticks(model, values))
+
+
+def allocates(model: QModel, module: Exported, target: str = "wasm") -> int:
+    """Heap bytes of one forward pass from the highest ticks. Raises TargetError where it fails on a locked heap."""
+    return module.allocates(target, model.tick_range[1].tolist())

@@ -1,0 +1,72 @@
+"""The options of training, validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
+from typing import Literal
+
+from nnhw.training import losses, optimizers
+
+HELD_OUT = 0.2
+"""The share of the rows that nnhw train keeps for the test."""
+
+
+class TrainingError(ValueError):
+    """Training cannot start or cannot go on; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train. Raises TrainingError for a value outside its range.
+
+    epochs        at most this many passes over the training rows
+    batch         rows per step
+    optimizer     "adam" or "sgd"
+    rate          learning rate of the first epoch
+    schedule      "cosine" lowers the rate to zero over the epochs, "constant" keeps it
+    momentum      of sgd
+    loss          "auto" (cross_entropy for classes, else mse), "cross_entropy" or "mse"
+    relu_at_zero  derivative of relu and leaky_relu at 0: 0 (from the left), 1 (from the right), 0.5 (their mean)
+    validation    share of the rows kept back to watch; the weights of the best epoch on them win. 0: none
+    patience      stop after this many epochs without a better validation loss. 0: never
+    seed          of the initial weights, the validation rows and the order of the rows
+    """
+
+    epochs: int = 200
+    batch: int = 8
+    optimizer: str = "adam"
+    rate: float = 0.02
+    schedule: Literal["cosine", "constant"] = "cosine"
+    momentum: float = 0.9
+    loss: str = "auto"
+    relu_at_zero: float = 1.0
+    validation: float = 0.0
+    patience: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "patience", "seed"):
+            low = 1 if name in ("epochs", "batch") else 0
+            value = getattr(self, name)
+            holds = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= low
+            _expect(holds, name, value, f"an integer of at least {low}")
+        for name in ("rate", "momentum", "validation", "relu_at_zero"):
+            value = getattr(self, name)
+            _expect(isinstance(value, Real) and isfinite(value), name, value, "a finite number")
+        _expect(self.rate > 0, "rate", self.rate, "a number above 0")
+        _expect(0 <= self.momentum < 1, "momentum", self.momentum, "a number from 0 to below 1")
+        _expect(0 <= self.validation < 1, "validation", self.validation, "a share from 0 to below 1")
+        _expect(self.relu_at_zero in (0, 0.5, 1), "relu_at_zero", self.relu_at_zero, "0, 0.5 or 1")
+        for name, known in (
+            ("optimizer", optimizers.NAMES),
+            ("schedule", ("cosine", "constant")),
+            ("loss", ("auto", *losses.NAMES)),
+        ):
+            _expect(getattr(self, name) in known, name, getattr(self, name), f"one of {', '.join(known)}")
+
+
+def _expect(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise TrainingError(f"{name} is {value!r}; expected {expected}")

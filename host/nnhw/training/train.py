@@ -1,0 +1,298 @@
+"""Training: networks of any depth, from a data set or layer by layer.
+
+    network, history = train(dataset, layers=(8,), hidden="leaky_relu")
+
+``train`` is ``create`` followed by ``fit``; use the two apart to set up or continue a network by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from math import cos, isfinite, pi, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnhw.data.datasets import Dataset, inputs_from, split_rows
+from nnhw.training import history, losses, optimizers
+from nnhw.training.backprop import Backprop, Parameters
+from nnhw.training.history import Epoch, History
+from nnhw.training.options import Options, TrainingError
+from nnhw_codegen.network import activations
+from nnhw_codegen.network.network import Input, Layer, Network
+
+__all__ = ["Epoch", "History", "Options", "TrainingError", "create", "fit", "train"]
+
+Array = NDArray[np.float64]
+
+_HE = {"relu", "leaky_relu", "softplus"}
+_CALIBRATION_ROWS = 256
+_RELU_BIAS = 0.1  # keeps every unit alive on the first rows
+
+
+def create(
+    inputs: Sequence[Input],
+    layers: Sequence[int],
+    *,
+    hidden: str = "relu",
+    output: str | None = None,
+    slope: float | None = None,
+    classes: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    multilabel: bool = False,
+    seed: int = 0,
+) -> Network:
+    """A network with fresh weights: one hidden layer per entry of ``layers`` (units), and the output layer.
+
+    ``classes`` or ``outputs`` name what comes out; ``multilabel`` says that each class is a question of its own, answered
+    with yes or no. ``output`` is an activation or "softmax"; by default softmax for classes, logsig for such questions
+    and identity for values. Two classes behind logsig share one unit. Weights are drawn by He where
+    ``hidden`` is relu, leaky_relu or softplus, else by Glorot; biases are 0, and 0.1 in hidden relu layers.
+    ``slope`` is the left slope of leaky_relu, rounded to the one that the integers take, so that the network trains with
+    it. Raises ValueError for names or sizes that make no network.
+    """
+    if bool(classes) == bool(outputs):
+        raise ValueError("give either classes or outputs, whichever the network shall tell")
+    if any(units < 1 for units in layers):
+        raise ValueError(f"every hidden layer needs at least one unit; found {list(layers)}")
+    if multilabel and not classes:
+        raise ValueError("multilabel needs classes: the names of the questions")
+    output = output or ("logsig" if multilabel else "softmax" if classes else "identity")
+    if output == "softmax" and multilabel:
+        raise ValueError("softmax gives the probabilities of classes that exclude each other; use logsig")
+    if output == "softmax" and not classes:
+        raise ValueError("softmax gives the probabilities of classes; use identity for values")
+    last = len(classes) or len(outputs)
+    if len(classes) == 2 and output == "logsig" and not multilabel:
+        last = 1
+    names = [*(hidden for _ in layers), output]
+    left = None if slope is None else float(activations.dyadic(slope))
+    generator = np.random.default_rng(seed)
+    built, fan_in = [], len(inputs)
+    for index, (units, name) in enumerate(zip([*layers, last], names, strict=True)):
+        if name == "softmax" and index == len(layers):
+            activation = None
+        else:
+            activation = activations.get(name, left if name == "leaky_relu" else None)
+        deviation = sqrt(2.0 / fan_in) if name in _HE else sqrt(2.0 / (fan_in + units))
+        weights = generator.standard_normal((units, fan_in)) * deviation
+        bias = np.full(units, _RELU_BIAS if name == "relu" and index < len(layers) else 0.0)
+        built.append(Layer(weights, bias, activation))
+        fan_in = units
+    return Network(built, tuple(inputs), tuple(classes), tuple(outputs), multilabel=multilabel)
+
+
+def train(
+    dataset: Dataset,
+    layers: Sequence[int] = (8,),
+    *,
+    hidden: str = "relu",
+    output: str | None = None,
+    slope: float | None = None,
+    options: Options | None = None,
+    progress: Callable[[Epoch], None] | None = None,
+) -> tuple[Network, History]:
+    """A trained network for the data set: its inputs standardized by these rows, its weights as ``create`` draws them.
+
+    Raises what ``create`` and ``fit`` raise.
+    """
+    options = options or Options()
+    network = create(
+        inputs_from(dataset),
+        layers,
+        hidden=hidden,
+        output=output,
+        slope=slope,
+        classes=dataset.classes,
+        outputs=dataset.outputs,
+        multilabel=dataset.multilabel,
+        seed=options.seed,
+    )
+    network.columns = dataset.columns
+    last = network.layers[-1]
+    if _is_plain_regression(network):
+        mean, scale = _target_scaling(dataset.targets)
+        _rescale(last, scale, mean)
+    return network, fit(network, dataset, options, progress)
+
+
+def fit(
+    network: Network,
+    dataset: Dataset,
+    options: Options | None = None,
+    progress: Callable[[Epoch], None] | None = None,
+) -> History:
+    """Train ``network`` in place on all rows of ``dataset`` (raw units), less those kept back for validation.
+
+    ``progress`` is called after every epoch. ``network.training`` receives the options, the outcome and
+    the losses, ``network.calibration`` up to 256 of the rows. Where the
+    last layer is identity, its targets are standardized meanwhile, and the scaling ends up in its weights.
+    Raises TrainingError where network, data and loss do not fit together, or the loss stops being finite.
+    """
+    options = options or Options()
+    targets = target_matrix(network, dataset)
+    x = np.hstack([network.standardize(dataset.rows), np.ones((len(dataset.rows), 1))])
+    plain = _is_plain_regression(network)
+    if plain:
+        mean, scale = _target_scaling(targets)
+        targets = (targets - mean) / scale
+        _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
+    try:
+        reached = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
+    finally:
+        if plain:
+            _rescale(network.layers[-1], scale, mean)
+    network.training = {
+        **{key: value.item() if isinstance(value, np.generic) else value for key, value in asdict(options).items()},
+        "dataset": dataset.name,
+        "rows": len(dataset.rows),
+        "epochs_run": len(reached.epochs),
+        "best_epoch": reached.best,
+        "best_loss": _watched(reached.epochs[reached.best - 1]),
+        "history": history.record(reached),
+    }
+    spread = np.linspace(0, len(dataset.rows) - 1, min(len(dataset.rows), _CALIBRATION_ROWS))
+    network.calibration = dataset.rows[spread.astype(np.int64)]
+    return reached
+
+
+def _fit_standardized(
+    network: Network,
+    x: Array,
+    targets: Array,
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+    options: Options,
+    progress: Callable[[Epoch], None] | None,
+) -> History:
+    """The loop over epochs, on x (n, inputs + 1) with a last column of ones; stores the best weights in the network."""
+    layers, parameters = network.layers, Parameters(network.layers)
+    loss = _loss_name(network, options)
+
+    def passes(count: int) -> Backprop:
+        return Backprop(layers, parameters, count, loss, options.relu_at_zero)
+
+    kept, held = rows
+    x, x_held, targets, targets_held = x[kept], x[held], targets[kept], targets[held]
+    # Batches are views of these two, which every epoch refills in a new order.
+    x_shuffled, targets_shuffled = x.copy(), targets.copy()
+    z = np.empty(targets.T.shape)
+    full = min(options.batch, len(x))
+    try:
+        whole_run = passes(full)
+        rest_run = passes(len(x) % full or full)
+        watch = passes(len(held)) if len(held) else None
+        loss_of = losses.make(loss, layers[-1].activation, len(x), len(z)).value
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
+    batches = []
+    for start in range(0, len(x), full):
+        part = slice(start, start + full)
+        run = whole_run if start + full <= len(x) else rest_run
+        batches.append((run.run, x_shuffled[part].T, targets_shuffled[part].T, run.z, z[:, part]))
+    optimizer = optimizers.make(
+        options.optimizer, parameters.values, parameters.gradient, options.rate, options.momentum
+    )
+    step = optimizer.step
+    generator = np.random.default_rng([options.seed, 1])
+    epochs: list[Epoch] = []
+    best, best_values = 0, parameters.values.copy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        for number in range(1, options.epochs + 1):
+            if options.schedule == "cosine":
+                optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / options.epochs))
+            order = generator.permutation(len(x))
+            # Mode "clip" writes straight into the output; "raise" would go through a buffer.
+            np.take(x, order, 0, x_shuffled, "clip")
+            np.take(targets, order, 0, targets_shuffled, "clip")
+            for descend, some_x, some_targets, some_z, kept_z in batches:
+                descend(some_x, some_targets)
+                step()
+                kept_z[...] = some_z
+            epoch = Epoch(
+                number,
+                options.epochs,
+                loss_of(z, targets_shuffled.T),
+                watch.value(x_held.T, targets_held.T) if watch else None,
+            )
+            # The losses may still be finite where the last steps of the epoch left the weights infinite.
+            if not (isfinite(epoch.loss) and isfinite(_watched(epoch)) and np.isfinite(parameters.values).all()):
+                raise TrainingError(
+                    f"training diverged in epoch {number}; use a learning rate below {options.rate:g}"
+                )
+            epochs.append(epoch)
+            if progress:
+                progress(epoch)
+            if watch is None or not best or _watched(epoch) < _watched(epochs[best - 1]):
+                best = number
+                np.copyto(best_values, parameters.values)
+            elif options.patience and number - best >= options.patience:
+                break
+    np.copyto(parameters.values, best_values)
+    parameters.store(layers)
+    return History(tuple(epochs), best)
+
+
+def target_matrix(network: Network, dataset: Dataset) -> Array:
+    """The targets of ``dataset`` as the network's last layer should give them, float64 (n, units).
+
+    Raises TrainingError where the inputs, classes or outputs of the two differ in number.
+    """
+    _expect_match("inputs", len(network.inputs), "features", len(dataset.features))
+    if not network.classes:
+        _expect_match("outputs", len(network.layers[-1].bias), "targets", len(dataset.outputs))
+        return np.asarray(dataset.targets, dtype=np.float64)
+    _expect_match("classes", len(network.classes), "classes", len(dataset.classes))
+    if network.multilabel != dataset.multilabel:
+        raise TrainingError(
+            "either network or data set answers each class with yes or no, and the other one does not"
+        )
+    if network.multilabel:
+        return np.asarray(dataset.targets, dtype=np.float64)
+    if len(network.layers[-1].bias) == 1:
+        return np.asarray(dataset.targets, dtype=np.float64)[:, None]
+    return np.asarray(np.eye(len(network.classes))[dataset.targets])
+
+
+def _expect_match(ours: str, count: int, theirs: str, found: int) -> None:
+    if count != found:
+        raise TrainingError(f"the network has {count} {ours}, but the data set has {found} {theirs}")
+
+
+def _watched(epoch: Epoch) -> float:
+    return epoch.loss if epoch.validation_loss is None else epoch.validation_loss
+
+
+def _loss_name(network: Network, options: Options) -> str:
+    if options.loss != "auto":
+        return options.loss
+    probabilities = network.layers[-1].activation_name in ("softmax", "logsig")
+    return "cross_entropy" if network.classes and probabilities else "mse"
+
+
+def _validation_rows(dataset: Dataset, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if not options.validation:
+        return np.arange(len(dataset.rows)), np.arange(0)
+    kept, held = split_rows(dataset, options.validation, options.seed)
+    if not len(kept) or not len(held):
+        raise TrainingError(
+            f"validation {options.validation:g} of {len(dataset.rows)} rows leaves "
+            f"{len(kept)} to train and {len(held)} to validate; change the share or use 0"
+        )
+    return kept, held
+
+
+def _is_plain_regression(network: Network) -> bool:
+    return not network.classes and network.layers[-1].activation_name == "identity"
+
+
+def _target_scaling(targets: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation (1 where constant) of each target, both (m,)."""
+    scale = targets.std(axis=0)
+    return targets.mean(axis=0), np.where(np.ptp(targets, axis=0) > 0, scale, 1.0)
+
+
+def _rescale(layer: Layer, factor: Array, offset: Array) -> None:
+    """Make the layer give ``factor * z + offset`` instead of z; both (units,)."""
+    layer.weights = layer.weights * factor[:, None]
+    layer.bias = layer.bias * factor + offset

@@ -1,0 +1,1 @@
+"""Float network -> weights and a precision that survive as integers."""
