@@ -22,15 +22,15 @@ NAMED = {
     ),
     "8.3": (
         "conformance/test_verify_targets.py::test_a_forward_pass_takes_nothing_from_the_heap",
-        "codegen/test_emit_viper.py::test_the_time_does_not_depend_on_the_input",
-        "codegen/test_emit_c.py::test_a_prediction_takes_the_same_cycles_for_every_input",
-        "codegen/test_emit_c.py::test_only_the_entry_for_raw_values_names_floats",
+        "codegen/viper/test_emitter.py::test_the_time_does_not_depend_on_the_input",
+        "codegen/c/test_emitter.py::test_a_prediction_takes_the_same_cycles_for_every_input",
+        "codegen/c/test_emitter.py::test_only_the_entry_for_raw_values_names_floats",
     ),
     "10.7": (
         "conformance/test_learn_targets.py::test_a_file_cut_at_any_byte_of_a_save_is_loaded_as_the_old_or_the_new_model",
         "device/test_learn_store.py::test_a_cut_at_every_byte_leaves_the_old_or_the_new_model",
         "conformance/test_learn_alone.py::test_a_file_cut_at_any_byte_of_a_save_is_loaded_as_the_old_or_the_new_model",
-        "host/test_pull.py::test_of_two_files_the_board_and_pull_take_the_same",
+        "host/deploying/test_pull.py::test_of_two_files_the_board_and_pull_take_the_same",
     ),
     "10.8": (
         "device/test_learn_store.py::test_a_disk_that_fills_up_between_two_cut_saves_loses_no_model",

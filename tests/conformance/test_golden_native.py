@@ -14,7 +14,7 @@ from conftest import usable_target
 from support import c_programs
 
 from nnhw.boards import mpy_cross
-from nnhw.running import exported
+from nnhw.targets import TARGETS, CoreTarget
 from nnhw.targets.core import arm_c
 from nnhw.targets.core.module_on_core import ModuleBoard
 from nnhw_codegen import emitters
@@ -25,6 +25,7 @@ from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.writer import Origin
 
 PRECISIONS = precision.names()
+CORES = [target for target in TARGETS if isinstance(target, CoreTarget)]
 
 
 class Vector(NamedTuple):
@@ -64,7 +65,7 @@ def test_every_precision_has_the_same_number_of_vectors() -> None:
 
 @pytest.mark.parametrize(
     ("target", "code"),
-    [(name, code) for code in ("viper", "thumb") for name in exported.RUNS_ON[code] if name in exported.CORES],
+    [(target.name, code) for code in ("viper", "thumb") for target in CORES if code in target.codes],
     indirect=["target"],
 )
 @pytest.mark.parametrize("name", PRECISIONS)

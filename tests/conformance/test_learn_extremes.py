@@ -12,7 +12,6 @@ from support.learning_core import steps_on_core
 from support.learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun
-from nnhw.running import exported
 from nnhw.targets import ScriptTarget
 from nnhw_codegen.thumb import learn as thumb_learn
 from nnhw_codegen.viper import learn as viper_learn
@@ -21,7 +20,7 @@ MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file
 VIPER = MODULES["nnrun/learn_kernels_viper.py"]
 PORTABLE = {name: content for name, content in MODULES.items() if content != VIPER}
 QEMU = ("qemu-m4", "qemu-rv32")
-CORES = exported.CORES
+CORES = ("rp2040-core", "cortex-m", "rv32-core")
 SLOW = ("microbit", "pico", *QEMU)
 SEEDS = 4 if LONG else 1
 MICROBIT_BYTES = 8_400

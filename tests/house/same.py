@@ -25,7 +25,7 @@ Commands = dict[str, list[str]]
 """Where the words that a command prints are kept -> its words. Every file is relative to the tree's working folder."""
 
 MODELS: Commands = {
-    "iris": ["train", "iris", "--layers", "6", "--epochs", "30"],
+    "iris": ["train", "iris", "--layers", "6", "--epochs", "30", "--json"],
     "tanh": ["new", "--layers", "3,5,4,2", "--hidden", "tanh", "--seed", "1"],
     "leaky": ["new", "--layers", "5,4,1", "--hidden", "leaky_relu", "--seed", "2"],
     "values": ["new", "--layers", "2,3,1", "--values", "--hidden", "softplus", "--seed", "3"],

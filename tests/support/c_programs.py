@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from nnhw.targets import get_core_target
+from nnhw.targets import get
 from nnhw.targets.core import arm_c
 from nnhw_codegen.c import emitter
 from nnhw_codegen.integers import program, reference
@@ -122,7 +122,7 @@ def run_here(target, jobs):
 def run_on_core(jobs, flags=("-O3",), toolchain=arm_c.CORTEX_M0_PLUS):
     """Rows of every job, computed by code for a core."""
     files, text = _sources(jobs)
-    core = get_core_target(toolchain.target).core()
+    core = get(toolchain.target).core()
     core.load_program(arm_c.compile_c(files | {"main.c": text.encode()}, (*flags, *WARNINGS), toolchain))
     rows = []
     for number, (model, _, ticks) in enumerate(jobs):

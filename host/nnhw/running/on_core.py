@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.targets import get_core_target
+from nnhw.targets import CoreTarget
 from nnhw.targets.core.module_on_core import ModuleBoard
 
 
 def run(
-    target: str, module: bytes, classifies: bool, outputs: int, entry: str, rows: NDArray[Any]
+    target: CoreTarget, module: bytes, classifies: bool, outputs: int, entry: str, rows: NDArray[Any]
 ) -> NDArray[np.int64]:
     """Outputs and answer (n, outputs + 1) of the module with this source, called as a script would call it.
 
     ``rows`` (n, inputs) are raw values, ticks or codes, as ``entry`` says. The answer is the class index, 0 for a model
     of values, -1 from codes, for which these modules have no answer. Raises TargetError.
     """
-    m = ModuleBoard(module, core=get_core_target(target).core()).module
+    m = ModuleBoard(module, core=target.core()).module
     y = array("i", bytes(4 * outputs))
     given = array("i", bytes(4 * rows.shape[1]))
     found = []

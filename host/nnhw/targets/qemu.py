@@ -120,8 +120,8 @@ class QemuTarget(ScriptTarget):
     word_bits = 32
     opt_in = True
 
-    def __init__(self, name: str, summary: str, machine: Machine) -> None:
-        self.name, self.summary, self._machine = name, summary, machine
+    def __init__(self, name: str, summary: str, executes: tuple[str, ...], machine: Machine) -> None:
+        self.name, self.summary, self.executes, self._machine = name, summary, executes, machine
 
     def _firmware(self) -> Path | None:
         folder = os.environ.get(FOLDER_VARIABLE)
@@ -150,10 +150,12 @@ class QemuTarget(ScriptTarget):
 CORTEX_M4 = QemuTarget(
     "qemu-m4",
     "a Cortex-M4 in QEMU under MicroPython: viper and Thumb code",
+    ("micropython", "viper", "asm_thumb"),
     Machine("qemu-system-arm", "qemu-system-arm", ("mps2-an386",), 0x2100_0000, 16 << 20),
 )
 RISC_V = QemuTarget(
     "qemu-rv32",
     "a 32-bit RISC-V core in QEMU under MicroPython: viper code, as the ESP32-C3 runs it",
+    ("micropython", "viper"),
     Machine("qemu-system-riscv32", "qemu-system-misc", ("virt", "-bios", "none"), 0x8000_0000, 128 << 20),
 )

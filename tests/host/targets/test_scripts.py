@@ -57,10 +57,11 @@ def test_a_syntax_error_is_reported(script_target):
 
 
 def test_an_endless_script_is_stopped_in_time(script_target):
+    seconds = 0.5 if script_target.is_fast else 8.0  # a busy machine emulates slowly
     start = time.monotonic()
     with pytest.raises(TargetError, match=rf"{script_target.name}: .* in time|within 0\.5 s") as caught:
-        script_target.run({}, "print('started')\nwhile True:\n    pass", timeout=0.5)
-    assert time.monotonic() - start < 30
+        script_target.run({}, "print('started')\nwhile True:\n    pass", timeout=seconds)
+    assert time.monotonic() - start < 60
     assert caught.value.output == "started\n"
 
 
@@ -263,5 +264,5 @@ def test_missing_programs_and_packages_say_what_to_install(monkeypatch):
 def test_an_unknown_target_gets_a_suggestion():
     with pytest.raises(TargetError, match=r"no target 'wsam': did you mean 'wasm'\?"):
         get("wsam")
-    with pytest.raises(TargetError, match=r"The targets are: .*microbit.*wasm"):
+    with pytest.raises(TargetError, match=r"The targets are: wasm, .*microbit"):
         get_script_target("xyz")

@@ -222,6 +222,8 @@ class Rp2040CoreTarget(CoreTarget):
 
     name = "rp2040-core"
     summary = "Cortex-M0+ core of an RP2040: exact machine code results and cycle counts, no firmware"
+    executes = ("viper", "asm_thumb", "c")
+    counts = "machine code"
     cycles = "exact"
 
     def why_unavailable(self) -> str | None:

@@ -72,6 +72,7 @@ class CortexMTarget(CoreTarget):
 
     name = "cortex-m"
     summary = "a bare Cortex-M4: exact results and instruction counts, estimated cycles"
+    executes = ("viper", "asm_thumb", "c")
     cycles = "estimated"
 
     def why_unavailable(self) -> str | None:

@@ -82,6 +82,7 @@ class Rv32CoreTarget(CoreTarget):
 
     name = "rv32-core"
     summary = "a bare RISC-V core (rv32imc): exact results and instruction counts, estimated cycles"
+    executes = ("viper", "c")
     cycles = "estimated"
 
     def why_unavailable(self) -> str | None:
