@@ -20,6 +20,8 @@ from nnhw_codegen import emitters
 
 RUNTIME_FOLDER = "lib/nnrun"
 KEPT_MAIN = "main_before.py"
+CORTEX_M7 = "armv7emdp"
+"""The only core with double-precision floats that MicroPython makes native code for."""
 SELF_TEST_SECONDS = 120.0
 
 
@@ -97,6 +99,11 @@ def _refuse(name: str, build: Build, firmware: Firmware) -> None:
         )
     needs = emitters.get(build.manifest["code"]).requires
     arch = architecture(firmware) or ""
+    if needs == "asm_thumb" and arch == CORTEX_M7:
+        raise TargetError(
+            f"{name}: this build has --code {build.manifest['code']}, but the board is a Cortex-M7 ({arch}), whose data "
+            "cache may still hold machine code that is to be executed; export it again with --code viper"
+        )
     able = {
         "": True,
         "viper": bool(arch) or firmware.viper,
