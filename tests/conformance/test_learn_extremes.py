@@ -20,7 +20,7 @@ MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file
 VIPER = MODULES["nnrun/learn_kernels_viper.py"]
 PORTABLE = {name: content for name, content in MODULES.items() if content != VIPER}
 QEMU = ("qemu-m4", "qemu-rv32")
-CORES = ("rp2040-core", "cortex-m", "rv32-core")
+CORES = ("rp2040-core", "cortex-m", "rv32-core", "xtensa-core")
 SLOW = ("microbit", "pico", *QEMU)
 SEEDS = 4 if LONG else 1
 MICROBIT_BYTES = 8_400

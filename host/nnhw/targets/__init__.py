@@ -10,6 +10,7 @@ from nnhw.targets.core.bare_core import CoreTarget
 from nnhw.targets.core.core import Rp2040CoreTarget
 from nnhw.targets.core.cortex_m import CortexMTarget
 from nnhw.targets.core.rv32_core import Rv32CoreTarget
+from nnhw.targets.core.xtensa_core import XtensaCoreTarget
 from nnhw.targets.microbit import MicrobitTarget
 from nnhw.targets.pico import PicoTarget
 from nnhw.targets.target import ScriptTarget, Session, Target
@@ -24,6 +25,7 @@ TARGETS: tuple[Target, ...] = (
     UnixTarget(),
     CortexMTarget(),
     Rv32CoreTarget(),
+    XtensaCoreTarget(),
     MicrobitTarget(),
     qemu.CORTEX_M4,
     qemu.RISC_V,

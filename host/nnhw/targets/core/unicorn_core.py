@@ -87,6 +87,7 @@ class UnicornCore(BareCore):
         self._instructions = self._cycles = self._limit = 0
         self._deepest = STACK_TOP
         self._fault: str | None = None
+        self._before_fault: dict[int, bytes] = {}
         self._uc.hook_add(unicorn.UC_HOOK_BLOCK, self._block)
         self._uc.hook_add(unicorn.UC_HOOK_MEM_READ, self._access, READABLE)
         self._uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._access, WRITABLE)
@@ -143,6 +144,7 @@ class UnicornCore(BareCore):
         for name, value in {**poison, **dict(arguments), **link}.items():
             self._uc.reg_write(number(name), value)
         self._before = self._current = self._fault = None
+        self._before_fault = {}
         self._deepest = stack
         self._instructions, self._cycles, self._limit = 0, 0, max_instructions
         self._run(address)
@@ -162,11 +164,14 @@ class UnicornCore(BareCore):
         except unicorn.UcError as error:
             pc = self._uc.reg_read(self._chip.registers("pc"))
             self._fault = self._fault or f"pc 0x{pc:08x}: {error}"
+        for place, content in self._before_fault.items():
+            self._memory.poke(place, content)
         if self._fault is not None:
             raise TargetError(f"{self._chip.target}: {self._fault}")
 
     def _stop(self, fault: str | None = None) -> None:
-        self._fault = fault
+        """End the call; of several faults the first counts."""
+        self._fault = self._fault or fault
         self._uc.emu_stop()
 
     def _block(self, _uc: Any, address: int, size: int, _user: Any) -> None:
@@ -230,6 +235,8 @@ class UnicornCore(BareCore):
         try:
             self._memory.require(address, size, right, self._place())
         except TargetError as error:
+            if right == WRITABLE and address >> 24 in (FLASH_START >> 24, SRAM_START >> 24):
+                self._before_fault.setdefault(address, self._memory.peek(address, size))  # it is stored nevertheless
             self._stop(str(error).removeprefix(f"{self._chip.target}: "))
 
     def _place(self) -> str:
