@@ -53,7 +53,7 @@ def state(task: Lesson, data: bytes) -> bytes:
 
 ENGINES = {
     "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico", *QEMU)),
-    "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico", *QEMU)),
+    "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico", "qemu-rv32")),
     "nnrun-viper-core": (on_core(lambda _, __: VIPER), CORES),
     "viper": (nnrun_with(MODULES, viper_learn.source), ("pico", *QEMU)),
     "viper-core": (on_core(viper_learn.source), CORES),
