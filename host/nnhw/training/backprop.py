@@ -36,6 +36,13 @@ class Parameters:
             matrix[:, :-1] = layer.weights
             matrix[:, -1] = layer.bias
 
+    def on_weights(self, value: float) -> Array:
+        """A flat vector like ``values``: ``value`` at every weight, 0 at every bias."""
+        flat = np.zeros_like(self.values)
+        for matrix in _views(flat, [matrix.shape for matrix in self.matrices]):
+            matrix[:, :-1] = value
+        return flat
+
     def store(self, layers: Sequence[Layer]) -> None:
         """Copy the values back into the layers, as float64."""
         for layer, matrix in zip(layers, self.matrices, strict=True):
@@ -63,8 +70,8 @@ class Backprop:
         matrices, gradients = parameters.matrices, parameters.gradients
         seen: Array | None = None  # what a layer sees; None stands for the batch itself
         for index, layer in enumerate(layers[:-1]):
-            if layer.activation is None:
-                raise InputError(f"layer {index} is softmax, which is allowed on the last layer only")
+            if layer.activation.across_units:
+                raise InputError(f"layer {index} is {layer.activation.name}, which is allowed on the last layer only")
             units = len(layer.bias)
             z, slope, delta = (np.empty((units, rows)) for _ in range(3))
             out = np.ones((units + 1, rows))
