@@ -18,7 +18,7 @@ from nnhw.exporting import build_folder
 from nnhw.measuring import machine_code
 from nnhw.measuring import whole_calls as bench_calls
 from nnhw.model_files import model_json
-from nnhw.targets import TARGETS, get, get_script_target
+from nnhw.targets import TARGETS, CoreTarget, get, get_script_target
 from nnhw.targets.core.core import Rp2040CoreTarget
 from nnhw.targets.pico import PicoTarget
 from nnhw_codegen.integers import precision
@@ -50,7 +50,9 @@ def _place(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
     show_default=True,
     callback=_place,
     metavar="TARGET",
-    help=f"{_CORE}: machine code alone, by layer, with its bytes. {_CALLS}: whole calls, with MicroPython's share.",
+    help=f"{_CORE}: machine code alone, by layer, with its bytes, in exact cycles; "
+    "cortex-m, rv32-core: the same for a Cortex-M4 or RISC-V core, in estimated cycles of a published table. "
+    f"{_CALLS}: whole calls, with MicroPython's share.",
 )
 @firmware_option
 @click.option(
@@ -84,13 +86,15 @@ def bench(
 ) -> None:
     """Count the cycles and bytes that MODEL, a build folder or a model.json, takes.
 
-    Exit code 1 where the cycles of machine code depend on the input.
+    Exit code 1 where the exact cycles of machine code depend on the input.
     """
     whole_calls = get(on).counts == "whole calls"
     if forms and whole_calls:
         raise click.UsageError(f"--forms is for --on {_CORE}")
     codes = _codes(chosen, get(on).codes, on)
-    _require(codes)
+    place = get(on)
+    core = place if isinstance(place, CoreTarget) else machine_code.EXACT
+    _require(codes, core)
     models = _models(model, precision_name)
     sizes = "-".join(map(str, models[0].sizes))
     title = f"{model}: {sizes}, {{:,}} MACs, on {on} at {clock:g} MHz"
@@ -102,11 +106,12 @@ def bench(
             raise UserError(str(error)) from error
         _show(calls, as_json, lambda: _calls_table(calls, title.format(calls[0].macs), hertz), hertz)
         return
-    costs = machine_code.measure_all(models, codes, every_form=forms, inputs=inputs or 50)
+    costs = machine_code.measure_all(models, codes, every_form=forms, inputs=inputs or 50, target=core)
+    title = f"{title}, cycles {core.cycles}"
     _show(costs, as_json, lambda: _table(costs, title.format(costs[0].macs), hertz), hertz)
     if not as_json:
         click.echo(f"left out: {machine_code.LEFT_OUT}")
-    if any(cost.spread for cost in costs):
+    if core.cycles == "exact" and any(cost.spread for cost in costs):
         sys.exit(1)
 
 
@@ -135,9 +140,9 @@ def _codes(text: str | None, able: tuple[str, ...], on: str) -> tuple[str, ...]:
     return names
 
 
-def _require(codes: tuple[str, ...]) -> None:
+def _require(codes: tuple[str, ...], target: CoreTarget) -> None:
     """Raise UserError where a tool that the codes need is missing."""
-    missing = {code: machine_code.why_unavailable(code) for code in codes}
+    missing = {code: machine_code.why_unavailable(code, target) for code in codes}
     for code, reason in missing.items():
         if reason is not None:
             left = ",".join(other for other in codes if missing[other] is None)

@@ -87,8 +87,7 @@ def run(
 
 def _on_core(target: CoreTarget, files: Mapping[str, bytes], rows: NDArray[Any], width: int) -> NDArray[np.int64]:
     core = target.core()
-    toolchain = next(chain for chain in arm_c.TOOLCHAINS if chain.target == target.name)
-    core.load_program(arm_c.compile_c(files, ("-O2", *WARNINGS), toolchain))
+    core.load_program(arm_c.compile_c(files, ("-O2", *WARNINGS), arm_c.toolchain_of(target.name)))
     taken = core.data(bytes(4 * width * _CORE_ROWS))
     given = core.data(bytes(rows[:1].nbytes * _CORE_ROWS), align=8)
     parts = []

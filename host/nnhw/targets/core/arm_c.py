@@ -53,6 +53,12 @@ RISC_V = Toolchain(
 
 TOOLCHAINS = (CORTEX_M0_PLUS, CORTEX_M4, RISC_V)
 
+
+def toolchain_of(target: str) -> Toolchain:
+    """The cross compiler for the core called ``target``."""
+    return next(chain for chain in TOOLCHAINS if chain.target == target)
+
+
 LINKER_SCRIPT = f"""
 MEMORY {{
     FLASH (rx) : ORIGIN = {FLASH_START:#x}, LENGTH = {FLASH_BYTES}

@@ -73,6 +73,7 @@ class CortexMTarget(CoreTarget):
     name = "cortex-m"
     summary = "a bare Cortex-M4: exact results and instruction counts, estimated cycles"
     executes = ("viper", "asm_thumb", "c")
+    counts = "machine code"
     cycles = "estimated"
 
     def why_unavailable(self) -> str | None:

@@ -83,6 +83,7 @@ class Rv32CoreTarget(CoreTarget):
     name = "rv32-core"
     summary = "a bare RISC-V core (rv32imc): exact results and instruction counts, estimated cycles"
     executes = ("viper", "c")
+    counts = "machine code"
     cycles = "estimated"
 
     def why_unavailable(self) -> str | None:
