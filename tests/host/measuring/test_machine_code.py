@@ -178,7 +178,7 @@ def test_verify_runs_the_nnb_file_under_nnrun(target: str, tmp_path: Path) -> No
     arguments = ["verify", str(tmp_path / "m"), "--on", target, "--rows", "9"]
     refused = CliRunner().invoke(commands.main, arguments)
     assert refused.exit_code == 2
-    assert f"c code runs on c and rp2040-core; {target} runs portable" in refused.output
+    assert f"c code runs on c, rp2040-core, cortex-m and rv32-core; {target} runs portable" in refused.output
     assert "--runtime nnrun" in refused.output
     text = CliRunner().invoke(commands.main, [*arguments, "--runtime", "nnrun"]).output
     assert f"{target}: 33/33 rows: logits identical (from values, ticks and codes)" in text
