@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray, best_frac, rounding, saturate, to_real
-from nnhw_codegen.integers.precision import PRECISIONS
+from nnhw_codegen.integers.fixed import IntArray, best_frac, rounding, saturate, to_real
+from nnhw_codegen.integers.precision import PRECISIONS, PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QInput, QModel
 from nnhw_codegen.learning import plan as learning_plan
 from nnhw_codegen.learning.derivative_forms import TABLE_LIMIT
@@ -54,7 +54,9 @@ class Trainable:
 
     @property
     def _door(self) -> QModel:
-        return QModel(PRECISIONS[0], self.doorway, (), self.classes, self.outputs)
+        return QModel(
+            max(PRECISIONS, key=lambda precision: precision.cost), self.doorway, (), self.classes, self.outputs
+        )
 
     def input_codes(self, rows: NDArray[np.floating[Any]]) -> Codes:
         """Raw rows (n, inputs) -> codes (n, inputs)."""

@@ -12,14 +12,13 @@ from pathlib import Path, PurePosixPath
 
 from nnhw.boards.firmware import Firmware
 from nnhw.boards.link import STAGED, Link
-from nnhw.boards.loadable import architecture, loadable, mpy_format, twin
+from nnhw.boards.loadable import KEPT_MAIN, architecture, loadable, mpy_format, twin
 from nnhw.boards.scripts import script
 from nnhw.errors import TargetError
 from nnhw.exporting.build_folder import Build, BuildError
 from nnhw_codegen import emitters
 
 RUNTIME_FOLDER = "lib/nnrun"
-KEPT_MAIN = "main_before.py"
 CORTEX_M7 = "armv7emdp"
 """The only core with double-precision floats that MicroPython makes native code for."""
 SELF_TEST_SECONDS = 120.0
@@ -70,10 +69,10 @@ def flash(
 
 
 def _files(build: Build, with_runtime: bool) -> dict[str, bytes]:
-    modules = list(build.manifest["modules"])
+    modules = list(build.manifest.modules)
     if not modules:
         raise BuildError(
-            f"{build.directory}: was exported with --code {build.manifest['code']}, which makes no MicroPython module; "
+            f"{build.directory}: was exported with --code {build.manifest.code}, which makes no MicroPython module; "
             "export it again with --code portable"
         )
     files = build.contents([*modules, "selftest.py", "vectors.jsonl"] + [f"{build.name}.nnb"] * with_runtime)
@@ -95,24 +94,22 @@ def _refuse(name: str, build: Build, firmware: Firmware) -> None:
     if not firmware.files:
         raise TargetError(
             f"{name}: {firmware} has no rename, sha256 or base64, so files cannot be copied and checked; "
-            f"copy {', '.join(build.manifest['modules'])} with the board's own editor, or update the firmware"
+            f"copy {', '.join(build.manifest.modules)} with the board's own editor, or update the firmware"
         )
-    needs = emitters.get(build.manifest["code"]).requires
+    needs = emitters.get(build.manifest.code).requires
     arch = architecture(firmware) or ""
     if needs == "asm_thumb" and arch == CORTEX_M7:
         raise TargetError(
-            f"{name}: this build has --code {build.manifest['code']}, but the board is a Cortex-M7 ({arch}), whose data "
+            f"{name}: this build has --code {build.manifest.code}, but the board is a Cortex-M7 ({arch}), whose data "
             "cache may still hold machine code that is to be executed; export it again with --code viper"
         )
-    able = {
-        "": True,
-        "viper": bool(arch) or firmware.viper,
-        "asm_thumb": arch.startswith("armv") or firmware.asm_thumb,
-    }[needs]
-    if not able:
-        better = "viper or portable" if firmware.viper or arch else "portable"
+    offers = {""}
+    offers |= {"viper"} if arch or firmware.viper else set()
+    offers |= {"asm_thumb"} if arch.startswith("armv") or firmware.asm_thumb else set()
+    if needs not in offers:
+        better = " or ".join(emitter.name for emitter in emitters.fastest_first(offers.__contains__)[:2])
         raise TargetError(
-            f"{name}: this build has --code {build.manifest['code']}, which needs {needs}; {firmware} "
+            f"{name}: this build has --code {build.manifest.code}, which needs {needs}; {firmware} "
             f"(.mpy {mpy_format(firmware)}, {arch or 'no native code'}) has none; export it again with --code {better}"
         )
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnhw.data import datasets
-from nnhw.model_files.archive import MOST_BYTES
 from nnhw.model_files.chain import Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Conversion, ConversionError, Settings, convert
+from nnhw.model_files.formats.archive import MOST_BYTES
 from nnhw.model_files.strict_json import Fault
 from nnhw_codegen.network.network import Network
 
@@ -43,7 +43,9 @@ REFUSED = {
 REFUSED[".pickle"], REFUSED[".pth"] = REFUSED[".pkl"], REFUSED[".pt"]
 
 
-def load(path: str | Path, settings: Settings, data: str | None = None, target: str | None = None) -> Conversion:
+def load(
+    path: str | Path, settings: Settings, data: str | None = None, answer_column: str | None = None
+) -> Conversion:
     """The network in the file at ``path``, with what the user tells.
 
     ``data`` names the rows instead of ``settings``: a data set, a CSV or an .npy file, see ``datasets.load_rows``. Raises
@@ -55,7 +57,7 @@ def load(path: str | Path, settings: Settings, data: str | None = None, target: 
         imported = read(path, settings)
         if data is None:
             return convert(imported, settings)
-        columns, rows = datasets.load_rows(data, imported.names, target)
+        columns, rows = datasets.load_rows(data, imported.names, answer_column)
         return convert(imported, replace(settings, columns=columns, rows=rows))
 
     try:
@@ -78,7 +80,7 @@ def read(path: Path, settings: Settings) -> Imported:
         raise Refusal(f"not a known kind of model file; supported: {', '.join(READERS)}")
     module, function, packages = READERS[path.suffix.lower()]
     need(packages, "reading it")
-    reader = getattr(importlib.import_module(f"nnhw.model_files.{module}"), function)
+    reader = getattr(importlib.import_module(f"nnhw.model_files.formats.{module}"), function)
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
@@ -165,7 +167,7 @@ def _from_object(
         task=task,
         input_range=input_range,
     )
-    reader = importlib.import_module(f"nnhw.model_files.{module}").read_object
+    reader = importlib.import_module(f"nnhw.model_files.formats.{module}").read_object
     try:
         return _guarded(lambda: convert(reader(model), settings)).network
     except Refusal as refusal:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nnhw.errors import TargetError
 from nnhw.exporting.board_package import flatten
@@ -17,6 +17,7 @@ from nnhw_codegen import emitters
 from nnhw_codegen.emitters import MICROPYTHON, C
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.ticks import float32_bits
+from nnhw_codegen.registry import listed
 from nnhw_codegen.writer import fill_template
 
 Entry = Literal["values", "ticks", "codes"]
@@ -83,12 +84,8 @@ def why_not(code: str, target: str) -> str | None:
     place = get(target)
     if runs_in(code) in place.executes:
         return None
-    instead = f"{target} runs {_listed(place.codes)} code" if place.codes else f"{target} runs none"
-    return f"{code} code runs on {_listed([other.kind for other in runs_on(code)])}; {instead}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(", ".join(names).rsplit(", ", 1))
+    instead = f"{target} runs {listed(place.codes)} code" if place.codes else f"{target} runs none"
+    return f"{code} code runs on {listed([other.kind for other in runs_on(code)])}; {instead}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +113,9 @@ class Exported:
         """The entries that the code has on a target: without its doorway for raw values, nnrun has ticks only."""
         return ("ticks",) if self.code == NNRUN and get_script_target(target).is_shallow else ENTRIES
 
-    def run(self, target: str, entry: Entry, rows: NDArray[Any]) -> Results:
+    def run(self, target: str, entry: Entry, rows: ArrayLike) -> Results:
         """Run the module on ``rows`` (n, inputs): raw values, ticks or codes, as ``entry`` says. Raises TargetError."""
+        rows = np.asarray(rows)
         reason = why_not(self.code, target)
         if reason is not None:
             raise TargetError(f"{target}: {reason}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.errors import TargetError
 from nnhw.exporting import vectors
 from nnhw.exporting.board_package import nnrun
 from nnhw.exporting.build_folder import Build
@@ -19,6 +20,7 @@ from nnhw_codegen.emitters import C
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.registry import listed
 
 ROWS = 10_000
 ROWS_SLOW = 300
@@ -70,18 +72,14 @@ class Outcome:
         return self.difference is None
 
     def __str__(self) -> str:
-        ways = _listed(self.entries)
+        ways = listed(self.entries)
         if self.difference is None:
-            distinct = _listed([f"{count:,}" for count in self.distinct])
+            distinct = listed([f"{count:,}" for count in self.distinct])
             return (
                 f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways}), {distinct} distinct rows of codes"
             )
         total = self.rows * len(self.entries)
         return f"{self.identical:,}/{total:,} rows identical (from {ways})\n  {self.difference}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join("; ".join(words).rsplit("; ", 1)).replace(";", ",")
 
 
 def default_rows(target: str) -> int:
@@ -94,8 +92,7 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
     Raises BuildError where a file is missing.
     """
-    code, names = str(build.manifest["code"]), list(build.manifest["modules"])
-    files = {}
+    code, names, files = build.manifest.code, list(build.manifest.modules), {}
     if runtime == NNRUN:
         code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
     elif runs_in(code) == C:
@@ -106,6 +103,28 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
 
 def verify(
+    build: Build,
+    on: str = "wasm",
+    count: int | None = None,
+    *,
+    runtime: str = "module",
+    seed: int = 0,
+    entries: Sequence[Entry] = (),
+) -> Outcome:
+    """Run a build on the target called ``on`` and compare every integer with the reference (SPEC 1).
+
+    ``count`` seeded random rows and the extremes enter from each of ``entries``, "values", "ticks" and "codes", by default
+    from all that the code has there. ``runtime`` "nnrun" runs the .nnb file under the board package, not the generated
+    code. Raises TargetError where the target is unavailable, does not run the code or the module fails on it, and
+    where the .nnb file, which holds the reference, is not what export wrote; BuildError where a file is missing.
+    """
+    reference_file = f"{build.name}.nnb"
+    if not build.is_as_written(reference_file):
+        raise TargetError(f"{on}: {reference_file} is not the file that export wrote; run 'nnhw export' again")
+    return verify_module(build.model, exported(build, runtime), on, count, seed=seed, entries=entries)
+
+
+def verify_module(
     model: QModel,
     module: Exported,
     target: str,
@@ -114,7 +133,7 @@ def verify(
     seed: int = 0,
     entries: Sequence[Entry] = (),
 ) -> Outcome:
-    """Run ``count`` seeded random rows and the extremes from each of ``entries``, by default all that there are.
+    """``verify`` of a module that need not be in a build: ``count`` random rows and the extremes from each of ``entries``.
 
     Where draws of the decision are found, up to 32 of the random rows, at most half of them, give way to those. Stops at
     the first entry with a difference. Raises TargetError where the target is unavailable or the module fails on it.

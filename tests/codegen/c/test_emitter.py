@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import c_programs as c
+from support.networks import plain_network
 
 from nnhw.errors import TargetError
 from nnhw.targets import get
@@ -36,7 +37,7 @@ FEW_EXAMPLES = settings(
 def networks(draw, widest=70, most_weights=3000):
     sizes = draw(st.lists(st.integers(1, widest), min_size=2, max_size=5).filter(
         lambda s: sum(a * b for a, b in itertools.pairwise(s)) <= most_weights))  # fmt: skip
-    network = c.random_network(
+    network = plain_network(
         sizes,
         draw(st.sampled_from(activations.names())),
         seed=draw(st.integers(0, 999)),
@@ -53,7 +54,7 @@ def jobs_of(models, count):
     for seed, model in enumerate(models):
         weights = sum(layer.weights.size for layer in model.layers)
         jobs += [
-            (model, form, c.random_ticks(model, count, seed)) for form in c.FORMS if form == "loop" or weights < 800
+            (model, form, c.random_ticks(model, count, seed)) for form in c.FORMS if form == "loops" or weights < 800
         ]
     return jobs
 
@@ -82,7 +83,7 @@ def test_random_networks_give_the_reference_on_the_core(models, level):
 def every_kind():
     """One small network for every activation and precision."""
     return [
-        quantize(c.random_network((3, 5, 3), name, seed), p)
+        quantize(plain_network((3, 5, 3), name, seed), p)
         for seed, name in enumerate(activations.names())
         for p in precision.PRECISIONS
     ]
@@ -109,7 +110,7 @@ def one_neuron(name, p):
     layer = QLayer(one, zero, zero, limit, expr, z_frac, zero + z_frac, zero + output_frac, -reach, reach)
     model = QModel(p, (QInput("z", 1.0, -limit, 2 * limit, 1, -limit, 0),), (layer,), outputs=("y",), offsets=(0.0,))
     proof.check(model)
-    return model, "unrolled", np.arange(-limit - 1, limit + 2)[:, None]
+    return model, "baked", np.arange(-limit - 1, limit + 2)[:, None]
 
 
 @HERE
@@ -136,7 +137,7 @@ def test_full_lanes_do_not_disturb_each_other(target):
     grid = np.array([(a, b) for a in (-127, -126, 0, 1, 127) for b in (-127, -1, 0, 126, 127)])
     jobs = [(full_lanes(units), form, grid) for units in (2, 5, 11) for form in c.FORMS]
     assert max(job[0].layers[0].high.max() for job in jobs) == 32767
-    assert all("m_low(a0)" in c.header(model, form=form).split("m_logits")[0 if form == "loop" else 1]
+    assert all("m_low(a0)" in c.header(model, form=form).split("m_logits")[0 if form == "loops" else 1]
                for model, form, _ in jobs)  # fmt: skip
     c.assert_same(jobs, c.run_here(target, jobs))
     if not arm_c.why_unavailable():
@@ -145,15 +146,15 @@ def test_full_lanes_do_not_disturb_each_other(target):
 
 @HERE
 def test_a_dead_unit_that_shares_a_word_with_a_live_one_is_left_out(target):
-    network = c.random_network((3, 4, 4, 2), "relu")
+    network = plain_network((3, 4, 4, 2), "relu")
     _, second, third = network.layers
     second.weights[:] = [[0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 0.5, 0], [0, 0, 0, 0.5]]
     third.weights[:] = [[1, 0, 0, 0], [0, 0, 0, 1]]
     model = quantize(network, precision.get("acc16"))
-    text = c.header(model, form="unrolled")
+    text = c.header(model, form="baked")
     assert "h0_0" in text
     assert "h0_1" not in text
-    jobs = [(model, "unrolled", c.random_ticks(model, 60))]
+    jobs = [(model, "baked", c.random_ticks(model, 60))]
     c.assert_same(jobs, c.run_here(target, jobs))
 
 
@@ -161,7 +162,7 @@ def test_a_dead_unit_that_shares_a_word_with_a_live_one_is_left_out(target):
 @pytest.mark.parametrize("form", c.FORMS)
 @pytest.mark.parametrize(("activation", "p"), [("relu", "w8a8"), ("softplus", "w16a16"), ("logsig", "acc16")])
 def test_a_prediction_takes_the_same_cycles_for_every_input(activation, p, form):
-    model = quantize(c.random_network((4, 8, 3), activation, 3), precision.get(p))
+    model = quantize(plain_network((4, 8, 3), activation, 3), precision.get(p))
     entry = (
         '#include "m.h"\nint32_t f(const int32_t *t);\nint32_t f(const int32_t *t) { return m_predict_ticks(t); }\n'
     )
@@ -185,11 +186,9 @@ def test_a_prediction_stays_within_its_cycle_budget(sizes):
         '#include "m.h"\nint32_t f(const int32_t *x);\nint32_t f(const int32_t *x) { return m_predict_codes(x); }\n'
     )
     for p, budget in zip(("w8a8", "acc16"), BUDGETS[sizes], strict=True):
-        model = quantize(c.random_network(sizes, "relu", 1), precision.get(p))
+        model = quantize(plain_network(sizes, "relu", 1), precision.get(p))
         core = Core()
-        core.load_program(
-            arm_c.compile_c({"m.h": c.header(model, form="unrolled").encode(), "main.c": entry.encode()})
-        )
+        core.load_program(arm_c.compile_c({"m.h": c.header(model, form="baked").encode(), "main.c": entry.encode()}))
         assert core.call("f", core.data(bytes(4 * sizes[0]))).cycles <= budget
 
 
@@ -197,7 +196,7 @@ AWKWARD = ('quote " and \\', "trigraph ??/", "Größe\n2")
 
 
 def awkward():
-    network = c.random_network((2, 3), "relu")
+    network = plain_network((2, 3), "relu")
     names = [f"{text} */ int x; /* //" for text in AWKWARD[:2]]
     inputs = tuple(
         type(i)(name, i.mean, i.scale, i.step, i.low, i.high) for name, i in zip(names, network.inputs, strict=True)
@@ -224,7 +223,7 @@ def test_another_format_is_refused_with_what_to_do(target):
 
 @HERE
 def test_raw_values_become_the_ticks_of_the_reference(target):
-    model = quantize(c.random_network((3, 2), "relu"), precision.get("w8a16"))
+    model = quantize(plain_network((3, 2), "relu"), precision.get("w8a16"))
     grid = np.arange(-30, 131).repeat(3).reshape(-1, 3)
     far = np.array([[1e9, -1e9, 1e30], [-1e30, np.inf, -np.inf], [-0.0, 1e-40, -1e-40]])
     values = np.vstack([grid * 0.1, far])

@@ -25,7 +25,7 @@ from nnhw_codegen.writer import Origin
 
 pytest.importorskip("rp2040py", reason="rp2040-core: rp2040py is not installed")
 
-FORMS = ("baked", "table")
+FORMS = ("baked", "loops")
 EXTREME_TICKS = (-(2**31), 2**31 - 1)
 
 

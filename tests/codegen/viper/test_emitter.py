@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.networks import plain_network
 
 from nnhw.boards.mpy_cross import compile_mpy
 from nnhw.targets import get
@@ -48,18 +49,8 @@ def networks(draw, largest):
     return Network(layers, inputs, tuple(map(str, range(max(2, sizes[-1])))) if classifies else ())
 
 
-def classifier(sizes, activation="relu", seed=1):
-    random = np.random.default_rng(seed)
-    layers = [
-        Layer(
-            random.normal(0, 1.5 / np.sqrt(fan_in), (units, fan_in)),
-            random.normal(0, 0.3, units),
-            activations.get(activation if number + 2 < len(sizes) else "softmax"),
-        )
-        for number, (fan_in, units) in enumerate(pairwise(sizes))
-    ]
-    inputs = tuple(Input(f"x{i}", 5, 2, 0.1, 0, 10) for i in range(sizes[0]))
-    return Network(layers, inputs, tuple(map(str, range(max(2, sizes[-1])))))
+def classifier(sizes, activation="relu"):
+    return plain_network(sizes, activation, seed=1)
 
 
 def tick_rows(model, count, seed=0):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
-from support.random_models import network, quantized
+from support.networks import plain_network as network
+from support.random_models import quantized
 
 from nnhw.boards import catalog, mpy_cross
 from nnhw.cli import commands
@@ -128,7 +129,7 @@ def test_several_boards_stand_beside_one_another(tmp_path: Path) -> None:
     )
     assert done.exit_code == 1, "nothing fits the ESP32"
     (row,) = (line for line in done.output.splitlines() if "thumb .py" in line)
-    assert [cell.strip() for cell in row.split("│")][1:3] == ["w8a8", "thumb .py"]
+    assert row.split()[:3] == ["w8a8", "thumb", ".py"]
     assert "microbit: the verdict was found by trying" in done.output
     assert "esp32     does not run this code" in done.output
 
@@ -143,7 +144,8 @@ def test_an_unknown_board_is_named() -> None:
 def test_a_table_module_as_mpy_takes_little_more_heap_than_its_weights(name: str, weight_bytes: int) -> None:
     """All that must be free after boot is counted: also the buffers, the names and the import itself.
 
-    Of what is not weights, 768 bytes are the integers of floats and the names that ``label`` gives without making them.
+    2 KB hold all but two things that have no place in the forward pass: 384 bytes are the integers of floats (SPEC 3.1
+    takes twelve lines of bytecode where a division of floats takes one), and 256 the names of ten classes.
     """
     plain = network((64, 32, 10), "relu")
     # No two inputs alike, as those that training infers: nearly each then has a doorway of its own.
@@ -151,4 +153,4 @@ def test_a_table_module_as_mpy_takes_little_more_heap_than_its_weights(name: str
     model = quantize(replace(plain, inputs=tuple(inputs)), precision.get(name))
     assert len({(i.span, i.gain) for i in model.inputs}) > 12
     (told,) = (f for f in board_fit.fit([model], [catalog.get("rp2040")], ["compact"]) if f.form == "mpy")
-    assert told.to_import <= 1.15 * (64 * 32 + 32 * 10) * weight_bytes + 2048 + 768
+    assert told.to_import <= 1.15 * (64 * 32 + 32 * 10) * weight_bytes + 2048 + 640

@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 
 import numpy as np
-from support.learning_boards import HEAP, Lesson, learner, lesson, taught
+from support.learning.boards import HEAP, Lesson, learner, lesson, taught
 
 from nnhw.targets.target import ScriptTarget
 from nnhw_codegen.files import nnt
@@ -20,6 +20,7 @@ for part in {loading}:
 import m_learn_load as loader
 loader.load("m.nnt")
 del loader.load, loader.read, loader.take
+gc.collect()
 for part in {parts}:
     __import__(part)
     gc.collect()
