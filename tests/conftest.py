@@ -12,8 +12,14 @@ from typing import TypeVar
 import pytest
 
 from nnhw.targets import TARGETS, ScriptTarget, get
+from nnhw.targets.board import BoardTarget
+from nnhw.targets.pico import PicoTarget
 
-SCRIPT_TARGETS = tuple(target.name for target in TARGETS if isinstance(target, ScriptTarget) and not target.opt_in)
+SCRIPT_TARGETS = tuple(
+    target.name
+    for target in TARGETS
+    if isinstance(target, ScriptTarget) and not isinstance(target, BoardTarget | PicoTarget)
+)
 OPT_IN = "opt-in: "
 """Before the reason of a skip for want of what no package brings: a board, a firmware."""
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

@@ -42,7 +42,7 @@ def quantized(sizes: tuple[int, ...], hidden: Activation, precision_name: str) -
 def emitted(model: QModel, code: str = "portable") -> Exported:
     """The module ``m`` of a quantized model."""
     files = emitters.get(code).emit(program.build(model), ORIGIN)
-    return Exported("m", files, model.sizes, bool(model.classes))
+    return Exported("m", files, model.sizes, bool(model.classes), code)
 
 
 def limit(precision_name: str) -> int:

@@ -1,4 +1,4 @@
-"""Every golden model gives its stored integers as viper, Thumb and C code, on the bare core and on this machine."""
+"""Every golden model gives its stored integers in every code: on bare cores, here and under MicroPython."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from conftest import usable_target
 from support import c_programs
 
 from nnhw.boards import mpy_cross
+from nnhw.targets import TARGETS, CoreTarget
 from nnhw.targets.core import arm_c
 from nnhw.targets.core.module_on_core import ModuleBoard
 from nnhw_codegen import emitters
@@ -24,6 +25,7 @@ from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.writer import Origin
 
 PRECISIONS = precision.names()
+CORES = [target for target in TARGETS if isinstance(target, CoreTarget)]
 
 
 class Vector(NamedTuple):
@@ -61,14 +63,17 @@ def test_every_precision_has_the_same_number_of_vectors() -> None:
     assert {name: len(vectors) for name, vectors in VECTORS.items()} == dict.fromkeys(PRECISIONS, 29)
 
 
-@pytest.mark.parametrize("code", ["viper", "thumb"])
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [(target.name, code) for code in ("viper", "thumb") for target in CORES if code in target.codes],
+    indirect=["target"],
+)
 @pytest.mark.parametrize("name", PRECISIONS)
-def test_every_vector_is_exact_as_machine_code_on_the_core(name: str, code: str) -> None:
-    usable_target("rp2040-core")
+def test_every_vector_is_exact_as_machine_code_on_a_core(name: str, target: Any, code: str) -> None:
     if mpy_cross.why_unavailable():
         pytest.skip(f"mpy-cross: {mpy_cross.why_unavailable()}")
     for vector in VECTORS[name]:
-        m = ModuleBoard(source(vector, code)).module
+        m = ModuleBoard(source(vector, code), core=target.core()).module
         t, x, y = (array("i", bytes(4 * n)) for n in (vector.ticks.shape[1],) * 2 + (vector.model.sizes[-1],))
         rows = zip(vector.ticks.tolist(), vector.codes, vector.outputs, vector.answers, strict=True)
         for ticks, codes, outputs, answer in rows:
@@ -79,8 +84,8 @@ def test_every_vector_is_exact_as_machine_code_on_the_core(name: str, code: str)
             assert y.tolist() == outputs
 
 
-UNIX_SCRIPT = """
-import json
+SCRIPT = """
+import json, sys
 from array import array
 for number, (rows, codes, outputs) in enumerate(json.loads(open("rows.json").read())):
     m = __import__("m%d" % number)
@@ -90,22 +95,30 @@ for number, (rows, codes, outputs) in enumerate(json.loads(open("rows.json").rea
         found = [list(y)]
         m.logits_from_ticks(array("i", ticks), y)
         print(json.dumps(found + [list(y), m.predict_ticks(array("i", ticks))]))
+    del m, sys.modules["m%d" % number]
 """
 
 
-@pytest.mark.parametrize("target", ["unix"], indirect=True)
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("unix", "viper"),
+        *(("qemu-m4", code) for code in ("portable", "compact", "viper", "thumb")),
+        *(("qemu-rv32", code) for code in ("portable", "compact", "viper")),
+    ],
+    indirect=["target"],
+)
 @pytest.mark.parametrize("name", PRECISIONS)
-def test_every_vector_is_exact_as_viper_code_of_64_bits(name: str, target: Any) -> None:
+def test_every_vector_is_exact_under_micropython(name: str, target: Any, code: str) -> None:
     vectors = VECTORS[name]
-    files = {f"m{n}.py": source(vector, "viper") for n, vector in enumerate(vectors)}
+    files = {f"m{n}.py": source(vector, code) for n, vector in enumerate(vectors)}
     files["rows.json"] = json.dumps([[v.ticks.tolist(), v.codes, v.model.sizes[-1]] for v in vectors]).encode()
-    found = [json.loads(line) for line in target.run(files, UNIX_SCRIPT).splitlines()]
-    wanted = [
-        [outputs, outputs, list(answer) if isinstance(answer, tuple) else answer]
-        for vector in vectors
-        for outputs, answer in zip(vector.outputs, vector.answers, strict=True)
-    ]
-    assert found == wanted
+    found = [json.loads(line) for line in target.run(files, SCRIPT, timeout=300).splitlines()]
+    stored = [row for vector in vectors for row in zip(vector.outputs, vector.answers, strict=True)]
+    assert [row[:2] for row in found] == [[outputs, outputs] for outputs, _ in stored]
+    digits = 1e-15 if target.name == "unix" else 1e-6  # values are floats of the board
+    for (*_, answer), (_, wanted) in zip(found, stored, strict=True):
+        assert answer == pytest.approx(list(wanted) if isinstance(wanted, tuple) else wanted, rel=digits, abs=0)
 
 
 def assert_stored(vectors: list[Vector], rows: list[IntArray]) -> None:
@@ -123,10 +136,11 @@ def test_every_vector_is_exact_as_c_under_sanitizers(name: str, target: Any) -> 
     assert_stored(VECTORS[name], c_programs.run_here(target, jobs))
 
 
+@pytest.mark.parametrize("toolchain", arm_c.TOOLCHAINS, ids=lambda toolchain: toolchain.target)
 @pytest.mark.parametrize("name", PRECISIONS)
-def test_every_vector_is_exact_as_c_on_the_core(name: str) -> None:
-    usable_target("rp2040-core")
-    if arm_c.why_unavailable():
-        pytest.skip(f"rp2040-core: {arm_c.why_unavailable()}")
+def test_every_vector_is_exact_as_c_on_a_core(name: str, toolchain: arm_c.Toolchain) -> None:
+    usable_target(toolchain.target)
+    if arm_c.why_unavailable(toolchain):
+        pytest.skip(f"{toolchain.target}: {arm_c.why_unavailable(toolchain)}")
     jobs = [(vector.model, "auto", vector.ticks) for vector in VECTORS[name]]
-    assert_stored(VECTORS[name], c_programs.run_on_core(jobs, ("-O1",)))
+    assert_stored(VECTORS[name], c_programs.run_on_core(jobs, ("-O1",), toolchain))

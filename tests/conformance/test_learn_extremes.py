@@ -20,7 +20,9 @@ from nnhw_codegen.viper import learn as viper_learn
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in Path(nnrun.__file__).parent.glob("*.py")}
 VIPER = MODULES["nnrun/learn_kernels_viper.py"]
 PORTABLE = {name: content for name, content in MODULES.items() if content != VIPER}
-SLOW = ("microbit", "pico")
+QEMU = ("qemu-m4", "qemu-rv32")
+CORES = ("rp2040-core", "cortex-m", "rv32-core", "xtensa-core")
+SLOW = ("microbit", "pico", *QEMU)
 SEEDS = 4 if LONG else 1
 MICROBIT_BYTES = 8_400
 """Of a model and its modules: what a micro:bit has room for."""
@@ -35,7 +37,9 @@ def nnrun_with(modules: dict[str, bytes], emit: Emit | None = None) -> Teacher:
 
 def on_core(emit: Emit) -> Teacher:
     """Machine code alone, called from here."""
-    return lambda _, tasks: [state(task, steps_on_core(task, emit(task.before, "a test"))[0]) for task in tasks]
+    return lambda target, tasks: [
+        state(task, steps_on_core(task, emit(task.before, "a test"), target.name)[0]) for task in tasks
+    ]
 
 
 def compact(target: ScriptTarget, tasks: list[Lesson]) -> list[bytes]:
@@ -49,14 +53,14 @@ def state(task: Lesson, data: bytes) -> bytes:
 
 
 ENGINES = {
-    "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico")),
-    "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico")),
-    "nnrun-viper-core": (on_core(lambda _, __: VIPER), ("rp2040-core",)),
-    "viper": (nnrun_with(MODULES, viper_learn.source), ("pico",)),
-    "viper-core": (on_core(viper_learn.source), ("rp2040-core",)),
-    "thumb": (nnrun_with(MODULES, thumb_learn.source), ("pico",)),
-    "thumb-core": (on_core(thumb_learn.source), ("rp2040-core",)),
-    "compact": (compact, ("unix", "wasm", "microbit", "pico")),
+    "nnrun": (nnrun_with(PORTABLE), ("unix", "wasm", "pico", *QEMU)),
+    "nnrun-viper": (nnrun_with(MODULES), ("unix", "pico", "qemu-rv32")),
+    "nnrun-viper-core": (on_core(lambda _, __: VIPER), CORES),
+    "viper": (nnrun_with(MODULES, viper_learn.source), ("pico", *QEMU)),
+    "viper-core": (on_core(viper_learn.source), CORES),
+    "thumb": (nnrun_with(MODULES, thumb_learn.source), ("pico", "qemu-m4")),
+    "thumb-core": (on_core(thumb_learn.source), ("rp2040-core", "cortex-m")),
+    "compact": (compact, ("unix", "wasm", "microbit", "pico", *QEMU)),
 }
 GENERATED = ("viper", "viper-core", "thumb", "thumb-core")
 

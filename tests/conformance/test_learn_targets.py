@@ -10,6 +10,7 @@ from support.learning.boards import FACTORS, HEAP, count, learner, lesson, taugh
 from support.learning.core import steps_on_core
 
 import nnrun
+from nnhw.boards.mpy_cross import compile_mpy
 from nnhw_codegen.learning.profile import SCHEMES
 
 PACKAGE = Path(nnrun.__file__).parent
@@ -43,10 +44,26 @@ def test_portable_training_is_the_reference_s_after_1000_steps(target, scheme):
     assert differing(target, [(*IRIS[:3], scheme, *IRIS[4:])], 1000) == []
 
 
-@pytest.mark.parametrize(("target", "kernels"), [("wasm", ""), ("unix", "_viper")], indirect=["target"])
-def test_native_code_is_used_where_it_compiles(target, kernels):
-    found = target.run(MODULES, "import nnrun.learn, sys\nprint([m for m in sys.modules if 'learn_kernels' in m])")
-    assert found == f"['nnrun.learn_kernels{kernels}']\n"
+@pytest.mark.parametrize(
+    ("target", "compiled_for", "kernels"),
+    [
+        ("wasm", None, ""),
+        ("unix", None, "_viper"),
+        ("qemu-rv32", None, "_viper"),
+        ("qemu-m4", None, ""),  # its compiler of 1.25 cannot jump as far as this code does
+        ("qemu-m4", "armv7m", "_viper"),
+    ],
+    indirect=["target"],
+)
+def test_native_code_is_used_where_it_compiles_and_runs(target, compiled_for, kernels):
+    files = dict(MODULES)
+    if compiled_for:
+        source = files.pop("nnrun/learn_kernels_viper.py")
+        files["nnrun/learn_kernels_viper.mpy"] = compile_mpy(source, "learn_kernels_viper.py", compiled_for)
+    used = target.run(files, "from nnrun import learn_core\nprint(learn_core.kernels.__name__)")
+    assert used == f"nnrun.learn_kernels{kernels}\n"
+    (pair,) = taught_by_nnrun(target, [lesson(learner(IRIS), 4)], files)
+    assert pair[0] == pair[1]
 
 
 @pytest.mark.parametrize("target", ["wasm", "unix"], indirect=True)

@@ -91,6 +91,8 @@ def exported(gps: Path, code: str) -> Path:
         *(("microbit", code) for code in ("compact", "thumb")),
         *(("rp2040-core", code) for code in ("viper", "thumb", "c")),
         *(("pico", code) for code in ("portable", "viper", "thumb")),
+        *(("qemu-m4", code) for code in ("portable", "viper", "thumb")),
+        *(("qemu-rv32", code) for code in ("portable", "viper")),
         ("c", "c"),
     ],
 )

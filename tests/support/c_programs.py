@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnhw.targets import get
 from nnhw.targets.core import arm_c
-from nnhw.targets.core.core import Core
 from nnhw_codegen.c import emitter
 from nnhw_codegen.integers import program, reference
 from nnhw_codegen.writer import Origin
@@ -96,11 +96,11 @@ def run_here(target, jobs):
             for line, (_, _, t) in zip(output.splitlines(), jobs, strict=True)]  # fmt: skip
 
 
-def run_on_core(jobs, flags=("-O3",)):
-    """Rows of every job, computed by Cortex-M0+ code."""
+def run_on_core(jobs, flags=("-O3",), toolchain=arm_c.CORTEX_M0_PLUS):
+    """Rows of every job, computed by code for a core."""
     files, text = _sources(jobs)
-    core = Core()
-    core.load_program(arm_c.compile_c(files | {"main.c": text.encode()}, (*flags, *WARNINGS)))
+    core = get(toolchain.target).core()
+    core.load_program(arm_c.compile_c(files | {"main.c": text.encode()}, (*flags, *WARNINGS), toolchain))
     rows = []
     for number, (model, _, ticks) in enumerate(jobs):
         width = model.sizes[0] + model.sizes[-1] + 1

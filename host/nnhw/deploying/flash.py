@@ -19,6 +19,8 @@ from nnhw.exporting.build_folder import Build, BuildError
 from nnhw_codegen import emitters
 
 RUNTIME_FOLDER = "lib/nnrun"
+CORTEX_M7 = "armv7emdp"
+"""The only core with double-precision floats that MicroPython makes native code for."""
 SELF_TEST_SECONDS = 120.0
 
 
@@ -96,6 +98,11 @@ def _refuse(name: str, build: Build, firmware: Firmware) -> None:
         )
     needs = emitters.get(build.manifest.code).requires
     arch = architecture(firmware) or ""
+    if needs == "asm_thumb" and arch == CORTEX_M7:
+        raise TargetError(
+            f"{name}: this build has --code {build.manifest.code}, but the board is a Cortex-M7 ({arch}), whose data "
+            "cache may still hold machine code that is to be executed; export it again with --code viper"
+        )
     offers = {""}
     offers |= {"viper"} if arch or firmware.viper else set()
     offers |= {"asm_thumb"} if arch.startswith("armv") or firmware.asm_thumb else set()

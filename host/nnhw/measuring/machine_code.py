@@ -12,8 +12,10 @@ import numpy as np
 
 from nnhw.boards import mpy_cross
 from nnhw.exporting import vectors
+from nnhw.targets import CoreTarget
 from nnhw.targets.core import arm_c
-from nnhw.targets.core.core import CallResult, Core, Rp2040CoreTarget
+from nnhw.targets.core.bare_core import BareCore, CallResult
+from nnhw.targets.core.core import Rp2040CoreTarget
 from nnhw.targets.core.module_on_core import ModuleBoard
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import program
@@ -25,7 +27,9 @@ from nnhw_codegen.writer import Origin
 CLOCK = 125_000_000
 """Hz of an RP2040 under MicroPython."""
 
-CODES = Rp2040CoreTarget().codes
+EXACT = Rp2040CoreTarget()
+"""The core whose cycles are not estimated."""
+CODES = EXACT.codes
 LEVELS = ("-O3", "-Os")
 """Optimization levels at which C is measured."""
 
@@ -46,6 +50,7 @@ class Cost:
     code_bytes    machine code with weights and constants; ``table_bytes`` the activation tables
     ram_bytes     buffers of the module beside those of the caller; ``stack_bytes`` the deepest stack
     level         optimization level of C, else ""
+    target        where it ran; ``cycles`` how its cycles are known: "exact" or "estimated" (see CoreTarget)
     """
 
     code: str
@@ -62,6 +67,8 @@ class Cost:
     table_bytes: int
     ram_bytes: int
     stack_bytes: int
+    target: str
+    cycles: str
 
     @property
     def name(self) -> str:
@@ -98,8 +105,8 @@ class _Machine(ABC):
 class _Module(_Machine):
     """Viper or Thumb code, with the trampoline that the latter is called through."""
 
-    def __init__(self, source: bytes, inputs: int, outputs: int) -> None:
-        self._board = ModuleBoard(source)
+    def __init__(self, target: CoreTarget, source: bytes, inputs: int, outputs: int) -> None:
+        self._board = ModuleBoard(source, core=target.core())
         self._row, self._outputs = array("i", bytes(4 * inputs)), array("i", bytes(4 * outputs))
         held = vars(self._board.module).values()
         self.ram_bytes = sum(len(value) * value.itemsize for value in held if isinstance(value, array))
@@ -132,19 +139,21 @@ class _Header(_Machine):
 
     ram_bytes = 0
 
-    def __init__(self, header: bytes, inputs: int, outputs: int, classifies: bool, level: str) -> None:
+    def __init__(
+        self, target: CoreTarget, header: bytes, inputs: int, outputs: int, classifies: bool, level: str
+    ) -> None:
         self._calls: dict[str, Callable[[Sequence[int]], CallResult]] = {}
         for entry, bodies in _C_BODIES.items():
             files = {"model.h": header, "main.c": _C_ENTRY.format(body=bodies[classifies]).encode()}
-            built = arm_c.compile_c(files, (level,))
-            core = Core()
+            built = arm_c.compile_c(files, (level,), arm_c.toolchain_of(target.name))
+            core = target.core()
             core.load_program(built)
             given, taken = core.data(bytes(4 * inputs)), core.data(bytes(4 * outputs))
             self._calls[entry] = self._caller(core, given, taken)
             self.read_only_bytes = len(built.text) + len(built.data)
 
     @staticmethod
-    def _caller(core: Core, given: int, taken: int) -> Callable[[Sequence[int]], CallResult]:
+    def _caller(core: BareCore, given: int, taken: int) -> Callable[[Sequence[int]], CallResult]:
         def call(row: Sequence[int]) -> CallResult:
             core.write(given, array("i", row).tobytes())
             return core.call("run", given, taken)
@@ -157,18 +166,21 @@ class _Header(_Machine):
         return result.cycles
 
 
-def measure(model: QModel, code: str, form: str = "auto", level: str = "", inputs: int = 50) -> Cost:
+def measure(
+    model: QModel, code: str, form: str = "auto", level: str = "", inputs: int = 50, target: CoreTarget = EXACT
+) -> Cost:
     """The cost of one form, over ``inputs`` extreme and random rows. Raises TargetError where a tool is missing."""
     whole = program.build(model)
     if form == "auto":
         form = emitters.get(code).form_for(whole)
-    machine = _load(whole, code, form, level)
+    machine = _load(target, whole, code, form, level)
     ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, inputs)])[:inputs]
     cycles = {machine.cycles("ticks", row) for row in ticks.tolist()}
     stack = machine.stack_bytes
     row = model.code_range[1].tolist()
     behind = [
-        _load(_cut(whole, count), code, form, level).cycles("codes", row) for count in range(1, len(whole.layers))
+        _load(target, _cut(whole, count), code, form, level).cycles("codes", row)
+        for count in range(1, len(whole.layers))
     ]
     behind.append(machine.cycles("codes", row))
     tables = sum(len(table.to_bytes()) for table in whole.tables)
@@ -187,15 +199,22 @@ def measure(model: QModel, code: str, form: str = "auto", level: str = "", input
         table_bytes=tables,
         ram_bytes=machine.ram_bytes,
         stack_bytes=stack,
+        target=target.name,
+        cycles=target.cycles,
     )
 
 
 def measure_all(
-    models: Iterable[QModel], codes: Iterable[str] = CODES, *, every_form: bool = False, inputs: int = 50
+    models: Iterable[QModel],
+    codes: Iterable[str] = CODES,
+    *,
+    every_form: bool = False,
+    inputs: int = 50,
+    target: CoreTarget = EXACT,
 ) -> list[Cost]:
     """The cost of every model in every code: in the form that export picks, or in every form."""
     return [
-        measure(model, code, form, level, inputs)
+        measure(model, code, form, level, inputs, target)
         for model in models
         for code in codes
         for form in (emitters.get(code).forms if every_form else ("auto",))
@@ -203,19 +222,20 @@ def measure_all(
     ]
 
 
-def why_unavailable(code: str) -> str | None:
-    """Why the cycles of a code cannot be counted here, or None."""
-    compiler = mpy_cross if emitters.get(code).makes_module else arm_c
-    return Rp2040CoreTarget().why_unavailable() or compiler.why_unavailable()
+def why_unavailable(code: str, target: CoreTarget = EXACT) -> str | None:
+    """Why the cycles of a code cannot be counted on a core, or None."""
+    if emitters.get(code).makes_module:
+        return target.why_unavailable() or mpy_cross.why_unavailable()
+    return target.why_unavailable() or arm_c.why_unavailable(arm_c.toolchain_of(target.name))
 
 
-def _load(whole: Program, code: str, form: str, level: str) -> _Machine:
+def _load(target: CoreTarget, whole: Program, code: str, form: str, level: str) -> _Machine:
     inputs, outputs = len(whole.inputs), whole.layers[-1].units
     emitter = emitters.get(code)
     files = emitter.emit(whole, _ORIGIN, form)
     if emitter.makes_module:
-        return _Module(files["model.py"], inputs, outputs)
-    return _Header(files["model.h"], inputs, outputs, whole.decision != "values", level)
+        return _Module(target, files["model.py"], inputs, outputs)
+    return _Header(target, files["model.h"], inputs, outputs, whole.decision != "values", level)
 
 
 def _cut(whole: Program, count: int) -> Program:

@@ -1,4 +1,4 @@
-"""Runs an emitted C header over rows of input: on this machine under sanitizers, or on the bare Cortex-M0+ core."""
+"""Runs an emitted C header over rows of input: on this machine under sanitizers, or on a bare core."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.errors import TargetError
-from nnhw.targets import Target
+from nnhw.targets import CoreTarget, Target
 from nnhw.targets.c import CompilerTarget
 from nnhw.targets.core import arm_c
-from nnhw.targets.core.core import Core
 
 WARNINGS = ("-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic")
 _CORE_ROWS = 100
@@ -79,15 +78,16 @@ def run(
         printed = target.run(program, stdin=given.tobytes(), flags=WARNINGS, timeout=600.0)
         found = np.array(printed.split(), dtype=np.int64)
     else:
-        found = _on_core({**files, "main.c": text.encode()}, given, outputs + 1)
+        assert isinstance(target, CoreTarget)
+        found = _on_core(target, {**files, "main.c": text.encode()}, given, outputs + 1)
     if found.size != len(rows) * (outputs + 1):
         raise TargetError(f"{target.name}: the program gave {found.size} integers for {len(rows)} rows")
     return found.reshape(len(rows), outputs + 1)
 
 
-def _on_core(files: Mapping[str, bytes], rows: NDArray[Any], width: int) -> NDArray[np.int64]:
-    core = Core()
-    core.load_program(arm_c.compile_c(files, ("-O2", *WARNINGS)))
+def _on_core(target: CoreTarget, files: Mapping[str, bytes], rows: NDArray[Any], width: int) -> NDArray[np.int64]:
+    core = target.core()
+    core.load_program(arm_c.compile_c(files, ("-O2", *WARNINGS), arm_c.toolchain_of(target.name)))
     taken = core.data(bytes(4 * width * _CORE_ROWS))
     given = core.data(bytes(rows[:1].nbytes * _CORE_ROWS), align=8)
     parts = []

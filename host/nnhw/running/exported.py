@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnhw.errors import TargetError
 from nnhw.exporting.board_package import flatten
 from nnhw.running import c_program, on_core
-from nnhw.targets import TARGETS, ScriptTarget, Session, Target, get, get_script_target
+from nnhw.targets import TARGETS, CoreTarget, ScriptTarget, Session, Target, get, get_script_target
 from nnhw_codegen import emitters
 from nnhw_codegen.emitters import MICROPYTHON, C
 from nnhw_codegen.integers.fixed import IntArray
@@ -126,8 +126,9 @@ class Exported:
         elif isinstance(place, ScriptTarget):
             found = self._by_script(place, entry, rows)
         else:
+            assert isinstance(place, CoreTarget)
             module = self.files[f"{self.name}.py"]
-            found = on_core.run(module, self.classifies, self.sizes[-1], entry, rows)
+            found = on_core.run(place, module, self.classifies, self.sizes[-1], entry, rows)
         return Results(found[:, :-1], found[:, -1])
 
     def _by_script(self, target: ScriptTarget, entry: Entry, rows: NDArray[Any]) -> IntArray:

@@ -1,4 +1,4 @@
-"""Runs an emitted viper or Thumb module over rows of input on the bare Cortex-M0+ core."""
+"""Runs an emitted viper or Thumb module over rows of input on a bare core."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.targets import CoreTarget
 from nnhw.targets.core.module_on_core import ModuleBoard
 
 
-def run(module: bytes, classifies: bool, outputs: int, entry: str, rows: NDArray[Any]) -> NDArray[np.int64]:
+def run(
+    target: CoreTarget, module: bytes, classifies: bool, outputs: int, entry: str, rows: NDArray[Any]
+) -> NDArray[np.int64]:
     """Outputs and answer (n, outputs + 1) of the module with this source, called as a script would call it.
 
     ``rows`` (n, inputs) are raw values, ticks or codes, as ``entry`` says. The answer is the class index, 0 for a model
     of values, -1 from codes, for which these modules have no answer. Raises TargetError.
     """
-    m = ModuleBoard(module).module
+    m = ModuleBoard(module, core=target.core()).module
     y = array("i", bytes(4 * outputs))
     given = array("i", bytes(4 * rows.shape[1]))
     found = []

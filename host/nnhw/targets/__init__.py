@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from nnhw.errors import TargetError
+from nnhw.targets import qemu
 from nnhw.targets.board import BoardTarget
 from nnhw.targets.c import CompilerTarget
+from nnhw.targets.core.bare_core import CoreTarget
 from nnhw.targets.core.core import Rp2040CoreTarget
+from nnhw.targets.core.cortex_m import CortexMTarget
+from nnhw.targets.core.rv32_core import Rv32CoreTarget
+from nnhw.targets.core.xtensa_core import XtensaCoreTarget
 from nnhw.targets.microbit import MicrobitTarget
 from nnhw.targets.pico import PicoTarget
 from nnhw.targets.target import ScriptTarget, Session, Target
@@ -18,7 +23,12 @@ TARGETS: tuple[Target, ...] = (
     CompilerTarget(),
     Rp2040CoreTarget(),
     UnixTarget(),
+    CortexMTarget(),
+    Rv32CoreTarget(),
+    XtensaCoreTarget(),
     MicrobitTarget(),
+    qemu.CORTEX_M4,
+    qemu.RISC_V,
     PicoTarget(),
     BoardTarget(),
 )
@@ -43,4 +53,4 @@ def get_script_target(name: str) -> ScriptTarget:
     raise TargetError(f"{name}: this target runs machine code, not MicroPython scripts; those run on: {able}")
 
 
-__all__ = ["TARGETS", "ScriptTarget", "Session", "Target", "TargetError", "get", "get_script_target"]
+__all__ = ["TARGETS", "CoreTarget", "ScriptTarget", "Session", "Target", "TargetError", "get", "get_script_target"]

@@ -261,7 +261,7 @@ def test_the_header_is_cpp11_too(tmp_path, form):
     for number, model in enumerate(models):
         (tmp_path / f"m{number}.h").write_text(c.header(model, f"m{number}", form))
     (tmp_path / "main.cpp").write_text("".join(f'#include "m{n}.h"\n' for n in range(len(models))))
-    flags = ["-std=c++11", "-Wall", "-Wextra", *c.WARNINGS, "-Werror", *arm_c.MACHINE, "-fsyntax-only"]
+    flags = ["-std=c++11", "-Wall", "-Wextra", *c.WARNINGS, "-Werror", *arm_c.CORTEX_M0_PLUS.machine, "-fsyntax-only"]
     done = subprocess.run(
         ["arm-none-eabi-g++", *flags, "main.cpp"], check=False, cwd=tmp_path, capture_output=True, text=True
     )

@@ -157,6 +157,13 @@ def test_code_that_a_board_cannot_run_is_refused_with_the_way_out(tmp_path: Path
     assert "--code viper or portable" in text
 
 
+def test_thumb_code_is_not_copied_to_a_core_with_a_data_cache(tmp_path: Path, boards) -> None:
+    board = boards(more=pty_board.fake_implementation(name="micropython", version=(1, 25, 0), _mpy=0x2306))
+    text = nnhw("flash", build(tmp_path, "thumb"), "--port", board.port, code=1)
+    assert "Cortex-M7 (armv7emdp)" in text
+    assert "--code viper" in text
+
+
 def test_an_old_micropython_gets_sources(tmp_path: Path, boards) -> None:
     board = boards(more=pty_board.fake_implementation(name="micropython", version=(1, 17, 0), mpy=5))
     folder = build(tmp_path)

@@ -8,7 +8,8 @@ import pytest
 
 from nnhw.errors import TargetError
 from nnhw.targets import get_script_target
-from nnhw.targets.core.core import Core, Program
+from nnhw.targets.core.bare_core import Program
+from nnhw.targets.core.core import Core
 from nnhw.targets.core.instruction_effects import Access, Jump, StackGrowth, Unsupported, effect_of
 from nnhw.targets.core.memory import GUARD_BYTES, STACK_BYTES, STACK_TOP
 

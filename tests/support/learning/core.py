@@ -1,4 +1,4 @@
-"""Training code on the bare Cortex-M0+ core."""
+"""Training code on a bare core."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nnrun.learn_core import Core
 class CoreRun:
     """``run`` of a module as a kernel that nnrun.learn takes, with the cycles of each call."""
 
-    def __init__(self, source: bytes) -> None:
+    def __init__(self, source: bytes, target: str = "rp2040-core") -> None:
         if why_unavailable():
             pytest.skip(str(why_unavailable()))
-        self.core = usable_target("rp2040-core").core()
-        self.module = ViperModule(self.core, compile_mpy(source, "m.py", "armv6m"))
+        self.core = usable_target(target).core()
+        self.module = ViperModule(self.core, compile_mpy(source, "m.py", self.core.architecture))
         self.places: list[int] = []
         self.cycles: list[int] = []
 
@@ -34,7 +34,7 @@ class CoreRun:
         data[:] = self.core.read(self.places[1], len(data))
 
 
-def steps_on_core(task: Lesson, source: bytes) -> tuple[bytes, list[int]]:
+def steps_on_core(task: Lesson, source: bytes, target: str = "rp2040-core") -> tuple[bytes, list[int]]:
     """The file after a lesson by a module's ``run``, but for its checksum, and the cycles of each step."""
-    run = CoreRun(source)
+    run = CoreRun(source, target)
     return teach(Core(bytearray(task.before), run), task), run.cycles

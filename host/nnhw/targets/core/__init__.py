@@ -1,1 +1,1 @@
-"""The bare emulated core: its memory, its instructions, modules and C on it."""
+"""Emulated cores without firmware: they run machine code that is placed in their memory."""

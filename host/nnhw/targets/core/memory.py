@@ -27,7 +27,10 @@ class Memory:
     under a stack of STACK_BYTES at its end. Methods raise TargetError on misuse.
     """
 
-    def __init__(self, flash: bytearray | memoryview, sram: bytearray | memoryview) -> None:
+    def __init__(
+        self, flash: bytearray | memoryview, sram: bytearray | memoryview, target: str = "rp2040-core"
+    ) -> None:
+        self._target = target
         self._content = {FLASH_START >> 24: memoryview(flash), SRAM_START >> 24: memoryview(sram)}
         self.sram_rights = bytearray(SRAM_BYTES)
         self._rights = {FLASH_START >> 24: bytearray(FLASH_BYTES), SRAM_START >> 24: self.sram_rights}
@@ -43,7 +46,9 @@ class Memory:
         """Put a block into SRAM; returns its address, a multiple of ``align``."""
         address = -(-self._next // align) * align
         if address + len(content) + GUARD_BYTES > STACK_LIMIT:
-            raise TargetError(f"rp2040-core: {len(content)} bytes do not fit in what is left of the 264 KiB of SRAM")
+            raise TargetError(
+                f"{self._target}: {len(content)} bytes do not fit in what is left of the 264 KiB of SRAM"
+            )
         self._next = address + len(content) + GUARD_BYTES
         self.allow(address, len(content), right)
         self.poke(address, content)
@@ -54,7 +59,7 @@ class Memory:
         start = address & 0xFFFFFF
         rights = self._rights[address >> 24]
         if start + count > len(rights):
-            raise TargetError(f"rp2040-core: {count} bytes do not fit at 0x{address:08x}")
+            raise TargetError(f"{self._target}: {count} bytes do not fit at 0x{address:08x}")
         rights[start : start + count] = bytes([right]) * count
 
     def poke(self, address: int, content: bytes) -> None:
@@ -76,5 +81,5 @@ class Memory:
         if allowed != count:
             verb = "a write to" if right == WRITABLE else "a read from"
             raise TargetError(
-                f"rp2040-core: {place}{verb} 0x{address:08x} ({count} bytes), outside the memory given to the code"
+                f"{self._target}: {place}{verb} 0x{address:08x} ({count} bytes), outside the memory given to the code"
             )

@@ -10,6 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from nnhw.boards.mpy_cross import compile_mpy
+from nnhw.targets.core.bare_core import BareCore
 from nnhw.targets.core.core import Core
 from nnhw.targets.core.mpy_functions import ViperModule
 
@@ -20,13 +21,13 @@ class ModuleBoard:
     """An emitted module, imported: ``module`` is its namespace.
 
     ``cycles``, ``calls`` and ``stack`` (bytes at the deepest point) add up what machine code costs; set them to 0 to
-    start again. The Python round it costs nothing here.
+    start again. The Python round it costs nothing here. ``core`` is empty; by default the one of an RP2040.
     Buffers reach the core at their first use: a bytearray or bytes as code and data to read, an array to write too.
     """
 
-    def __init__(self, source: bytes, name: str = "module.py") -> None:
-        self._core = Core()
-        self._loaded = [ViperModule(self._core, compile_mpy(source, name, "armv6m"))]
+    def __init__(self, source: bytes, name: str = "module.py", core: BareCore | None = None) -> None:
+        self._core = core or Core()
+        self._loaded = [ViperModule(self._core, compile_mpy(source, name, self._core.architecture))]
         self._placed: dict[int, tuple[Buffer, int]] = {}
         self.cycles = self.calls = self.stack = 0
         self.module = ModuleType(name)
@@ -65,7 +66,7 @@ class ModuleBoard:
 
     def _execute(self, source: str) -> None:
         """The module's ``exec``: functions of machine code that it makes at import."""
-        self._loaded.append(ViperModule(self._core, compile_mpy(source.encode(), "exec", "armv6m")))
+        self._loaded.append(ViperModule(self._core, compile_mpy(source.encode(), "exec", self._core.architecture)))
         exec(source, self.module.__dict__)
 
     def _address(self, buffer: Buffer) -> int:

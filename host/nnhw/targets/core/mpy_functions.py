@@ -1,4 +1,4 @@
-"""Viper and asm_thumb functions of an armv6m .mpy file on the bare core, without any firmware.
+"""Viper and asm_thumb functions of an .mpy file on a bare core, without any firmware.
 
 Viper code reaches the MicroPython runtime only through a table of function pointers. For functions whose
 parameters and result are int or ptr8, ptr16, ptr32, three entries are called, and for machine words all three
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nnhw.boards.loadable import ARCHITECTURES
 from nnhw.errors import TargetError
-from nnhw.targets.core.core import CallResult, Core
+from nnhw.targets.core.bare_core import BareCore, CallResult
 
-ARMV6M = 4
 BYTECODE, NATIVE, VIPER, ASSEMBLER = range(4)
 FLAG_RELOCATIONS, FLAG_READ_ONLY_DATA, FLAG_ZEROED_DATA = 0x10, 0x20, 0x40
 FUNCTION_TABLE_MARKER, TUPLE_MARKER = 0, 10
@@ -27,7 +27,6 @@ BYTE_FORMAT, NAME_FORMAT, NUMBER_FORMAT, JUMP_FORMAT = range(4)
 IDENTITIES = (3, 4, 44)
 TABLE_ENTRIES = 128
 TRAP_START = 0x0F001000
-RETURN_TO_CALLER = b"\x70\x47"
 MAXIMUM_ARGUMENTS = 32
 
 
@@ -54,15 +53,15 @@ class _RawCode:
     children: tuple[_RawCode, ...]
 
 
-def machine_functions(mpy: bytes) -> dict[str, MachineFunction]:
+def machine_functions(mpy: bytes, architecture: str = "armv6m") -> dict[str, MachineFunction]:
     """The viper and asm_thumb functions at the top level of a module, by name.
 
-    Raises TargetError unless ``mpy`` is a version 6 .mpy file with machine code for armv6m.
+    Raises TargetError unless ``mpy`` is a version 6 .mpy file with machine code for ``architecture``.
     """
     if len(mpy) < 4 or mpy[:2] != b"M\x06":
         raise TargetError("viper: not an .mpy file of version 6; compile it with mpy-cross 1.19 or later")
-    if mpy[2] >> 2 & 0xF != ARMV6M:
-        raise TargetError("viper: the .mpy file holds no armv6m code; compile it with -march=armv6m")
+    if mpy[2] >> 2 & 0xF != ARCHITECTURES.index(architecture):
+        raise TargetError(f"viper: the .mpy file holds no {architecture} code; compile it with -march={architecture}")
     try:
         reader = _Reader(mpy, 4)
         name_count, constant_count = reader.number(), reader.number()
@@ -83,18 +82,18 @@ def machine_functions(mpy: bytes) -> dict[str, MachineFunction]:
 class ViperModule:
     """The viper and asm_thumb functions of an .mpy file, loaded into a core.
 
-    Calls take and give machine words: integers, and the addresses of buffers placed with ``Core.data``.
+    Calls take and give machine words: integers, and the addresses of buffers placed with ``BareCore.data``.
     """
 
-    def __init__(self, core: Core, mpy: bytes) -> None:
+    def __init__(self, core: BareCore, mpy: bytes) -> None:
         self._core = core
         self._arguments = core.data(bytes(4 * MAXIMUM_ARGUMENTS))
-        self.functions = machine_functions(mpy)
-        identity = core.load(RETURN_TO_CALLER) | 1
+        self.functions = machine_functions(mpy, core.architecture)
+        identity = core.pointer(core.load(core.identity))
         entries = []
         for entry in range(TABLE_ENTRIES):
             trap = TRAP_START + 4 * entry
-            entries.append(identity if entry in IDENTITIES else trap | 1)
+            entries.append(identity if entry in IDENTITIES else core.pointer(trap))
             core.traps[trap] = (
                 f"a viper function called entry {entry} of MicroPython's runtime; only int and pointer "
                 "arithmetic runs without firmware (no globals, floats, objects, division or exceptions)"
@@ -103,7 +102,7 @@ class ViperModule:
         self._loaded = {name: self._load(function, table) for name, function in self.functions.items()}
 
     def call(self, name: str, *words: int, max_instructions: int = 20_000_000) -> CallResult:
-        """Call a function; see Core.call for the words, the result and the errors."""
+        """Call a function; see BareCore.call for the words, the result and the errors."""
         if name not in self._loaded:
             raise TargetError(
                 f"viper: no machine code function {name!r}; there are: {', '.join(self._loaded) or 'none'}"
