@@ -37,6 +37,8 @@ BUDGETS = {
     ("Iris 4-8-3", "predict_ticks", "thumb", "acc16"): 1_200,
     ("digits 64-32-10", "predict_ticks", "thumb", "acc16"): 6_500,
     ("Iris 4-8-3", "predict", "portable", "w8a8"): 30_000,
+    ("Iris 4-8-3", "predict", "viper", "w8a8"): 6_000,
+    ("Iris 4-8-3", "predict", "thumb", "acc16"): 3_000,
 }
 LEARN = """\
 import nnrun.learn
