@@ -73,7 +73,7 @@ class Checker:
     def outcome(self, told: board_fit.Fit, board: Board) -> str:
         """The verdict and what it was found to be; it begins with "WRONG" where the verdict does not hold."""
         emulated = board.name in board_fit.EMULATED
-        target = get_script_target(board_fit.EMULATED[board.name] if emulated else "wasm")
+        target = board_fit.EMULATED[board.name] if emulated else get_script_target("wasm")
         files, heap = (self._source, None) if emulated else (self.files, heap_with(board.heap))
         alone = not (emulated or self.itself)
         script = (IMPORT if alone else self._compute).format(name=board_fit.NAME)

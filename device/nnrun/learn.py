@@ -163,11 +163,11 @@ class Answers(Net):
     predict gives the answers as an integer, bit j that to class j; learn takes a sequence of 0 and 1.
     """
 
-    def aim(self, bits):
-        """Make the answers in these bits the target of the next step."""
+    def aim(self, index):
+        """Make the answers in the bits of ``index`` the target of the next step."""
         plan = self.plan
         for j in range(plan.units):
-            plan.room[plan.targets + j] = self._one if bits >> j & 1 else 0
+            plan.room[plan.targets + j] = self._one if index >> j & 1 else 0
 
     def decide(self):
         """The answers of the last pre-activations."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from nnhw_codegen.errors import InputError, NnhwError
 
-class TargetError(RuntimeError):
+
+class TargetError(NnhwError, RuntimeError):
     """A target failed: the guest's traceback, a time-out, a missing tool or a broken harness.
 
     The message starts with the target's name. ``output`` is what the guest had printed by then.
     """
 
+    exit_code = 1
+
     def __init__(self, message: str, output: str = "") -> None:
         super().__init__(message)
         self.output = output
+
+
+__all__ = ["InputError", "NnhwError", "TargetError"]

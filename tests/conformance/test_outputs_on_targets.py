@@ -27,13 +27,12 @@ from nnhw_codegen.quantization.quantize import quantize
 # The wasm build loses live objects when it collects garbage, so its heap has to be one that never fills.
 HEAP = 64 << 20
 CODES = (*emitters.names(), "nnrun")
-EMULATED = ("wasm", "unix", "microbit", "rp2040-core", "c")
 # As text, Thumb code with its script takes more memory than a micro:bit has; test_emit_thumb runs it there.
 CASES = [
-    (code, target)
+    (code, target.name)
     for code in CODES
-    for target in driver.RUNS_ON[code]
-    if target in EMULATED and (code, target) != ("thumb", "microbit")
+    for target in driver.runs_on(code)
+    if not target.opt_in and (code, target.name) != ("thumb", "microbit")
 ]
 PACKAGE = Path(nnrun.__file__).parent
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in PACKAGE.glob("*.py")}

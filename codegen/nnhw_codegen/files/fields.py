@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr, Operand, Register, Step, Table, Z
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QInput
@@ -16,7 +17,7 @@ OPS = ("add", "sub", "mul", "shr", "min", "max", "look")
 _CONSTANT = 128  # operand bytes from here on name a constant, those below a register
 
 
-class FileError(ValueError):
+class FileError(InputError):
     """A binary model file that cannot be used; the message says why and what to do."""
 
 
@@ -29,7 +30,7 @@ def text_bytes(text: str) -> bytes:
     """A length byte and the text in UTF-8; raises ValueError where it is longer than 255 bytes."""
     data = text.encode()
     if len(data) > 255:
-        raise ValueError(f"name {text[:40]!r}... has {len(data)} bytes in UTF-8, at most 255 fit a model file")
+        raise InputError(f"name {text[:40]!r}... has {len(data)} bytes in UTF-8, at most 255 fit a model file")
     return bytes([len(data)]) + data
 
 

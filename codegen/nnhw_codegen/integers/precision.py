@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnhw_codegen.integers.fixed import PROOF_LIMIT
+from nnhw_codegen.registry import find
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,4 @@ def names() -> tuple[str, ...]:
 
 def get(name: str) -> Precision:
     """The precision called ``name``; raises ValueError for an unknown one."""
-    for precision in PRECISIONS:
-        if precision.name == name:
-            return precision
-    raise ValueError(f"unknown precision {name!r}; known: {', '.join(names())}")
+    return find(PRECISIONS, name, "precision")

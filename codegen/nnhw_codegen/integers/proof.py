@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr, evaluate, largest
 from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray
 from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel
@@ -14,7 +15,7 @@ from nnhw_codegen.integers.ticks import TICK_LIMIT
 from nnhw_codegen.network.network import MOST_ANSWERS
 
 
-class ProofError(ValueError):
+class ProofError(InputError):
     """A bound that a quantized model claims does not hold."""
 
 

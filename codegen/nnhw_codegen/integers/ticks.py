@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.fixed import IntArray, saturate
 
 TICK_LIMIT = (1 << 28) - 1
@@ -48,7 +49,7 @@ def reciprocal(step: float) -> Reciprocal:
     """The reciprocal of a step, from its shortest decimal text; raises ValueError where a float32 cannot hold it."""
     exact = Fraction(repr(float(step)))
     if not _FINEST <= exact <= _COARSEST:
-        raise ValueError(f"a step of {step:g} is out of range: from {float(_FINEST):.1e} to {float(_COARSEST):.1e}")
+        raise InputError(f"a step of {step:g} is out of range: from {float(_FINEST):.1e} to {float(_COARSEST):.1e}")
     exponent = _BITS - 1
     while Fraction(2) ** exponent / exact < 1 << (_BITS - 1):
         exponent += 1
@@ -70,7 +71,7 @@ def from_bits(bits: IntArray, step: Reciprocal) -> IntArray:
     """Bits of float32 numbers -> ticks of ``step``. Raises ValueError for one that is not a number."""
     exponent, fraction = bits >> 23 & 255, bits & 0x7FFFFF
     if np.any((exponent == 255) & (fraction != 0)):
-        raise ValueError("not a number (NaN) has no tick: measure again")
+        raise InputError("not a number (NaN) has no tick: measure again")
     shift = step.last + 21 - exponent
     product = (fraction | 1 << 23) * step.factor - (bits >> 31)  # less one: half up, also below zero
     # Up to 20 bits the ticks pass their limit, from 51 on they are 0.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 
+from nnhw_codegen.errors import InputError
 from nnrun.learn_reader import Plan
 
 __all__ = ["Plan", "UnsuitableError", "identity", "plan"]
 
 
-class UnsuitableError(ValueError):
+class UnsuitableError(InputError):
     """A model that no training code is made for."""
 
 

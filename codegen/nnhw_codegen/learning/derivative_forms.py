@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr, Z, evaluate, largest, maximum, minimum
 from nnhw_codegen.integers.fixed import PROOF_LIMIT
 from nnhw_codegen.network.activations import Activation, Array, Curve
@@ -60,7 +61,7 @@ def slope_form(activation: Activation, z_frac: int, at_zero: float, limit: int) 
 
 def _proved(expr: Expr, activation: Activation, limit: int) -> Expr:
     if largest(expr, -limit, limit) >= PROOF_LIMIT:
-        raise ValueError(f"an intermediate of {activation.name!r} can reach 2^30")
+        raise InputError(f"an intermediate of {activation.name!r} can reach 2^30")
     return expr
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr
 from nnhw_codegen.integers.fixed import PROOF_LIMIT, rounding
 from nnhw_codegen.integers.proof import Z_LIMIT
@@ -119,7 +120,7 @@ def make(
         try:
             guards = _guards(sizes[index], sizes[index + 1], weight_frac - seen_shift, input_frac, z_frac, profile)
         except ValueError as error:
-            raise ValueError(f"layer {index}, {sizes[index + 1]} units of {sizes[index]} inputs: {error}") from None
+            raise InputError(f"layer {index}, {sizes[index + 1]} units of {sizes[index]} inputs: {error}") from None
         layers.append(
             LayerPlan(
                 sizes[index + 1],
@@ -149,11 +150,11 @@ def make(
 def _uses_cross_entropy(last: Activation | None, profile: Profile) -> bool:
     if profile.loss == "mse":
         if last is None:
-            raise ValueError("the loss 'mse' behind softmax cannot be trained in integers; use 'cross_entropy'")
+            raise InputError("the loss 'mse' behind softmax cannot be trained in integers; use 'cross_entropy'")
         return False
     probabilities = last is None or last == get("logsig")
     if profile.loss == "cross_entropy" and not probabilities:
-        raise ValueError(f"cross_entropy needs softmax or logsig at the end, found {last and last.name!r}; use 'mse'")
+        raise InputError(f"cross_entropy needs softmax or logsig at the end, found {last and last.name!r}; use 'mse'")
     return probabilities
 
 
@@ -183,7 +184,7 @@ def _guards(
         if _product_bound(units, seen_limit, profile.delta_limit, back_guard) + back_constant < PROOF_LIMIT:
             break
     if z_shift < 0 or back_shift < 0 or (bound >> z_shift) + 1 >= Z_LIMIT:
-        raise ValueError("the sums do not fit 31 bits at the precision of the passes; use fewer units")
+        raise InputError("the sums do not fit 31 bits at the precision of the passes; use fewer units")
     return guard, bias_shift, constant, z_shift, back_guard, back_constant, back_shift
 
 
@@ -200,5 +201,5 @@ def shifts(layer: LayerPlan, profile: Profile, rate_shift: int) -> Shifts:
     bias_change = max(gradient + int(rounding(result.bias_right)), gradient << result.bias_left)
     if max(before, change + layer.weight_limit, bias_change + BIAS_LIMIT) >= PROOF_LIMIT:
         other = "higher" if result.coarse else "lower"
-        raise ValueError(f"a rate of {profile.rate_multiplier} * 2^-{rate_shift} can overflow; use a {other} one")
+        raise InputError(f"a rate of {profile.rate_multiplier} * 2^-{rate_shift} can overflow; use a {other} one")
     return result

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from nnhw_codegen.errors import InputError
+
 Scheme = Literal["residual", "carry", "lcg", "nearest"]
 Loss = Literal["auto", "cross_entropy", "mse"]
 Trained = Literal["all", "first", "last"]
@@ -78,7 +80,7 @@ class Profile:
 
 def _expect(holds: bool, name: str, value: object, expected: str) -> None:
     if not holds:
-        raise ValueError(f"{name} is {value!r}; expected {expected}")
+        raise InputError(f"{name} is {value!r}; expected {expected}")
 
 
 T16 = Profile()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate
 from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray, best_frac, rounding, saturate, to_real
@@ -116,7 +117,7 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
     _expect_exportable(profile)
     layers = [Layer(layer.weights, layer.bias, layer.activation) for layer in network.layers]
     if network.decision == "multilabel" and len(network.classes) > MOST_ANSWERS:
-        raise ValueError(f"{len(network.classes)} answers of yes or no; at most {MOST_ANSWERS} fit an integer")
+        raise InputError(f"{len(network.classes)} answers of yes or no; at most {MOST_ANSWERS} fit an integer")
     outputs = 0 if network.classes else len(layers[-1].bias)
     doublings, offsets = np.zeros(outputs, dtype=np.int64), np.zeros(outputs)
     last = layers[-1].activation
@@ -129,7 +130,7 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
         layers[-1] = Layer(np.ldexp(weights, -doublings[:, None]), np.ldexp(bias - offsets, -doublings), last)
     for index, layer in enumerate(layers):
         if np.abs(layer.bias).max() > _LARGEST_BIAS:
-            raise ValueError(
+            raise InputError(
                 f"layer {index}: a bias of {np.abs(layer.bias).max():g} does not fit +-{_LARGEST_BIAS:g}"
             )
     fracs = [
@@ -169,10 +170,10 @@ def door(entry: Input, profile: Profile) -> QInput:
         fits = max(span * gain, abs(offset), abs(span * gain + offset)) < PROOF_LIMIT
         if fits and max(map(abs, result.code_range)) <= profile.activation_limit:
             return result
-    raise ValueError(f"input {entry.name!r}: steps of {entry.step:g} are too coarse for a scale of {entry.scale:g}")
+    raise InputError(f"input {entry.name!r}: steps of {entry.step:g} are too coarse for a scale of {entry.scale:g}")
 
 
 def _expect_exportable(profile: Profile) -> None:
     wide = profile.activation_bits == profile.delta_bits == 16 and profile.seen_bits == profile.weight_bits
     if not wide or profile.weight_bits not in (8, 16):
-        raise ValueError("boards train with weights of 8 or 16 bits and activations and deltas of 16 bits")
+        raise InputError("boards train with weights of 8 or 16 bits and activations and deltas of 16 bits")

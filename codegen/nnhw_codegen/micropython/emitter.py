@@ -17,6 +17,9 @@ from nnhw_codegen.writer import Origin, Writer
 BAKED_WEIGHTS = 512
 """Nets with more weights than this become loops: a board parses about 100 bytes of heap per baked weight."""
 
+_BAKED_CYCLES, _LOOPS_CYCLES = 340, 1100
+"""Per multiplication, on a Cortex-M0+."""
+
 Form = Literal["auto", "baked", "table"]
 
 
@@ -25,10 +28,30 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.py": source(program, origin, form).encode()}
 
 
+def emit_loops(program: Program, origin: Origin, form: Form = "table") -> dict[str, bytes]:
+    """The module in loops, whatever its size."""
+    return emit(program, origin, "table")
+
+
+def form_for(program: Program) -> Literal["baked", "table"]:
+    """The form that "auto" stands for."""
+    return "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
+
+
+def estimate(program: Program) -> int:
+    """Cycles of a Cortex-M0+ from ticks to the answer, about, in the form that "auto" stands for."""
+    return estimate_loops(program) if form_for(program) == "table" else program.weight_count * _BAKED_CYCLES
+
+
+def estimate_loops(program: Program) -> int:
+    """The same in loops."""
+    return program.weight_count * _LOOPS_CYCLES
+
+
 def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text."""
     if form == "auto":
-        form = "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
+        form = form_for(program)
     w = Writer()
     interface.head(w, origin, values.IMPORT)
     interface.constants(w, program, origin)

@@ -20,6 +20,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
+from nnhw_codegen.registry import find
+
 Array = NDArray[Any]
 
 
@@ -122,7 +125,7 @@ def dyadic(slope: float, tolerance: float = 0.02) -> Fraction:
     Raises ValueError unless 0 <= slope <= 1 (a steeper left side would not be a leak).
     """
     if not 0.0 <= slope <= 1.0:
-        raise ValueError(f"slope {slope!r} is outside 0 to 1")
+        raise InputError(f"slope {slope!r} is outside 0 to 1")
     for q in range(13):
         nearest = Fraction(round(slope * 2**q), 2**q)
         if abs(float(nearest) - slope) <= tolerance * slope:
@@ -154,11 +157,8 @@ def get(name: str, slope: float | None = None) -> Activation:
     """
     if slope is not None:
         if name != "leaky_relu":
-            raise ValueError(f"{name!r} takes no slope, only 'leaky_relu' does")
+            raise InputError(f"{name!r} takes no slope, only 'leaky_relu' does")
         if not 0.0 <= slope <= 1.0:
-            raise ValueError(f"slope {slope!r} is outside 0 to 1")
+            raise InputError(f"slope {slope!r} is outside 0 to 1")
         return _ramp(name, float(slope))
-    for record in RECORDS:
-        if record.name == name:
-            return record
-    raise ValueError(f"unknown activation {name!r}; known: {', '.join(names())}")
+    return find(RECORDS, name, "activation")

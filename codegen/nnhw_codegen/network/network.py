@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network.activations import Activation
 
 FloatArray = NDArray[np.floating[Any]]
@@ -164,7 +165,7 @@ class Network:
         last = self.layers[-1]
         z = self.logits(rows)
         if not self.classes or last.activation_name not in ("softmax", "logsig"):
-            raise ValueError(f"a network that ends in {last.activation_name} gives no class probabilities")
+            raise InputError(f"a network that ends in {last.activation_name} gives no class probabilities")
         if last.activation is None:
             y = np.exp(z - z.max(axis=1, keepdims=True))
         else:

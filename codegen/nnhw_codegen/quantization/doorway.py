@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.fixed import PROOF_LIMIT, rounding
 from nnhw_codegen.integers.qmodel import QInput
 from nnhw_codegen.integers.ticks import TICK_LIMIT
@@ -47,7 +48,7 @@ def tick_range(entry: Input) -> tuple[int, int]:
     """The declared range of an input in whole ticks; raises ValueError where it holds none, or too many."""
     low, high = math.ceil(entry.low / entry.step - 1e-6), math.floor(entry.high / entry.step + 1e-6)
     if high <= low or max(abs(low), abs(high)) > TICK_LIMIT:
-        raise ValueError(
+        raise InputError(
             f"input {entry.name!r}: range {entry.low:g} to {entry.high:g} in steps of {entry.step:g} is "
             f"{low} to {high} ticks; choose a step that gives at least 2 values and stays below 2^28 ticks"
         )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Operand, Register, Step, Table
 from nnhw_codegen.thumb.assembler import Assembler
 
@@ -35,7 +36,7 @@ class Steps:
         self._layer = layer
         self._scratch, *free = low
         if layer.registers - 1 > len(free):
-            raise ValueError(f"an activation needs {layer.registers} registers, Thumb code has {len(low)} for it")
+            raise InputError(f"an activation needs {layer.registers} registers, Thumb code has {len(low)} for it")
         self._others = free[: layer.registers - 1]
         self._free = free[layer.registers - 1 :]
         self._high = list(high)

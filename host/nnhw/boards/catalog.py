@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
+
+from nnhw_codegen.registry import find
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,4 @@ def names() -> tuple[str, ...]:
 
 def get(name: str) -> Board:
     """The board called ``name``. Raises ValueError for an unknown one, with the nearest name if there is one."""
-    for board in BOARDS:
-        if board.name == name:
-            return board
-    near = difflib.get_close_matches(name, names(), 1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"there is no board {name!r}: {hint}The boards are: {', '.join(names())}.")
+    return find(BOARDS, name, "board")

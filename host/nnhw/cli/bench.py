@@ -10,7 +10,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from nnhw.boards import mpy_cross
 from nnhw.cli.commands import UserError, user_input
 from nnhw.cli.target_options import firmware_option, with_firmware
 from nnhw.cli.terminal import print_json
@@ -19,22 +18,25 @@ from nnhw.exporting import build_folder
 from nnhw.measuring import machine_code
 from nnhw.measuring import whole_calls as bench_calls
 from nnhw.model_files import model_json
-from nnhw.targets import get, get_script_target
-from nnhw.targets.core import arm_c
+from nnhw.targets import TARGETS, get, get_script_target
+from nnhw.targets.core.core import Rp2040CoreTarget
+from nnhw.targets.pico import PicoTarget
 from nnhw_codegen.integers import precision
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.quantization.quantize import quantize
 
-_CORE, _PICO = "rp2040-core", "pico"
+_CORE, _CALLS = Rp2040CoreTarget.name, PicoTarget().kind
 
 
 def _place(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
     """The name of a target that counts cycles here; UserError, exit code 2, for any other."""
     (name,) = with_firmware(ctx, (name,))
-    if name.partition(":")[0] not in (_CORE, _PICO):
-        raise UserError(f"--on {name}: expected {_CORE} or {_PICO}")
     try:
-        get(name).require()
+        target = get(name)
+        if not target.counts:
+            able = " or ".join(other.name for other in TARGETS if other.counts)
+            raise UserError(f"--on {name}: expected {able}")
+        target.require()
     except TargetError as error:
         raise UserError(str(error)) from error
     return name
@@ -48,7 +50,7 @@ def _place(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
     show_default=True,
     callback=_place,
     metavar="TARGET",
-    help="rp2040-core: machine code alone, by layer, with its bytes. pico: whole calls, with MicroPython's share.",
+    help=f"{_CORE}: machine code alone, by layer, with its bytes. {_CALLS}: whole calls, with MicroPython's share.",
 )
 @firmware_option
 @click.option(
@@ -56,7 +58,7 @@ def _place(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
     "chosen",
     metavar="CODE,...",
     help="Codes to measure, whatever the folder was exported with; by default "
-    f"{','.join(machine_code.CODES)}, on pico {','.join(bench_calls.CODES)}.",
+    f"{','.join(machine_code.CODES)}, on {_CALLS} {','.join(bench_calls.CODES)}.",
 )
 @click.option(
     "--precision",
@@ -67,7 +69,7 @@ def _place(ctx: click.Context, parameter: click.Parameter, name: str) -> str:
     help="Of a model.json; a build folder has its own.",
 )
 @click.option("--forms", is_flag=True, help="Measure every form of a code, not just the one that export picks.")
-@click.option("--inputs", type=click.IntRange(1), help="Inputs to try; by default 50, on pico 5.")
+@click.option("--inputs", type=click.IntRange(1), help=f"Inputs to try; by default 50, on {_CALLS} 5.")
 @click.option("--clock", type=click.FloatRange(1, 1000), default=125.0, show_default=True, help="MHz.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def bench(
@@ -84,10 +86,10 @@ def bench(
 
     Exit code 1 where the cycles of machine code depend on the input.
     """
-    whole_calls = on != _CORE
+    whole_calls = get(on).counts == "whole calls"
     if forms and whole_calls:
         raise click.UsageError(f"--forms is for --on {_CORE}")
-    codes = _codes(chosen, bench_calls.CODES if whole_calls else machine_code.CODES, on)
+    codes = _codes(chosen, get(on).codes, on)
     _require(codes)
     models = _models(model, precision_name)
     sizes = "-".join(map(str, models[0].sizes))
@@ -124,8 +126,8 @@ def _codes(text: str | None, able: tuple[str, ...], on: str) -> tuple[str, ...]:
         return able
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
-        if name in bench_calls.CODES and name not in able:
-            raise UserError(f"--code {name}: {machine_code.LEFT_OUT}; --on pico measures it")
+        if name in machine_code.BYTECODE and name not in able:
+            raise UserError(f"--code {name}: {machine_code.LEFT_OUT}; --on {_CALLS} measures it")
         if name not in able:
             raise UserError(f"--code {name}: expected some of {','.join(able)} on {on}")
     if not names:
@@ -135,7 +137,7 @@ def _codes(text: str | None, able: tuple[str, ...], on: str) -> tuple[str, ...]:
 
 def _require(codes: tuple[str, ...]) -> None:
     """Raise UserError where a tool that the codes need is missing."""
-    missing = {code: arm_c.why_unavailable() if code == "c" else mpy_cross.why_unavailable() for code in codes}
+    missing = {code: machine_code.why_unavailable(code) for code in codes}
     for code, reason in missing.items():
         if reason is not None:
             left = ",".join(other for other in codes if missing[other] is None)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from nnhw import __version__
+from nnhw.errors import InputError, NnhwError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("nnhw.cli.demo:demo", "Train, export and run Iris in an emulator, and compare every integer."),
@@ -44,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class UserError(click.ClickException):
     """Bad input, told in one line on stderr."""
 
-    exit_code = 2
+    exit_code = NnhwError.exit_code
 
     def show(self, file: Any = None) -> None:
         """Print the message to stderr."""
@@ -86,11 +87,8 @@ class Commands(click.Group):
             if error.filename is None:
                 raise
             raise UserError(f"{error.filename}: {error.strerror}") from error
-        except (ValueError, RuntimeError) as error:
-            if not type(error).__module__.startswith("nnhw"):
-                raise  # a fault of the program: its traceback is wanted
-            # By name, as the class sits in a module that help must not import.
-            kind = CheckError if type(error).__name__ == "TargetError" else UserError
+        except NnhwError as error:
+            kind = CheckError if error.exit_code == CheckError.exit_code else UserError
             raise kind(str(error)) from error
 
 
@@ -110,8 +108,8 @@ def main() -> None:
 
 @contextmanager
 def user_input(what: str = "") -> Iterator[None]:
-    """Around a call whose documented ValueError speaks of the user's input: it ends in one line, after ``what``."""
+    """Around a call whose InputError says nothing about where the input is from: it ends in one line, after ``what``."""
     try:
         yield
-    except ValueError as error:
+    except InputError as error:
         raise UserError(f"{what}: {error}" if what else str(error)) from error

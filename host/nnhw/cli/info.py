@@ -40,7 +40,9 @@ _EXTRAS = {
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def targets(as_json: bool) -> None:
     """List the places where exported code can run, and why one cannot be used here."""
-    found = [(target.name, target.summary, target.why_unavailable()) for target in TARGETS]
+    found = [
+        (target.name, target.summary, target.why_unavailable()) for target in sorted(TARGETS, key=lambda t: t.name)
+    ]
     if as_json:
         print_json([{"name": n, "summary": s, "available": not why, "why": why} for n, s, why in found])
         return

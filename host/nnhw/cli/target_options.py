@@ -11,6 +11,7 @@ from nnhw.exporting.build_folder import Build
 from nnhw.running import exported
 from nnhw.running import verify as verification
 from nnhw.running.exported import Exported
+from nnhw_codegen import emitters
 
 FIRMWARE = "nnhw.firmware"
 """Where the context of a command keeps the file of --firmware."""
@@ -57,14 +58,14 @@ def fitting(build: Build, names: tuple[str, ...], runtime: str = "module") -> tu
     for name in names:
         reason = exported.why_not(module.code, name)
         if reason is not None:
-            nnrun = "" if exported.why_not("nnrun", name) else "; --runtime nnrun runs the .nnb file there"
+            nnrun = "" if exported.why_not(exported.NNRUN, name) else "; --runtime nnrun runs the .nnb file there"
             raise UserError(f"{build.directory} on {name}: {reason}{nnrun}")
     return module, names
 
 
 def usable_default(code: str) -> tuple[str, ...]:
     """The first target of a code that can run here, alone. Raises UserError where there is none."""
-    able = [targets.get(name) for name in exported.RUNS_ON[code] if name != "board"]
+    able = [target for target in exported.runs_on(code) if not target.opt_in]
     for target in able:
         if target.why_unavailable() is None:
             return (target.name,)
@@ -77,7 +78,10 @@ on_option = click.option(
     callback=usable,
     metavar="TARGET,...",
     help="Where to run: "
-    + "; ".join(f"{code} on {', '.join(names)}" for code, names in exported.RUNS_ON.items())
+    + "; ".join(
+        f"{code} on {', '.join(target.kind for target in exported.runs_on(code))}"
+        for code in (*emitters.names(), exported.NNRUN)
+    )
     + ". By default the first of these.",
 )
 firmware_option = click.option(
@@ -90,7 +94,7 @@ firmware_option = click.option(
 )
 runtime_option = click.option(
     "--runtime",
-    type=click.Choice(["module", "nnrun"]),
+    type=click.Choice(["module", exported.NNRUN]),
     default="module",
     show_default=True,
     help="Run the generated code, or the .nnb file under the board package nnrun.",

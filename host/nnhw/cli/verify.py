@@ -23,7 +23,9 @@ _DIRECTORY = click.Path(path_type=Path)
 @firmware_option
 @runtime_option
 @click.option(
-    "--rows", type=click.IntRange(0), help="Random rows; by default 10,000, on microbit, rp2040-core and pico 300."
+    "--rows",
+    type=click.IntRange(0),
+    help=f"Random rows; by default {verification.ROWS:,}, {verification.ROWS_SLOW} on targets that take long.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -8,13 +8,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]
 Task = Literal["auto", "classification", "multilabel", "regression"]
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """A data set cannot be used; the message names file, place and remedy, a line for each fault."""
 
 
@@ -67,7 +68,7 @@ def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArra
     Raises DataError where the order of time takes all rows of a class out of it.
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"fraction is {fraction!r}; expected a share between 0 and 1")
+        raise InputError(f"fraction is {fraction!r}; expected a share between 0 and 1")
     count = len(dataset.rows)
     if dataset.in_time:
         chosen = np.arange(count - min(round(fraction * count), max(count - 1, 0)), count)

@@ -14,6 +14,7 @@ from typing import Any
 from nnhw import __version__
 from nnhw.model_files import columns
 from nnhw.model_files.strict_json import Fault, Node
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers.qmodel import FORMAT, QModel
 from nnhw_codegen.network.network import Column
@@ -24,7 +25,7 @@ REPORT = "report.html"
 """What nnhw report writes by default: no file of the build, but about it, so it vanishes with it."""
 
 
-class BuildError(ValueError):
+class BuildError(InputError):
     """A build folder that cannot be read or must not be replaced; the message names it and says what to do."""
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nnhw.exporting.fill_template import fill
 from nnhw.model_files.model_json import ModelFileError
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnt
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.learning import board_program
@@ -29,7 +30,7 @@ def rate(wanted: float) -> tuple[int, int]:
     """(multiplier, shift) of the board's learning rate nearest to ``wanted``. Raises ValueError where none is near."""
     able = [(m, k) for m in MULTIPLIERS for k in range(MAX_RATE_SHIFT + 1)]
     if not 2.0 ** -(MAX_RATE_SHIFT + 1) < wanted <= 4.0:
-        raise ValueError(f"the learning rate is {wanted:g}; expected 2^-{MAX_RATE_SHIFT} to 3")
+        raise InputError(f"the learning rate is {wanted:g}; expected 2^-{MAX_RATE_SHIFT} to 3")
     return min(able, key=lambda pair: abs(math.log(pair[0] * 2.0 ** -pair[1] / wanted)))
 
 

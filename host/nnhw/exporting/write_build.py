@@ -26,6 +26,7 @@ from nnhw.model_files import columns as model_columns
 from nnhw.tuning import choose_precision
 from nnhw_codegen import emitters
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import precision, program
 from nnhw_codegen.integers.qmodel import QModel
@@ -36,7 +37,6 @@ from nnhw_codegen.writer import Origin
 AUTO = "auto"
 CODE = "portable"
 
-_FASTEST_FIRST = ("thumb", "viper", "portable", "compact")
 _TINY_HEAP = 32_000
 """Bytes; with less, code is chosen for size alone."""
 
@@ -158,13 +158,12 @@ def _candidates(code: str, board: Board | None) -> list[Emitter]:
         emitter = emitters.get(code)
         if board is not None and not board.runs(emitter.requires):
             able = ", ".join(e.name for e in emitters.EMITTERS if board.runs(e.requires))
-            raise ValueError(f"{board.name} does not run {code} code, which needs {emitter.requires}; it runs {able}")
+            raise InputError(f"{board.name} does not run {code} code, which needs {emitter.requires}; it runs {able}")
         return [emitter]
     if board is None:
         return [emitters.get(CODE)]
-    if board.heap < _TINY_HEAP:
-        return [emitters.get("compact")]
-    return [e for e in map(emitters.get, _FASTEST_FIRST) if board.runs(e.requires)]
+    ranked = emitters.fastest_first(board.runs)
+    return ranked[-1:] if board.heap < _TINY_HEAP else ranked
 
 
 def _json(value: Any) -> bytes:

@@ -12,19 +12,18 @@ from nnhw.errors import TargetError
 from nnhw.exporting import vectors
 from nnhw.measuring import machine_code
 from nnhw.measuring.heap import HeapNeed, heap_need
-from nnhw.targets import get_script_target
+from nnhw.targets import TARGETS, ScriptTarget
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import program
 from nnhw_codegen.integers.qmodel import QModel
-from nnhw_codegen.micropython.emitter import BAKED_WEIGHTS
 from nnhw_codegen.writer import Origin
 
-CODES = ("portable", "compact", "viper", "thumb")
+CODES = tuple(emitter.name for emitter in emitters.EMITTERS if emitter.makes_module)
 TIGHT = 0.8
 """The share of a board's heap from which on a program has too little left for itself."""
 
 NAME = "model"
-EMULATED = {"microbit": "microbit"}
+EMULATED = {t.whole_board: t for t in TARGETS if isinstance(t, ScriptTarget) and t.whole_board}
 """Boards of which a target is the whole, with the firmware's own heap: there the verdict is found by trying."""
 
 TRIAL = f"""\
@@ -37,8 +36,6 @@ from array import array
 _TOO_LITTLE = ("MemoryError", "recursion depth", "flash is full")
 
 _MEASURED_ON = "armv6m"
-_CYCLES = {"portable": 340, "compact": 1100}
-"""Per multiplication, of bytecode on a Cortex-M0+: straight-line expressions, and loops over bytes."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +95,9 @@ class _Measured:
 
     def cycles(self, code: str) -> int:
         """From ticks to the answer on a Cortex-M0+; of bytecode an estimate."""
-        if emitters.get(code).requires:
+        if code in machine_code.CODES:
             return machine_code.measure(self.model, code, inputs=1).ticks_cycles
-        return _estimate(self.whole.weight_count, code)
+        return emitters.get(code).estimate(self.whole)
 
     def _heap_need(self, source: bytes, as_mpy: bool) -> HeapNeed:
         return heap_need(NAME, source, self.row, as_mpy=as_mpy)
@@ -138,11 +135,6 @@ def _fits(measured: _Measured, code: str, boards: Sequence[Board]) -> Iterator[F
             )
 
 
-def _estimate(weights: int, code: str) -> int:
-    """Cycles of bytecode; large models are loops even as portable code."""
-    return weights * _CYCLES["compact" if weights > BAKED_WEIGHTS else code]
-
-
 def _verdict(need: HeapNeed, flash: int, board: Board) -> str:
     """What the import needs at once decides; the rest of ``to_run`` is collected where it is short."""
     if need.to_import > board.heap or flash > board.storage:
@@ -157,7 +149,7 @@ def _tried(source: bytes, sizes: Sequence[int], board: Board) -> str:
     for verdict, share in (("fits", 1 - TIGHT), ("tight", 0)):
         script = TRIAL.format(held=int(share * board.heap), inputs=sizes[0], outputs=sizes[-1])
         try:
-            get_script_target(EMULATED[board.name]).run({f"{NAME}.py": source}, script)
+            EMULATED[board.name].run({f"{NAME}.py": source}, script)
         except TargetError as error:
             if not any(reason in str(error) for reason in _TOO_LITTLE):
                 raise

@@ -5,42 +5,32 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from nnhw.boards import mpy_cross
 from nnhw.exporting import vectors
 from nnhw.targets.core import arm_c
-from nnhw.targets.core.core import CallResult, Core
+from nnhw.targets.core.core import CallResult, Core, Rp2040CoreTarget
 from nnhw.targets.core.module_on_core import ModuleBoard
-from nnhw_codegen.c import emitter as c_emitter
+from nnhw_codegen import emitters
 from nnhw_codegen.integers import program
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.integers.qmodel import QModel
-from nnhw_codegen.thumb import emitter as thumb_emitter
-from nnhw_codegen.viper import emitter as viper_emitter
 from nnhw_codegen.writer import Origin
 
 CLOCK = 125_000_000
 """Hz of an RP2040 under MicroPython."""
 
-CODES = ("viper", "thumb", "c")
-FORMS: Mapping[str, tuple[str, ...]] = {
-    "viper": ("baked", "loops"),
-    "thumb": ("baked", "table"),
-    "c": ("unrolled", "loop"),
-}
+CODES = Rp2040CoreTarget().codes
 LEVELS = ("-O3", "-Os")
 """Optimization levels at which C is measured."""
 
-LEFT_OUT = "portable and compact code is bytecode, which the bare core has no interpreter for"
+BYTECODE = tuple(name for name in emitters.names() if name not in CODES)
+LEFT_OUT = f"{' and '.join(BYTECODE)} code is bytecode, which the bare core has no interpreter for"
 
-_FORM_FOR: Mapping[str, Callable[[Program], str]] = {
-    "viper": viper_emitter.form_for,
-    "thumb": thumb_emitter.form_for,
-    "c": c_emitter.form_for,
-}
 _ORIGIN = Origin("model", "a benchmark", "0")
 
 
@@ -107,8 +97,8 @@ class _Machine(ABC):
 class _Module(_Machine):
     """Viper or Thumb code, with the trampoline that the latter is called through."""
 
-    def __init__(self, source: str, inputs: int, outputs: int) -> None:
-        self._board = ModuleBoard(source.encode())
+    def __init__(self, source: bytes, inputs: int, outputs: int) -> None:
+        self._board = ModuleBoard(source)
         self._row, self._outputs = array("i", bytes(4 * inputs)), array("i", bytes(4 * outputs))
         held = vars(self._board.module).values()
         self.ram_bytes = sum(len(value) * value.itemsize for value in held if isinstance(value, array))
@@ -141,10 +131,10 @@ class _Header(_Machine):
 
     ram_bytes = 0
 
-    def __init__(self, header: str, inputs: int, outputs: int, classifies: bool, level: str) -> None:
+    def __init__(self, header: bytes, inputs: int, outputs: int, classifies: bool, level: str) -> None:
         self._calls: dict[str, Callable[[Sequence[int]], CallResult]] = {}
         for entry, bodies in _C_BODIES.items():
-            files = {"model.h": header.encode(), "main.c": _C_ENTRY.format(body=bodies[classifies]).encode()}
+            files = {"model.h": header, "main.c": _C_ENTRY.format(body=bodies[classifies]).encode()}
             built = arm_c.compile_c(files, (level,))
             core = Core()
             core.load_program(built)
@@ -170,7 +160,7 @@ def measure(model: QModel, code: str, form: str = "auto", level: str = "", input
     """The cost of one form, over ``inputs`` extreme and random rows. Raises TargetError where a tool is missing."""
     whole = program.build(model)
     if form == "auto":
-        form = _FORM_FOR[code](whole)
+        form = emitters.get(code).form_for(whole)
     machine = _load(whole, code, form, level)
     ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, inputs)])[:inputs]
     cycles = {machine.cycles("ticks", row) for row in ticks.tolist()}
@@ -207,18 +197,24 @@ def measure_all(
         measure(model, code, form, level, inputs)
         for model in models
         for code in codes
-        for form in (FORMS[code] if every_form else ("auto",))
-        for level in (LEVELS if code == "c" else ("",))
+        for form in (emitters.get(code).forms if every_form else ("auto",))
+        for level in (("",) if emitters.get(code).makes_module else LEVELS)
     ]
 
 
-def _load(whole: Program, code: str, form: Any, level: str) -> _Machine:
+def why_unavailable(code: str) -> str | None:
+    """Why the cycles of a code cannot be counted here, or None."""
+    compiler = mpy_cross if emitters.get(code).makes_module else arm_c
+    return Rp2040CoreTarget().why_unavailable() or compiler.why_unavailable()
+
+
+def _load(whole: Program, code: str, form: str, level: str) -> _Machine:
     inputs, outputs = len(whole.inputs), whole.layers[-1].units
-    if code == "c":
-        header = c_emitter.source(whole, _ORIGIN, form)
-        return _Header(header, inputs, outputs, whole.decision != "values", level)
-    source = viper_emitter.source if code == "viper" else thumb_emitter.source
-    return _Module(source(whole, _ORIGIN, form), inputs, outputs)
+    emitter = emitters.get(code)
+    files = emitter.emit(whole, _ORIGIN, form)
+    if emitter.makes_module:
+        return _Module(files["model.py"], inputs, outputs)
+    return _Header(files["model.h"], inputs, outputs, whole.decision != "values", level)
 
 
 def _cut(whole: Program, count: int) -> Program:

@@ -11,13 +11,13 @@ from nnhw.errors import TargetError
 from nnhw.exporting import vectors
 from nnhw.measuring.machine_code import CLOCK
 from nnhw.targets import ScriptTarget
+from nnhw.targets.pico import PicoTarget
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import program
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.writer import Origin
 
-CODES = ("portable", "compact", "viper", "thumb")
-"""Codes that MicroPython runs."""
+CODES = PicoTarget().codes
 
 TIMER = """\
 import gc, micropython

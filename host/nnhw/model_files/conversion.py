@@ -9,6 +9,7 @@ import numpy as np
 
 from nnhw.data.infer_inputs import infer, of_range
 from nnhw.model_files.chain import LARGEST, Array, Imported, KnownTask, Refusal
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
 
@@ -19,7 +20,7 @@ _RANGE_REMEDY = (
 )
 
 
-class ConversionError(ValueError):
+class ConversionError(InputError):
     """A model cannot be converted; the message names the file, the place in it, and what is supported."""
 
 

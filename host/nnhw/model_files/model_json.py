@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nnhw.model_files import columns as model_columns
 from nnhw.model_files.strict_json import Fault, Node, read_json
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import MOST_ANSWERS, Input, Layer, Network
 
@@ -43,7 +44,7 @@ _LISTED_WEIGHTS = 10_000  # more than this are saved as base64
 _DTYPES = ("<f4", "<f8")
 
 
-class ModelFileError(ValueError):
+class ModelFileError(InputError):
     """A model file cannot be used; the message names the file, the path in it, and what was expected."""
 
 

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.boards import mpy_cross
 from nnhw.data.datasets import Dataset
 from nnhw.exporting.build_folder import Build
 from nnhw.measuring import accuracy, machine_code
 from nnhw.measuring.accuracy import Score
 from nnhw.measuring.machine_code import Cost
 from nnhw.model_files import model_json
-from nnhw.targets import get
-from nnhw.targets.core import arm_c
 from nnhw.training import history
 from nnhw.training.history import Losses
 from nnhw.tuning import choose_precision
+from nnhw_codegen import emitters
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate as integer_value
@@ -33,14 +32,13 @@ from nnhw_codegen.network.network import Network
 from nnhw_codegen.quantization import activation_forms
 from nnhw_codegen.quantization.quantize import quantize, spread_rows
 
-CORE = "rp2040-core"
 INSIDE_LIMIT = PROOF_LIMIT
 """No integer at all reaches this."""
 
 _SPEED_INPUTS = 10
 
 
-class ReportError(ValueError):
+class ReportError(InputError):
     """The float network of a build folder is missing or another one; the message says what to do."""
 
 
@@ -127,7 +125,7 @@ class Report:
     def cost(self) -> Cost | None:
         """The fastest cost of the folder's own code; where that is bytecode, of one for MicroPython rather than of C."""
         own = [cost for cost in self.costs if cost.code == self.build.manifest["code"]]
-        modules = [cost for cost in self.costs if cost.code != "c"]
+        modules = [cost for cost in self.costs if emitters.get(cost.code).makes_module]
         return min(own or modules or self.costs, key=lambda cost: cost.ticks_cycles, default=None)
 
 
@@ -213,7 +211,7 @@ def collect(
     costs: list[Cost] = []
     left_out = {}
     for code in machine_code.CODES:
-        reason = why_no_cycles(code) if code in codes else "not counted; nnhw report counts its cycles"
+        reason = machine_code.why_unavailable(code) if code in codes else "not counted; nnhw report counts its cycles"
         if reason is not None:
             left_out[code] = reason
             continue
@@ -232,11 +230,6 @@ def collect(
         tuple(costs),
         left_out,
     )
-
-
-def why_no_cycles(code: str) -> str | None:
-    """Why the cycles of a code cannot be counted here, or None."""
-    return get(CORE).why_unavailable() or (arm_c.why_unavailable() if code == "c" else mpy_cross.why_unavailable())
 
 
 def _bounds(model: QModel, codes: IntArray) -> Iterator[Bound]:

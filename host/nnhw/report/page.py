@@ -12,7 +12,8 @@ from nnhw.plot.lines import WIDE, Line
 from nnhw.report.answers import answers, precisions
 from nnhw.report.facts import Report
 from nnhw.report.integers import activations, proof, weights
-from nnhw.report.words import CODE_NAMES, commands, facts, outcome
+from nnhw.report.words import commands, facts, outcome
+from nnhw_codegen import emitters
 
 _GRAY, _BLUE, _RED, _GREEN = 0, 1, 2, 4
 
@@ -73,7 +74,7 @@ def _training(report: Report) -> str:
 def _speed(report: Report) -> str:
     reasons: dict[str, list[str]] = {}
     for code, reason in report.left_out.items():
-        reasons.setdefault(reason, []).append(CODE_NAMES[code])
+        reasons.setdefault(reason, []).append(emitters.get(code).title)
     told = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
     if not report.costs:
         return f"<h2>Speed</h2>{page.bullets(told)}" if told else ""

@@ -9,11 +9,11 @@ from dataclasses import fields
 from nnhw.measuring import accuracy
 from nnhw.report.facts import Part, Report
 from nnhw.training.options import HELD_OUT, Options
+from nnhw_codegen import emitters
 from nnhw_codegen.integers.qmodel import QInput
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Network
 
-CODE_NAMES = {"viper": "viper code", "thumb": "Thumb code", "c": "C"}
 _UNKNOWN = "No answers are known to judge by."
 _MOST_INPUTS = 8
 _FLAGS = {"rate": "lr", "relu_at_zero": "relu-at-zero"}
@@ -90,7 +90,7 @@ def _speed(report: Report) -> list[str]:
         return []
     own = cost.code == report.build.manifest["code"]
     said = f"A prediction takes {cost.ticks_cycles:,} cycles or {cost.microseconds():.3g} µs on an RP2040 at 125 MHz"
-    code = CODE_NAMES[cost.code]
+    code = emitters.get(cost.code).title
     how = "" if own else f" as {code} (--code {cost.code})"
     return [f"{said}{how}{', at most' if cost.spread else ', whatever the input'}."]
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.errors import TargetError
+from nnhw.targets import Target
 from nnhw.targets.c import CompilerTarget
 from nnhw.targets.core import arm_c
 from nnhw.targets.core.core import Core
@@ -53,7 +54,13 @@ int main(void) {{
 
 
 def run(
-    target: str, files: Mapping[str, bytes], name: str, classifies: bool, outputs: int, entry: str, rows: NDArray[Any]
+    target: Target,
+    files: Mapping[str, bytes],
+    name: str,
+    classifies: bool,
+    outputs: int,
+    entry: str,
+    rows: NDArray[Any],
 ) -> NDArray[np.int64]:
     """Outputs and class index (n, outputs + 1) of the header ``name``.h in ``files``. Raises TargetError.
 
@@ -66,15 +73,15 @@ def run(
     text = _RUN.format(body=body, **names)
     with np.errstate(over="ignore"):
         given = rows.astype(np.float32 if real else np.int32)
-    if target == "c":
+    if isinstance(target, CompilerTarget):
         text = f"#include <inttypes.h>\n#include <stdio.h>\n{text}{_MAIN.format(**names)}"
         program = {**files, "main.c": text.encode()}
-        printed = CompilerTarget().run(program, stdin=given.tobytes(), flags=WARNINGS, timeout=600.0)
+        printed = target.run(program, stdin=given.tobytes(), flags=WARNINGS, timeout=600.0)
         found = np.array(printed.split(), dtype=np.int64)
     else:
         found = _on_core({**files, "main.c": text.encode()}, given, outputs + 1)
     if found.size != len(rows) * (outputs + 1):
-        raise TargetError(f"{target}: the program gave {found.size} integers for {len(rows)} rows")
+        raise TargetError(f"{target.name}: the program gave {found.size} integers for {len(rows)} rows")
     return found.reshape(len(rows), outputs + 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from nnhw.errors import TargetError
 from nnhw.exporting.board_package import flatten
 from nnhw.running import c_program, on_core
-from nnhw.targets import Session, get_script_target
+from nnhw.targets import TARGETS, ScriptTarget, Session, Target, get, get_script_target
+from nnhw_codegen import emitters
+from nnhw_codegen.emitters import MICROPYTHON, C
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.ticks import float32_bits
 
@@ -64,16 +66,8 @@ micropython.heap_unlock()
 """
 
 
-SCRIPT_TARGETS = ("wasm", "unix", "microbit", "board", "pico")
-RUNS_ON: Mapping[str, tuple[str, ...]] = {
-    "portable": SCRIPT_TARGETS,
-    "compact": SCRIPT_TARGETS,
-    "viper": ("rp2040-core", "unix", "board", "pico"),
-    "thumb": ("rp2040-core", "microbit", "board", "pico"),
-    "c": ("c", "rp2040-core"),
-    "nnrun": SCRIPT_TARGETS,
-}
-"""The targets of each code, the one to try first in front; "nnrun" is the .nnb file under the board package."""
+NNRUN = "nnrun"
+"""In place of a code: the .nnb file under the board package."""
 
 _START_NNRUN = "import nnrun\nm = nnrun.load({model!r})"
 _START_NNRUN_FLAT = """\
@@ -88,21 +82,10 @@ gc.collect()
 m = nnrun_core.Core(*nnrun_reader.read({model!r})[:3])"""
 _FLAT_MODULES = ("nnrun/kernels.py", "nnrun/core.py", "nnrun/reader.py")
 
-_FILE_BYTES = {"microbit": 3000}
-"""The largest file that fits beside a module in the file system of a target."""
-
-_SHORT_FLOATS = ("microbit",)
-"""Targets whose floats have 30 bits (SPEC 3.2)."""
-
-_SHALLOW = ("microbit",)
-"""Targets that run a script at such a depth that their stack has no room for ``predict``; it has at the prompt."""
-
 
 def held(target: str, values: NDArray[Any]) -> NDArray[np.float32]:
-    """Raw values as the floats of a target hold them."""
-    bits = float32_bits(values)
-    if target in _SHORT_FLOATS:
-        bits &= ~3
+    """Raw values as the floats of a target hold them (SPEC 3.2)."""
+    bits = float32_bits(values) & -(1 << (32 - get(target).float_bits))
     return np.asarray(bits.astype(np.uint32).view(np.float32))
 
 
@@ -114,14 +97,27 @@ def _blocks(entry: Entry, rows: NDArray[Any], size: int) -> Iterator[bytes]:
         yield words[start : start + count].tobytes()
 
 
+def runs_in(code: str) -> str:
+    """What runs ``code``, the name of an emitter or NNRUN: as ``Emitter.runs_in``. Raises ValueError."""
+    return MICROPYTHON if code == NNRUN else emitters.get(code).runs_in
+
+
+def runs_on(code: str) -> tuple[Target, ...]:
+    """The targets of ``code``, the one to try first in front."""
+    return tuple(target for target in TARGETS if runs_in(code) in target.executes)
+
+
 def why_not(code: str, target: str) -> str | None:
     """None where ``code`` runs on the target called ``target``, else a sentence that says where it does."""
-    kind = target.partition(":")[0]
-    if kind in RUNS_ON[code]:
+    place = get(target)
+    if runs_in(code) in place.executes:
         return None
-    able = [other for other, targets in RUNS_ON.items() if kind in targets and other != "nnrun"]
-    instead = f"{target} runs {' and '.join(', '.join(able).rsplit(', ', 1))} code" if able else f"{target} runs none"
-    return f"{code} code runs on {' and '.join(RUNS_ON[code])}; {instead}"
+    instead = f"{target} runs {_listed(place.codes)} code" if place.codes else f"{target} runs none"
+    return f"{code} code runs on {_listed([other.kind for other in runs_on(code)])}; {instead}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,46 +143,47 @@ class Exported:
 
     def entries(self, target: str) -> tuple[Entry, ...]:
         """The entries that the code has on a target: without its doorway for raw values, nnrun has ticks only."""
-        return ("ticks",) if self.code == "nnrun" and target in _SHALLOW else ENTRIES
+        return ("ticks",) if self.code == NNRUN and get_script_target(target).is_shallow else ENTRIES
 
     def run(self, target: str, entry: Entry, rows: NDArray[Any]) -> Results:
         """Run the module on ``rows`` (n, inputs): raw values, ticks or codes, as ``entry`` says. Raises TargetError."""
         reason = why_not(self.code, target)
         if reason is not None:
             raise TargetError(f"{target}: {reason}")
-        if self.code == "c":
+        place = get(target)
+        if runs_in(self.code) == C:
             outputs = self.sizes[-1]
-            found = c_program.run(target, self.files, self.name, self.classifies, outputs, entry, rows)
-        elif target == "rp2040-core":
+            found = c_program.run(place, self.files, self.name, self.classifies, outputs, entry, rows)
+        elif isinstance(place, ScriptTarget):
+            found = self._by_script(place, entry, rows)
+        else:
             module = self.files[f"{self.name}.py"]
             found = on_core.run(module, self.classifies, self.sizes[-1], entry, rows)
-        else:
-            found = self._by_script(target, entry, rows)
         return Results(found[:, :-1], found[:, -1])
 
-    def _by_script(self, target: str, entry: Entry, rows: NDArray[Any]) -> IntArray:
+    def _by_script(self, target: ScriptTarget, entry: Entry, rows: NDArray[Any]) -> IntArray:
         script = self._script(target, entry)
         output = ""
-        for block in _blocks(entry, rows, _FILE_BYTES.get(target, 1 << 20)):
+        for block in _blocks(entry, rows, target.file_bytes):
             with self._session(target, {ROWS_FILE: block}) as session:
                 output += self._execute(target, session, script)
         numbers = [line.replace("[", "").replace("]", ",").split(",") for line in output.splitlines()]
         try:
             found = np.array(numbers, dtype=np.int64).reshape(len(rows), self.sizes[-1] + 1)
         except ValueError:
-            raise TargetError(f"{target}: the script printed something else than integers", output) from None
+            raise TargetError(f"{target.name}: the script printed something else than integers", output) from None
         return found
 
-    def _script(self, target: str, entry: Entry) -> str:
+    def _script(self, target: ScriptTarget, entry: Entry) -> str:
         row, call, answer = _CALLS[entry]
         start = f"import {self.name} as m"
         if not self.classifies:
             answer = "0"
-        elif target in _SHALLOW and entry != "codes" and self.code != "nnrun":
+        elif target.is_shallow and entry != "codes" and self.code != NNRUN:
             answer = "m.decide(y)"
-        if self.code == "nnrun":
+        if self.code == NNRUN:
             call = call.replace("logits_from_ticks", "logits").replace("ticks_from_values", "ticks")
-            start = (_START_NNRUN_FLAT if target in _SHALLOW else _START_NNRUN).format(model=f"{self.name}.nnb")
+            start = (_START_NNRUN_FLAT if target.is_shallow else _START_NNRUN).format(model=f"{self.name}.nnb")
         return _SCRIPT.format(
             start=start,
             more="from struct import unpack\n" if entry == "values" else "",
@@ -205,17 +202,18 @@ class Exported:
         Raises TargetError where the pass tries to allocate while the heap is locked.
         """
         script = _ALLOCATION.format(name=self.name, units=self.sizes[-1], ticks=ticks)
-        with self._session(target, {}) as session:
-            return int(self._execute(target, session, script))
+        place = get_script_target(target)
+        with self._session(place, {}) as session:
+            return int(self._execute(place, session, script))
 
-    def _session(self, target: str, more: Mapping[str, bytes]) -> Session:
+    def _session(self, target: ScriptTarget, more: Mapping[str, bytes]) -> Session:
         files = dict(self.files)
-        if self.code == "nnrun" and target in _SHALLOW:
+        if self.code == NNRUN and target.is_shallow:
             files = flatten({name: content for name, content in files.items() if name in _FLAT_MODULES})
             files[f"{self.name}.nnb"] = self.files[f"{self.name}.nnb"]
-        return get_script_target(target).session({**files, **more})
+        return target.session({**files, **more})
 
-    def _execute(self, target: str, session: Session, script: str) -> str:
+    def _execute(self, target: ScriptTarget, session: Session, script: str) -> str:
         try:
             return session.run(script, timeout=600.0)
         except TargetError as error:
@@ -223,7 +221,7 @@ class Exported:
                 raise
             size = sum(map(len, self.files.values()))
             raise TargetError(
-                f"{target}: {self.name} ({size:,} bytes) needs more memory than the target has; "
+                f"{target.name}: {self.name} ({size:,} bytes) needs more memory than the target has; "
                 f"--code compact, a lower precision or a smaller network takes less\n{error}",
                 error.output,
             ) from None

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from nnhw.exporting import vectors
 from nnhw.exporting.board_package import nnrun
 from nnhw.exporting.build_folder import Build
-from nnhw.running.exported import Entry, Exported, held
+from nnhw.running.exported import NNRUN, Entry, Exported, held, runs_in
+from nnhw.targets import get
+from nnhw_codegen.emitters import C
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QModel
 
-_ROWS = 10_000
-_ROWS_SLOW = 300
-_FAST = ("wasm", "unix", "c")
+ROWS = 10_000
+ROWS_SLOW = 300
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Outcome:
 
 def default_rows(target: str) -> int:
     """How many random rows a target takes in a few seconds."""
-    return _ROWS if target in _FAST else _ROWS_SLOW
+    return ROWS if get(target).is_fast else ROWS_SLOW
 
 
 def exported(build: Build, runtime: str = "module") -> Exported:
@@ -82,9 +83,9 @@ def exported(build: Build, runtime: str = "module") -> Exported:
     """
     code, names = str(build.manifest["code"]), list(build.manifest["modules"])
     files = {}
-    if runtime == "nnrun":
+    if runtime == NNRUN:
         code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
-    elif code == "c":
+    elif runs_in(code) == C:
         names = [f"{build.name}.h"]
     return Exported(
         build.name, {**files, **build.contents(names)}, build.model.sizes, bool(build.model.classes), code

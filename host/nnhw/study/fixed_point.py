@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.training.population import Arm
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.learning import plan as learning_plan
 from nnhw_codegen.learning.engine import Learner, in_order, input_codes, target_codes
 from nnhw_codegen.learning.profile import FX8, FX12, T16
@@ -37,7 +38,7 @@ class FixedPopulation:
         for arm in arms:
             shift = -log2(arm.rate)
             if not shift.is_integer():
-                raise ValueError(f"the rate is {arm.rate!r}; fixed point needs a power of two")
+                raise InputError(f"the rate is {arm.rate!r}; fixed point needs a power of two")
             profile = replace(PROFILES[arithmetic], relu_at_zero=arm.at_zero, rate_shift=int(shift))
             kinds = [arm.activation] * (len(weights) - 1) + [get("logsig")]
             self._learners.append(Learner(learning_plan.make(sizes, kinds, profile), real_weights, real_biases))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from nnhw_codegen.errors import InputError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _WAVE = 2  # jobs per worker between two times that a cluster's results come back
 
 
-class StudyError(ValueError):
+class StudyError(InputError):
     """The study cannot run or go on; the message says why and what to do."""
 
 

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import difflib
-from pathlib import Path
-
 from nnhw.errors import TargetError
-from nnhw.targets.board import PREFIX, BoardTarget
+from nnhw.targets.board import BoardTarget
 from nnhw.targets.c import CompilerTarget
 from nnhw.targets.core.core import Rp2040CoreTarget
 from nnhw.targets.microbit import MicrobitTarget
-from nnhw.targets.pico import PREFIX as PICO_PREFIX
 from nnhw.targets.pico import PicoTarget
 from nnhw.targets.target import ScriptTarget, Session, Target
 from nnhw.targets.unix import UnixTarget
 from nnhw.targets.wasm import WasmTarget
+from nnhw_codegen.registry import find
 
 TARGETS: tuple[Target, ...] = (
-    BoardTarget(),
+    WasmTarget(),
     CompilerTarget(),
-    MicrobitTarget(),
-    PicoTarget(),
     Rp2040CoreTarget(),
     UnixTarget(),
-    WasmTarget(),
+    MicrobitTarget(),
+    PicoTarget(),
+    BoardTarget(),
 )
+"""The first that runs a code is where it runs by default."""
 
 
 def get(name: str) -> Target:
     """The target called ``name``. Raises TargetError, with the nearest name if there is one."""
-    if name.startswith(PREFIX):
-        return BoardTarget(name.removeprefix(PREFIX))
-    if name.startswith(PICO_PREFIX):
-        return PicoTarget(Path(name.removeprefix(PICO_PREFIX)))
-    targets = {target.name: target for target in TARGETS}
-    if name in targets:
-        return targets[name]
-    near = difflib.get_close_matches(name, targets, 1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise TargetError(f"there is no target {name!r}: {hint}The targets are: {', '.join(targets)}.")
+    kind, colon, which = name.partition(":")
+    for target in TARGETS:
+        if colon and target.kind == kind:
+            return target.at(which)
+    return find(TARGETS, name, "target", TargetError)
 
 
 def get_script_target(name: str) -> ScriptTarget:

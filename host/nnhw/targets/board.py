@@ -66,12 +66,17 @@ class BoardTarget(ScriptTarget):
     """The board on one serial port; modules reach it as .mpy where it can load that."""
 
     summary = "a real board on a serial port, as board:/dev/ttyACM0 or board:COM3; board:auto finds it"
+    executes = ("micropython", "viper", "asm_thumb")
     word_bits = 32
     opt_in = True
 
     def __init__(self, port: str = link.AUTO) -> None:
         self.name = PREFIX + port
         self.port = port
+
+    def at(self, which: str) -> BoardTarget:
+        """The board on another port."""
+        return BoardTarget(which)
 
     def why_unavailable(self) -> str | None:
         reason = link.why_unavailable()

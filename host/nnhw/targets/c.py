@@ -25,6 +25,8 @@ class CompilerTarget(Target):
 
     name = "c"
     summary = "C99 program of this machine, with the address and undefined-behavior sanitizers"
+    executes = ("c",)
+    is_fast = True
     word_bits = 32  # int, the type the generated C computes in
 
     def why_unavailable(self) -> str | None:

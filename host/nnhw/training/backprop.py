@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.training import losses
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network.activations import Activation
 from nnhw_codegen.network.network import Layer
 
@@ -63,7 +64,7 @@ class Backprop:
         seen: Array | None = None  # what a layer sees; None stands for the batch itself
         for index, layer in enumerate(layers[:-1]):
             if layer.activation is None:
-                raise ValueError(f"layer {index} is softmax, which is allowed on the last layer only")
+                raise InputError(f"layer {index} is softmax, which is allowed on the last layer only")
             units = len(layer.bias)
             z, slope, delta = (np.empty((units, rows)) for _ in range(3))
             out = np.ones((units + 1, rows))

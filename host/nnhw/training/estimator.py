@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnhw.data.datasets import Dataset
 from nnhw.training.options import Options
 from nnhw.training.train import train
+from nnhw_codegen.errors import InputError
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # type: ignore[import-untyped, unused-ignore]
@@ -81,7 +82,7 @@ class NnhwClassifier(ClassifierMixin, _NnhwEstimator):  # type: ignore[misc, unu
         check_classification_targets(y)
         self.classes_, targets = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds 1 class, {self.classes_[0]!r}; expected at least two")
+            raise InputError(f"y holds 1 class, {self.classes_[0]!r}; expected at least two")
         self._train(X, targets.astype(np.int64), classes=[str(label) for label in self.classes_])
         return self
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network.activations import Activation, get
 
 Array = NDArray[np.float64]
@@ -39,14 +40,14 @@ def make(name: str, activation: Activation | None, rows: int, units: int, relu_a
     outputs are not probabilities.
     """
     if name not in NAMES:
-        raise ValueError(f"unknown loss {name!r}; known: {', '.join(NAMES)}")
+        raise InputError(f"unknown loss {name!r}; known: {', '.join(NAMES)}")
     if activation is None:
         softmax = _Softmax(rows, units)
         return _SoftmaxCrossEntropy(softmax) if name == "cross_entropy" else _SoftmaxSquaredError(softmax)
     if name == "mse":
         return _SquaredError(activation, rows, relu_at_zero)
     if activation.name != "logsig":
-        raise ValueError(
+        raise InputError(
             f"cross_entropy needs probabilities, but the last layer is {activation.name!r}; "
             "make it softmax or logsig, or use the loss 'mse'"
         )

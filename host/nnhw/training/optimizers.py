@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
+
 Array = NDArray[np.float64]
 
 NAMES = ("adam", "sgd")
@@ -33,7 +35,7 @@ def make(name: str, values: Array, gradient: Array, rate: float, momentum: float
         return Adam(values, gradient, rate)
     if name == "sgd":
         return Sgd(values, gradient, rate, momentum)
-    raise ValueError(f"unknown optimizer {name!r}; known: {', '.join(NAMES)}")
+    raise InputError(f"unknown optimizer {name!r}; known: {', '.join(NAMES)}")
 
 
 class Sgd:

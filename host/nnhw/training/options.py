@@ -8,12 +8,13 @@ from numbers import Integral, Real
 from typing import Literal
 
 from nnhw.training import losses, optimizers
+from nnhw_codegen.errors import InputError
 
 HELD_OUT = 0.2
 """The share of the rows that nnhw train keeps for the test."""
 
 
-class TrainingError(ValueError):
+class TrainingError(InputError):
     """Training cannot start or cannot go on; the message says what to change."""
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nnhw.training.float_types import Native, arithmetic
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation
 
@@ -55,7 +56,7 @@ class Population:
         self, arms: Sequence[Arm], weights: Sequence[Array], dtype: DTypeLike = np.float64, output: Output = "logsig"
     ) -> None:
         if output == "softmax" and weights[-1].shape[1] == 1:
-            raise ValueError("softmax over a single unit is always 1; use logsig, or one unit per class")
+            raise InputError("softmax over a single unit is always 1; use logsig, or one unit per class")
         self.arms, self.seeds = tuple(arms), len(weights[0])
         self._arithmetic = arithmetic(dtype)
         hold, dtype, count = self._arithmetic.hold, self._arithmetic.dtype, len(arms) * self.seeds

@@ -19,6 +19,7 @@ from nnhw.training import history, losses, optimizers
 from nnhw.training.backprop import Backprop, Parameters
 from nnhw.training.history import Epoch, History
 from nnhw.training.options import Options, TrainingError
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
 
@@ -53,16 +54,16 @@ def create(
     it. Raises ValueError for names or sizes that make no network.
     """
     if bool(classes) == bool(outputs):
-        raise ValueError("give either classes or outputs, whichever the network shall tell")
+        raise InputError("give either classes or outputs, whichever the network shall tell")
     if any(units < 1 for units in layers):
-        raise ValueError(f"every hidden layer needs at least one unit; found {list(layers)}")
+        raise InputError(f"every hidden layer needs at least one unit; found {list(layers)}")
     if multilabel and not classes:
-        raise ValueError("multilabel needs classes: the names of the questions")
+        raise InputError("multilabel needs classes: the names of the questions")
     output = output or ("logsig" if multilabel else "softmax" if classes else "identity")
     if output == "softmax" and multilabel:
-        raise ValueError("softmax gives the probabilities of classes that exclude each other; use logsig")
+        raise InputError("softmax gives the probabilities of classes that exclude each other; use logsig")
     if output == "softmax" and not classes:
-        raise ValueError("softmax gives the probabilities of classes; use identity for values")
+        raise InputError("softmax gives the probabilities of classes; use identity for values")
     last = len(classes) or len(outputs)
     if len(classes) == 2 and output == "logsig" and not multilabel:
         last = 1

@@ -16,11 +16,12 @@ from nnhw.exporting import build_folder, write_build
 from nnhw.measuring import machine_code
 from nnhw.model_files import model_json
 from nnhw.targets.core import arm_c
+from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision
 from nnhw_codegen.quantization.quantize import quantize
 
 MPY = pytest.mark.skipif(bool(mpy_cross.why_unavailable()), reason=f"mpy-cross: {mpy_cross.why_unavailable()}")
-FORMS = [(code, form) for code, forms in machine_code.FORMS.items() for form in forms]
+FORMS = [(code, form) for code in machine_code.CODES for form in emitters.get(code).forms]
 
 
 @pytest.fixture

@@ -82,9 +82,9 @@ def test_the_command_reads_csv_and_writes_a_page(tmp_path):
     ("options", "message"),
     [
         (["--hidden", "relu"], "at least two different activations"),
-        (["--hidden", "relu,rleu"], "unknown activation 'rleu'"),
+        (["--hidden", "relu,rleu"], "there is no activation 'rleu'"),
         (["--layers", "none"], "no hidden activation"),
-        (["--precisions", "w4"], "unknown precision 'w4'"),
+        (["--precisions", "w4"], "there is no precision 'w4'"),
     ],
 )
 def test_bad_options_end_in_one_line(options, message):

