@@ -9,7 +9,8 @@ independent of its position and has no relocations, so no linker is needed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from dataclasses import dataclass
 
 ARCHITECTURES = {"x64": 2, "armv6m": 4, "armv7m": 5, "armv7emsp": 7, "armv7emdp": 8, "xtensawin": 10, "rv32imc": 11}
 """Numbers of the architectures in the feature byte."""
@@ -32,12 +33,26 @@ def number(value: int) -> bytes:
     return bytes(reversed(parts))
 
 
-def splice(mpy: bytes, architecture: str, names: Sequence[str], functions: Mapping[str, bytes]) -> bytes:
-    """``mpy``, which holds bytecode only, with the machine code ``functions`` in place of those functions.
+@dataclass(frozen=True)
+class NativeModule:
+    """MicroPython ``source`` with placeholders for ``functions``, which are machine code of one ``architecture`` by name."""
 
-    ``names`` are all functions at the top level of the module, in their order. Raises ValueError for a file of another
-    format, an unknown architecture and a function that is not there.
+    source: bytes
+    functions: dict[str, bytes]
+    architecture: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All functions at the top level of the source, in their order."""
+        return tuple(re.findall(r"^def (\w+)", self.source.decode(), re.MULTILINE))
+
+
+def splice(mpy: bytes, module: NativeModule) -> bytes:
+    """``mpy``, what mpy-cross makes of the module's source, with machine code in place of the placeholders.
+
+    Raises ValueError for a file of another format, an unknown architecture and a function that is not there.
     """
+    architecture, names, functions = module.architecture, module.names, module.functions
     if architecture not in ARCHITECTURES:
         raise ValueError(f"no architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
     if len(mpy) < 4 or mpy[:2] != b"M\x06" or mpy[2] >> 2:

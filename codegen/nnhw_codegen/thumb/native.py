@@ -189,7 +189,9 @@ class _Entries:
         code("ldr r4, [r3, #4]")
         self._check("r4", ord("i"), self._inputs, name)
         self._open()
-        code("movs r1, r7", "bl fetch", "cmp r0, #0", f"beq {name}.far", "ldr r1, [r4, #12]", "bl values", "cmp r0, #0")
+        code(
+            "movs r1, r7", "bl fetch", "cmp r0, #0", f"beq {name}.far", "ldr r1, [r4, #12]", "bl values", "cmp r0, #0"
+        )
         code(f"bne {name}.far")
         self._close()
         self._none()
@@ -228,7 +230,12 @@ class _Entries:
         code("ldr r4, [r3, #4]", "lsls r1, r4, #30", f"bne {name}.wrong", "ldr r1, [r4, #0]")
         code.address("r2", "bound")
         place = {word: 4 * index for index, word in enumerate(BOUND)}
-        code(f"ldr r5, [r2, #{place['bytearray']}]", "cmp r1, r5", f"beq {name}.out", f"ldr r5, [r2, #{place['array']}]")
+        code(
+            f"ldr r5, [r2, #{place['bytearray']}]",
+            "cmp r1, r5",
+            f"beq {name}.out",
+            f"ldr r5, [r2, #{place['array']}]",
+        )
         code("cmp r1, r5", f"bne {name}.wrong", "ldrb r1, [r4, #4]", f"cmp r1, #{ord('B')}", f"bne {name}.wrong")
         code.label(f"{name}.out")
         code("ldr r5, [r4, #12]", "ldr r6, [r4, #8]", "lsls r1, r0, #30", f"bne {name}.wrong", "ldr r1, [r0, #0]")
@@ -245,7 +252,14 @@ class _Entries:
             code(f"cmp r1, #{ord('f')}", f"bne {name}.wrong")
         code.label(f"{name}.length")
         code.constant("r2", self._inputs)
-        code("muls r2, r6", "ldr r1, [r0, #8]", "cmp r1, r2", f"bne {name}.wrong", "ldr r4, [r0, #12]", "adds r6, r6, r5")
+        code(
+            "muls r2, r6",
+            "ldr r1, [r0, #8]",
+            "cmp r1, r2",
+            f"bne {name}.wrong",
+            "ldr r4, [r0, #12]",
+            "adds r6, r6, r5",
+        )
         if ticks:
             code("str r7, [sp, #4]")  # of two arguments there need be no record any more
         self._open()
@@ -293,7 +307,11 @@ class _Entries:
         code.constant("r1", 4 * self._inputs)
         code("adds r1, r1, r7", "movs r3, r7", f"ldr r0, [sp, #{self._kind}]", "cmp r0, #2", f"beq {name}.unsigned")
         code(f"bgt {name}.bytes")
-        half = ("ldrh r0, [r4, #0]", "ldrh r2, [r4, #2]", "adds r4, #4") if pairs else ("ldrh r0, [r4, #0]", "adds r4, #2")
+        half = (
+            ("ldrh r0, [r4, #0]", "ldrh r2, [r4, #2]", "adds r4, #4")
+            if pairs
+            else ("ldrh r0, [r4, #0]", "adds r4, #2")
+        )
         signs = ("sxth r0, r0", "sxth r2, r2") if pairs else ("sxth r0, r0",)
         store = "stmia r3!, {r0, r2}" if pairs else "stmia r3!, {r0}"
         for label, texts in (
@@ -314,7 +332,9 @@ class _Entries:
         code = self._code
         code.label("slow")
         # Where the entry pushed them: self, number, arguments.
-        code("ldr r4, [sp, #0]", "ldr r5, [sp, #4]", "ldr r6, [sp, #8]", "cmp r5, #2", "ble slow.known", "movs r5, #0")
+        code(
+            "ldr r4, [sp, #0]", "ldr r5, [sp, #4]", "ldr r6, [sp, #8]", "cmp r5, #2", "ble slow.known", "movs r5, #0"
+        )
         code.label("slow.known")
         code("sub sp, #16", "str r4, [sp, #0]", "cmp r5, #0", "beq slow.call", "ldr r0, [r6, #0]", "str r0, [sp, #4]")
         code("cmp r5, #1", "beq slow.call", "ldr r0, [r6, #4]", "str r0, [sp, #8]")
@@ -346,7 +366,14 @@ class _Entries:
         code("cmp r3, r4", "bne fetch.bad", f"ldr r4, [r2, #{place['float']}]", "lsls r5, r3, #2", "adds r5, r5, r1")
         code.pool()
         code.label("fetch.again")
-        code("ldmia r0!, {r2}", "lsls r3, r2, #30", "bne fetch.integer", "ldr r3, [r2, #0]", "cmp r3, r4", "bne fetch.bad")
+        code(
+            "ldmia r0!, {r2}",
+            "lsls r3, r2, #30",
+            "bne fetch.integer",
+            "ldr r3, [r2, #0]",
+            "cmp r3, r4",
+            "bne fetch.bad",
+        )
         code("ldr r2, [r2, #4]")
         code.label("fetch.store")
         code("stmia r1!, {r2}", "cmp r1, r5", "bne fetch.again", "pop {r0, r4-r7, pc}")
@@ -354,7 +381,9 @@ class _Entries:
         code("add sp, #4", "movs r0, #0", "pop {r4-r7, pc}")
         code.label("fetch.integer")
         code("lsls r3, r2, #31", "beq fetch.bad", "asrs r2, r2, #1", "beq fetch.store")
-        code("asrs r6, r2, #31", "eors r2, r6", "subs r2, r2, r6", "lsrs r3, r2, #24", "bne fetch.bad", "movs r3, #150")
+        code(
+            "asrs r6, r2, #31", "eors r2, r6", "subs r2, r2, r6", "lsrs r3, r2, #24", "bne fetch.bad", "movs r3, #150"
+        )
         code.label("fetch.shift")
         code("lsrs r7, r2, #23", "bne fetch.shifted", "lsls r2, r2, #1", "subs r3, #1", "b fetch.shift")
         code.label("fetch.shifted")
@@ -388,7 +417,14 @@ def _bind(bound: int, targets: list[int]) -> bytes:
     # tuple: type, length, items; list: type, room, length, address of items
     code("ldr r0, [r7, #20]", "ldr r1, [r0, #4]", "cmp r1, #2", "bne bind.foreign", "adds r0, #8", "bl bind.items")
     code("bne bind.foreign", "movs r6, r2")
-    code("ldr r0, [r7, #24]", "ldr r1, [r0, #8]", "cmp r1, #2", "bne bind.foreign", "ldr r0, [r0, #12]", "bl bind.items")
+    code(
+        "ldr r0, [r7, #24]",
+        "ldr r1, [r0, #8]",
+        "cmp r1, #2",
+        "bne bind.foreign",
+        "ldr r0, [r0, #12]",
+        "bl bind.items",
+    )
     code("bne bind.foreign", "cmp r2, r6", "bne bind.foreign", f"str r6, [r5, #{place['float']}]")
     for number, name in ((5, "tuple"), (6, "list")):
         code(f"ldr r0, [r7, #{4 * number}]", "ldr r1, [r0, #0]", f"str r1, [r5, #{place[name]}]")
@@ -398,7 +434,14 @@ def _bind(bound: int, targets: list[int]) -> bytes:
     code.label("bind.bad")
     code("movs r0, #1", "pop {r4-r7, pc}")
     code.label("bind.items")  # r0: two items -> Z where they are 1.5 and 2.5 of one type, r2
-    code("movs r2, #0", "ldr r1, [r0, #0]", "lsls r3, r1, #30", "bne bind.leave", "ldr r2, [r1, #0]", "ldr r1, [r1, #4]")
+    code(
+        "movs r2, #0",
+        "ldr r1, [r0, #0]",
+        "lsls r3, r1, #30",
+        "bne bind.leave",
+        "ldr r2, [r1, #0]",
+        "ldr r1, [r1, #4]",
+    )
     code("lsrs r1, r1, #21", "movs r3, #255", "lsls r3, r3, #1", "cmp r1, r3", "bne bind.leave")
     code("ldr r1, [r0, #4]", "lsls r3, r1, #30", "bne bind.leave", "ldr r3, [r1, #0]", "cmp r3, r2", "bne bind.leave")
     code("ldr r1, [r1, #4]", "lsrs r1, r1, #21", "movs r3, #1", "lsls r3, r3, #9", "adds r3, #1", "cmp r1, r3")

@@ -5,10 +5,7 @@ What an entry does not take itself comes to ``_slow``: it makes arrays of it, or
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
-from nnhw_codegen.files.native_mpy import RUN_TIME_TABLE
+from nnhw_codegen.files.native_mpy import RUN_TIME_TABLE, NativeModule
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.micropython import interface
 from nnhw_codegen.thumb import native
@@ -18,21 +15,8 @@ _TICK_END = 1 << 28
 """No end of a range lies beyond (SPEC 3.3)."""
 
 
-@dataclass(frozen=True)
-class NativeModule:
-    """``source`` holds placeholders for ``functions``; ``names`` are all its functions in their order."""
-
-    source: bytes
-    functions: dict[str, bytes]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The functions at the top level, in their order."""
-        return tuple(re.findall(r"^def (\w+)", self.source.decode(), re.MULTILINE))
-
-
 def emit(program: Program, origin: Origin) -> NativeModule:
-    """The module and its machine code, for every Cortex-M."""
+    """The module and its machine code, for every Cortex-M: each loads armv6m code."""
     made = native.functions(program)
     w = Writer()
     interface.head(w, origin, "from array import array")
@@ -58,7 +42,7 @@ def emit(program: Program, origin: Origin) -> NativeModule:
         for name, one in (("predict_many", "predict"), ("predict_many_ticks", "predict_ticks")):
             with w.function(f"{name}(rows, out)"):
                 _many(w, len(program.inputs), one)
-    return NativeModule(w.text().encode(), made.functions)
+    return NativeModule(w.text().encode(), made.functions, "armv6m")
 
 
 def _many(w: Writer, count: int, one: str) -> None:
@@ -80,7 +64,8 @@ def _slow(w: Writer, program: Program, made: native.Native) -> None:
                 w.line("return")
         with w.block("if a is _f or a is _t:"):
             w.line(f"raise TypeError(\"expected array('i') of {count} ticks or codes, {units} outputs\")")
-        values_expect(w, count)
+        with w.block(f"if len(a) != {count}:"):
+            w.line(f'raise ValueError("expected {count} values, found %d" % len(a))')
         w.line("x = _t")
         with w.block(f"if {' or '.join(f'g is {name}' for name in from_values)}:"):
             w.line("x = _f")
@@ -93,9 +78,3 @@ def _slow(w: Writer, program: Program, made: native.Native) -> None:
             with w.block("else:"):
                 w.line(f"x[i] = max(-{_TICK_END}, min(v, {_TICK_END}))")
         w.line("return g(x, *b)")
-
-
-def values_expect(w: Writer, count: int) -> None:
-    """Refuse a wrong number."""
-    with w.block(f"if len(a) != {count}:"):
-        w.line(f'raise ValueError("expected {count} values, found %d" % len(a))')

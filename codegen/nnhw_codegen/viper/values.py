@@ -9,7 +9,6 @@ from nnhw_codegen.integers.ticks import TICK_LIMIT
 from nnhw_codegen.writer import Writer, bytes_literal
 
 
-
 def _rows(program: Program) -> list[tuple[int, int, int]]:
     return [(step.high, step.low, step.last) for step in (entry.reciprocal for entry in program.inputs)]
 

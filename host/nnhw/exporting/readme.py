@@ -14,11 +14,19 @@ from nnhw_codegen.writer import Origin
 _USAGE_MICROPYTHON = """\
 Copy the module to the board and use it there; nothing else is needed:
 
-    mpremote cp $modules :
+    mpremote cp $copied :
     mpremote exec "import $name; print($name.$call)"     # prints $answer
 
 Or `mpremote mip install package.json`, which brings the self-test too: `import $name`, then `import selftest` on the
 board compares $count vectors with the integers of the PC."""
+
+_USAGE_NATIVE = """
+
+`$name.mpy` is machine code that MicroPython 1.23 or newer loads as it is: `predict` takes a tuple, a list or an
+`array('f')` without a step of bytecode, and `predict_many(rows, out)` and `predict_many_ticks(rows, out)` take rows that lie
+behind each other in an array, with a byte of `out` for each answer. Older firmware needs `$name.py` in its place. Never
+copy both: the `.py` would be loaded. `predict`, `predict_ticks` and `logits_...` keep
+what they compute on the stack, so an interrupt may call them too."""
 
 _USAGE_OTHER = (
     "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
@@ -65,6 +73,7 @@ def readme(
     files: Mapping[str, bytes],
     columns: Sequence[Column],
     agreement: Sequence[str],
+    native: bool,
 ) -> bytes:
     modules = [file for file in emitted if file.endswith(".py")]
     example = golden[-1]
@@ -75,8 +84,10 @@ def readme(
         answer = tuple(name for j, name in enumerate(model.classes) if example["answer"] >> j & 1)
     elif model.classes:
         call, answer = f"label({values})", model.classes[example["answer"]]
-    usage = Template((_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + _words(columns, bool(modules))).substitute(
-        modules=" ".join(modules),
+    usage = Template(
+        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + _USAGE_NATIVE * native + _words(columns, bool(modules))
+    ).substitute(
+        copied=f"{origin.name}.mpy" if native else " ".join(modules),
         emitted=", ".join(f"`{file}`" for file in emitted),
         name=origin.name,
         call=call,

@@ -108,8 +108,12 @@ def write(
         words = [Path(source).name, "--precision", model.precision.name, "--code", candidate.name, *options]
         command = f"nnhw export {shlex.join(words)}"
         origin = Origin(name, banner(Path(source).name, model.precision.name, model_hash, command), model_hash)
-        emitted = _with_encode(candidate.emit(program.build(model), origin), f"{name}.py", columns)
-        compiled, notes = compile_modules(emitted, candidate.requires, place)
+        whole = program.build(model)
+        emitted = _with_encode(candidate.emit(whole, origin), f"{name}.py", columns)
+        native = None if candidate.native is None else candidate.native(whole, origin)
+        if native is not None and columns:
+            native = replace(native, source=native.source + micropython_words.source(columns).encode())
+        compiled, notes = compile_modules(emitted, candidate.requires, place, native)
         if place is None or sum(map(len, (compiled or emitted).values())) <= place.heap // 2:
             break
     modules = [file for file in emitted if file.endswith(".py")]
@@ -127,7 +131,9 @@ def write(
         board_files = [*modules, "selftest.py", "vectors.jsonl"]
         urls = [[file, file] for file in board_files]
         files["package.json"] = _json({"urls": urls, "version": __version__})
-    files["README.md"] = readme(model, origin, emitted, golden, files, columns, agreement)
+    files["README.md"] = readme(
+        model, origin, emitted, golden, files, columns, agreement, native is not None and bool(compiled)
+    )
     facts = {
         "name": name,
         "source": Path(source).name,
@@ -137,6 +143,7 @@ def write(
         "code": candidate.name,
         "board": board,
         "modules": modules,
+        "native": sorted(compiled) if native is not None else [],
         "notes": notes,
         **({"columns": model_columns.to_json(columns)} if columns else {}),
     }

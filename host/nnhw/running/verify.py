@@ -81,7 +81,7 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
     Raises BuildError where a file is missing.
     """
-    code, names = str(build.manifest["code"]), list(build.manifest["modules"])
+    code, names = str(build.manifest["code"]), [*build.manifest["modules"], *build.manifest.get("native", ())]
     files = {}
     if runtime == NNRUN:
         code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
