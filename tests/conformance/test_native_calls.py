@@ -114,8 +114,8 @@ typed = [mem32[id(x)] for x in (array("f"), array("i"), (1,), [1], 1.5)]
 def forged():
     words = array("I", [pick(typed), 105 | pick((0, 1)) << 8, n, 0x20000000, pick(typed), n] * 6)
     return pick((memoryview(words), memoryview(bytes(words))[4:], words, bytes(words)))
-ITEMS = (1.5, 0.25, 5.0, 3, 0, -7, 1 << 29, 1 << 30, -(1 << 30), (1 << 31) - 1, 1 << 31, 1 << 64, -(1 << 64), 16777217, 33554435,
-    -0.0, 1e-40, 1e30, float("inf"), -float("inf"), 9.97, 5.1)
+ITEMS = (1.5, 0.25, 5.0, 3, 0, -7, 1 << 29, 1 << 30, -(1 << 30), (1 << 31) - 1, 1 << 31, 1 << 64, -(1 << 64), 16777217,
+    33554435, -0.0, 1e-40, 1e30, float("inf"), -float("inf"), 9.97, 5.1)
 ODD = (None, "5", b"5", float("nan"), (), [1.0], True, 1j, O(), len, array("f", [1]))
 def item():
     return pick(ODD) if pick(range(60)) == 0 else pick(ITEMS)
@@ -131,7 +131,8 @@ def argument():
     found = items()
     return pick((tuple, list, tuple, list, tuple, T, L, typed_array, typed_array, typed_array, lambda x: (v for v in x),
         lambda x: dict(enumerate(x)), lambda x: memoryview(typed_array(x)), lambda x: bytearray([1, 2, 3, 4, 5][:len(x)]),
-        lambda x: range(len(x)), lambda x: forged(), lambda x: pick(ODD + ITEMS), lambda x: array("f", [4.9, 3.1, 1.5, 0.1])))(found)
+        lambda x: range(len(x)), lambda x: forged(), lambda x: pick(ODD + ITEMS),
+        lambda x: array("f", [4.9, 3.1, 1.5, 0.1])))(found)
 def again(make):
     global state
     before = state
@@ -154,8 +155,8 @@ def native_many(call, rows, out):
     return list(out)
 def outs():
     size = pick((1, 1, 1, 2, 0))
-    return pick((bytearray(size), array("B", bytes(size)), array("i", bytes(4 * size)), [0] * size, bytes(size), None, (0,) * size,
-        memoryview(bytearray(size))))
+    return pick((bytearray(size), array("B", bytes(size)), array("i", bytes(4 * size)), [0] * size, bytes(size), None,
+        (0,) * size, memoryview(bytearray(size))))
 right = refused = 0
 for case in range({cases}):
     for call, other in ((m.predict, p.predict), (m.predict_ticks, p.predict_ticks)):

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.integers.qmodel import FORMAT
-from nnhw_codegen.micropython import values
 from nnhw_codegen.writer import Origin, Writer, bytes_literal
 
 ANSWER = {
