@@ -150,7 +150,7 @@ def drifted(data: Data, seeds: int) -> Data:
 def measure(task: Task, data: Data, seeds: int) -> dict[str, object]:
     """One line of the table."""
     sizes = [data.train.shape[1], *task.layers, data.targets.shape[1]]
-    last = None if task.output == "softmax" else activations.get(task.output)
+    last = activations.get(task.output)
     records = [*(activations.get(task.hidden) for _ in task.layers), last]
     weights, biases = initial(task, sizes, seeds)
     before = "-"

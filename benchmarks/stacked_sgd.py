@@ -12,12 +12,12 @@ from nnhw_codegen.network.activations import Activation
 class FloatLearner:
     """Networks of one shape, all arrays with the networks last: ``weights[l]`` (units, inputs, networks).
 
-    The last activation None is softmax. Softmax and logsig have cross-entropy behind them unless ``mse``.
+    Softmax and logsig have cross-entropy behind them unless ``mse``.
     """
 
     def __init__(
         self,
-        activations: Sequence[Activation | None],
+        activations: Sequence[Activation],
         weights: Sequence[np.ndarray],
         biases: Sequence[np.ndarray],
         rate: float,
@@ -35,7 +35,7 @@ class FloatLearner:
         for weights, bias, activation in zip(self.weights, self.biases, self.activations, strict=True):
             seen.append(x)
             z.append((weights * x).sum(axis=1) + bias)
-            x = z[-1] if activation is None else activation.value(z[-1])
+            x = z[-1] if activation.across_units else activation.value(z[-1])
         return seen, z
 
     def step(self, x: np.ndarray, targets: np.ndarray) -> None:
@@ -53,11 +53,11 @@ class FloatLearner:
 
     def _output_delta(self, z: np.ndarray, targets: np.ndarray) -> np.ndarray:
         activation = self.activations[-1]
-        if activation is None:
+        if activation.across_units:
             powers = np.exp(z - z.max(axis=0))
             return powers / powers.sum(axis=0) - targets
         delta = activation.value(z) - targets
-        if self.mse or activation.name != "logsig":
+        if self.mse or not activation.gives_probabilities:
             delta *= activation.derivative(z, self.at_zero)
         return delta
 

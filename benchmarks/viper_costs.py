@@ -35,7 +35,7 @@ def network(sizes: tuple[int, ...]) -> Network:
         Layer(
             random.normal(0, 1.5 / np.sqrt(fan_in), (units, fan_in)),
             random.normal(0, 0.3, units),
-            activations.get("relu") if number + 2 < len(sizes) else None,
+            activations.get("relu" if number + 2 < len(sizes) else "softmax"),
         )
         for number, (fan_in, units) in enumerate(pairwise(sizes))
     ]

@@ -1,4 +1,4 @@
-"""Building blocks of the text emitters: an indenting writer, identifiers, the banner of generated files."""
+"""Building blocks of the text emitters: an indenting writer, templates, identifiers, the banner of generated files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import resources
+from string import Template
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ class Writer:
     def text(self) -> str:
         """All lines, each ended by a newline."""
         return "".join(line + "\n" for line in self._lines)
+
+
+def fill_template(package: str, template: str, /, **values: object) -> str:
+    """The text of a package's template, ``values`` in place of its $names."""
+    text = resources.files(package).joinpath("templates", f"{template}.in").read_text(encoding="utf-8")
+    return Template(text).substitute(values)
 
 
 def identifier(name: str) -> str:

@@ -11,7 +11,7 @@ from array import array
 from math import floor
 
 from nnrun.learn_core import Core, kernel_of
-from nnrun.learn_reader import u16
+from nnrun.learn_program import u16
 from nnrun.learn_store import read, write
 from nnrun.values import reciprocals, ticks
 
@@ -27,7 +27,7 @@ class Net(Core):
     def __init__(self, data, module=None):
         """data is the .nnt file, module the one that was generated for it."""
         super().__init__(data, module and kernel_of(module, data))
-        at = self.plan.texts
+        at = self.program.texts
         count = u16(data, 16)
         labels = u16(data, 22)
         texts = []
@@ -39,7 +39,7 @@ class Net(Core):
         self.classes, self.outputs = ((), names) if data[21] == 2 else (names, ())
         self.inputs = tuple([texts[labels + 2 * i] for i in range(count)])
         self._steps = reciprocals(data, 40 + 20 * count, count)
-        at = self.plan.outputs
+        at = self.program.outputs
         end = at + 4 * u16(data, 24)
         fracs = array("h", data[end : end + 2 * u16(data, 24)])
         # Few attributes: a board looks for a method among all of them first.
@@ -51,13 +51,13 @@ class Net(Core):
 
     def predict(self, values):
         """Raw values -> class index; for a regression the value, or a tuple of several."""
-        ticks(values, self._steps, self.plan.room, self.plan.t)
+        ticks(values, self._steps, self.program.room, self.program.t)
         if self.classes:
             self.forward()
             return self.decide()
         self.forward(True)
-        y = self.plan.y
-        found = [self.plan.room[y + j] / unit + offset for j, (unit, offset) in enumerate(self._formats)]
+        y = self.program.y
+        found = [self.program.room[y + j] / unit + offset for j, (unit, offset) in enumerate(self._formats)]
         return found[0] if len(found) == 1 else tuple(found)
 
     def label(self, values):
@@ -68,15 +68,15 @@ class Net(Core):
 
     def learn(self, values, target):
         """One step: raw values and the class index, or for a regression the value (a tuple of several)."""
-        ticks(values, self._steps, self.plan.room, self.plan.t)
+        ticks(values, self._steps, self.program.room, self.program.t)
         if self.classes:
             self.aim(target)
         else:
             self._aim_at(target)
         self.step()
-        plan = self.plan
-        room, y, error = plan.room, plan.y, self._error
-        for j in range(plan.targets, plan.targets + plan.units):
+        program = self.program
+        room, y, error = program.room, program.y, self._error
+        for j in range(program.targets, program.targets + program.units):
             error += abs(room[y] - room[j])
             y += 1
         self._error = error
@@ -87,16 +87,16 @@ class Net(Core):
     def _aim_at(self, values):
         if not isinstance(values, (tuple, list)):
             values = (values,)
-        if len(values) != self.plan.units:
-            raise ValueError("expected %d target values, found %d" % (self.plan.units, len(values)))
+        if len(values) != self.program.units:
+            raise ValueError("expected %d target values, found %d" % (self.program.units, len(values)))
         for j in range(len(values)):
             unit, offset = self._formats[j]
             code = (values[j] - offset) * unit + 0.5
-            self.plan.room[self.plan.targets + j] = floor(min(max(code, -5e8), 5e8))
+            self.program.room[self.program.targets + j] = floor(min(max(code, -5e8), 5e8))
 
     def rate(self, multiplier, shift):
         """Learn at multiplier * 2^-shift from now on; multiplier is 1 or 3, shift 0 to 20. ValueError where it cannot be."""
-        self.plan.change_rate(multiplier, shift)
+        self.program.change_rate(multiplier, shift)
 
     def report(self):
         """Print how the steps since the last report went, as Thonny's plotter draws it.
@@ -106,7 +106,7 @@ class Net(Core):
         """
         if self._count:
             unit = self._formats[0][0] if len(self._formats) == 1 else 1 << self.data[26]
-            line = "loss: %.4g" % (self._error / self._count / self.plan.units / unit)
+            line = "loss: %.4g" % (self._error / self._count / self.program.units / unit)
             if self.classes:
                 line += " acc: %.3f" % (self._right / self._count)
             print(line)
@@ -133,10 +133,10 @@ class Net(Core):
         offset of the output.
         """
         data = self.data
-        at, count = self.plan.weights[layer]
-        units, frac = self.plan.shapes[layer]
+        at, count = self.program.weights[layer]
+        units, frac = self.program.shapes[layer]
         scales = [1.0] * units
-        if layer + 1 == len(self.plan.weights) and not self.classes:
+        if layer + 1 == len(self.program.weights) and not self.classes:
             scales = [(1 << data[26]) / unit for unit, _ in self._formats]
         size = data[20] >> 3
         codes = [data[at + i] - 128 if size == 1 else u16(data, at + 2 * i) - 32768 for i in range(count)]
@@ -165,15 +165,15 @@ class Answers(Net):
 
     def aim(self, index):
         """Make the answers in the bits of ``index`` the target of the next step."""
-        plan = self.plan
-        for j in range(plan.units):
-            plan.room[plan.targets + j] = self._one if index >> j & 1 else 0
+        program = self.program
+        for j in range(program.units):
+            program.room[program.targets + j] = self._one if index >> j & 1 else 0
 
     def decide(self):
         """The answers of the last pre-activations."""
-        plan, bits = self.plan, 0
-        for j in range(plan.units):
-            bits |= (plan.room[plan.z + j] > 0) << j
+        program, bits = self.program, 0
+        for j in range(program.units):
+            bits |= (program.room[program.z + j] > 0) << j
         return bits
 
     def label(self, values):
@@ -183,8 +183,8 @@ class Answers(Net):
 
     def learn(self, values, target):
         """One step: raw values, and 1 or 0 for each class."""
-        if len(target) != self.plan.units:
-            raise ValueError("expected %d answers of 0 or 1, found %d" % (self.plan.units, len(target)))
+        if len(target) != self.program.units:
+            raise ValueError("expected %d answers of 0 or 1, found %d" % (self.program.units, len(target)))
         super().learn(values, sum([bool(target[j]) << j for j in range(len(target))]))
 
 

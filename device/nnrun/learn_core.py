@@ -1,6 +1,6 @@
 """The part of a learning net that knows integers only."""
 
-from nnrun.learn_reader import Plan, u16
+from nnrun.learn_program import Program, u16
 
 try:
     from nnrun.learn_kernels_viper import handle, run
@@ -31,17 +31,17 @@ class Core:
 
     def __init__(self, data, kernel=None):
         self.data = data
-        self.plan = Plan(data)
+        self.program = Program(data)
         self._kernel = kernel or run
         self._one = 1 << data[26]
-        self._aimed = self.plan.targets
+        self._aimed = self.program.targets
         self.flip()
         self._handle = addressof(data) if kernel else handle(data)
 
     def flip(self):
         """Between weights as the file has them and weights as the kernels want them: plus 2^(bits - 1)."""
         size = self.data[20] >> 3
-        for at, count in self.plan.weights:
+        for at, count in self.program.weights:
             for k in range(at + size - 1, at + count * size, size):
                 self.data[k] ^= 128
 
@@ -50,14 +50,14 @@ class Core:
         count = self.data[16] | self.data[17] << 8
         if len(ticks) != count:
             raise ValueError("expected %d values, found %d" % (count, len(ticks)))
-        room, t = self.plan.room, self.plan.t
+        room, t = self.program.room, self.program.t
         for i in range(count):
             room[t + i] = min(max(ticks[i], -_FAR), _FAR)  # an array would wrap what its 32 bits do not hold
 
     def aim(self, index):
         """Make class ``index`` the target of the next step."""
-        plan = self.plan
-        units, room, targets = plan.units, plan.room, plan.targets
+        program = self.program
+        units, room, targets = program.units, program.room, program.targets
         if not 0 <= index < (units if units > 1 else 2):
             raise ValueError("class %s: there are %d" % (index, max(units, 2)))
         room[self._aimed] = 0
@@ -69,23 +69,22 @@ class Core:
 
     def forward(self, answer=False):
         """From the ticks to the last pre-activations, or to the outputs."""
-        self._run(self.plan.answered if answer else self.plan.decided)
+        self._run(self.program.answered if answer else self.program.decided)
 
     def step(self):
         """One step of training on the ticks and the target that were put in place."""
-        self._run(len(self.plan.program))
+        self._run(len(self.program.blocks))
 
     def _run(self, stop):
-        plan = self.plan
-        program = plan.program
-        program[0] = 2
-        program[1] = stop
-        self._kernel(plan.room, self._handle, program)  # pyright: ignore[reportArgumentType] - viper takes buffers
+        blocks = self.program.blocks
+        blocks[0] = 2
+        blocks[1] = stop
+        self._kernel(self.program.room, self._handle, blocks)  # pyright: ignore[reportArgumentType] - viper takes buffers
 
     def decide(self):
         """The class of the last pre-activations, the first of equals (SPEC 6)."""
-        plan = self.plan
-        room, z, units = plan.room, plan.z, plan.units
+        program = self.program
+        room, z, units = program.room, program.z, program.units
         if units == 1:
             return int(room[z] > 0)
         best, most = z, room[z]

@@ -1,6 +1,6 @@
 """The integers of a training step, for every MicroPython (SPEC 9). Nothing here lands on the heap.
 
-A step is a program: blocks of numbers, each an operation, the length of the block, and what nnrun.learn_reader puts
+A step is a program: blocks of numbers, each an operation, the length of the block, and what nnrun.learn_program puts
 behind them. Vectors lie in room; weights, biases and remainders in data, the file, where weights are unsigned: the
 weight plus 2^(bits - 1).
 """

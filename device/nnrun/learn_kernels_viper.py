@@ -1,14 +1,16 @@
-# ruff: noqa: F821  (ptr8, ptr16 and ptr32 are names of the viper compiler)
+# ruff: noqa: F401, F821  (handle is for learn_core; ptr8, ptr16 and ptr32 are names of the viper compiler)
 """The run of nnrun.learn_kernels as native code: one call for a step, whatever the net.
 
 Loads are unsigned, where the machine's word has 64 bits those of 32-bit values too; "<< f >> f", f = 32 there and 0 on a
 32-bit word, gives a value its sign back. The compiler keeps the first two parameters in registers; loops work with those.
+
+r: sum or value. Pointers: x values, w weights or other values, t results or remainders, z, y, d deltas, s weights of an
+input, bias. Counts down: units, i, k; n inputs. Of a block: shift and last shifts (plus f), base is added, low and limit
+are bounds. Addresses in the program: p the block, following, stop.
 """
 
 import micropython
-import uctypes
-
-handle = uctypes.addressof  # what run is given for the file
+from uctypes import addressof as handle  # what run is given for the file
 
 
 @micropython.viper
@@ -20,20 +22,19 @@ def run(x: ptr32, r: int, w: ptr32):
     m = 32767
     f = 1
     f = f << 31 << 1 >> 27
-    size = int(ptr8(data)[20]) >> 3
+    size = int(ptr8(data)[20]) >> 3  # bytes of a weight
     wide = size - 1
-    scheme = int(ptr8(data)[30])
+    scheme = int(ptr8(data)[30])  # residual, carry, lcg or nearest
     noisy = scheme >> 1
-    step = int(scheme == 0) << 1
-    p = ptr32(int(program) + 4 * program[0])
+    step = int(scheme == 0) << 1  # bytes from a weight's remainder to the next
     stop = int(program) + 4 * program[1]
-    following = int(p)
+    following = int(program) + 4 * program[0]
     while following != stop:
         p = ptr32(following)
-        following += p[1] << 2
         op = p[0]
+        following += p[1] << 2
         units = p[2]
-        if op == 1:  # dense
+        if op == 1:  # learn_forward.dense
             n = p[3]
             shift = f + p[9]
             x = ptr32(int(room) + 4 * p[4])
@@ -45,7 +46,7 @@ def run(x: ptr32, r: int, w: ptr32):
             low = p[15] << f >> f
             last = f + p[13]
             base = p[12]
-            if size == 2:
+            if wide:
                 # A weight plus 2^15 times x, shifted, is too large by x << (15 - guard) exactly.
                 r = 0
                 i = n
@@ -91,7 +92,7 @@ def run(x: ptr32, r: int, w: ptr32):
                 y = ptr32(int(y) + 4)
                 bias = ptr32(int(bias) + 4)
                 units -= 1
-        elif op == 2:  # steps
+        elif op == 2:  # learn_forward.steps
             p = ptr32(int(p) + 12)
             while int(p) != following:
                 op = p[0]
@@ -99,8 +100,8 @@ def run(x: ptr32, r: int, w: ptr32):
                 x = ptr32(int(room) + (p[2] << 2))
                 w = ptr32(int(room) + (p[3] << 2))
                 r = op >> 5
-                if op & 4:
-                    if op & 2:
+                if op & 4:  # look, min, max
+                    if op & 2:  # look, 8 or 16 bits
                         low = data + p[3]
                         if op & 1:
                             while r:
@@ -126,7 +127,7 @@ def run(x: ptr32, r: int, w: ptr32):
                             elif not op & 1:
                                 low = last
                             t[r] = low
-                elif op & 2:
+                elif op & 2:  # shr, mul
                     if op & 1:
                         last = f + w[0]
                         while r:
@@ -138,15 +139,15 @@ def run(x: ptr32, r: int, w: ptr32):
                         while r:
                             r -= 1
                             t[r] = w[r * n] * x[r * i]
-                else:
-                    n = op >> 4 & 1
-                    i = op >> 3 & 1
+                else:  # add, sub
+                    n = op >> 4 & 1  # 1 where b is a vector, 0 where it is a constant
+                    i = op >> 3 & 1  # likewise of a
                     last = 1 - ((op & 1) << 1)
                     while r:
                         r -= 1
                         t[r] = last * w[r * n] + x[r * i]
                 p = ptr32(int(p) + 16)
-        elif op == 9:  # update
+        elif op == 9:  # learn_update.update
             n = p[3]
             d = ptr32(int(room) + 4 * p[5])
             w = ptr32(data + p[6])
@@ -202,9 +203,9 @@ def run(x: ptr32, r: int, w: ptr32):
                 d = ptr32(int(d) + 4)
                 bias = ptr32(int(bias) + 4)
                 units -= 1
-        elif op == 7:  # back
-            n = p[3]
-            i = n
+        elif op == 7:  # learn_backward.back
+            i = p[3]
+            n = i * size
             d = ptr32(int(room) + 4 * p[4])
             t = ptr32(int(room) + 4 * p[5])
             s = ptr8(data + p[6])
@@ -213,7 +214,6 @@ def run(x: ptr32, r: int, w: ptr32):
             shift = f + p[7]
             last = f + p[9]
             base = p[8]
-            n *= size
             while i:
                 r = 0
                 if (z[0] << f >> f) >= low:
@@ -238,7 +238,7 @@ def run(x: ptr32, r: int, w: ptr32):
                 z = ptr32(int(z) + 4)
                 s = ptr8(int(s) + size)
                 i -= 1
-        elif op == 0:  # doorway
+        elif op == 0:  # learn_forward.doorway
             x = ptr32(data + p[3])
             w = ptr32(int(room) + 4 * p[4])
             t = ptr32(int(room) + 4 * p[5])
@@ -254,7 +254,7 @@ def run(x: ptr32, r: int, w: ptr32):
                 w = ptr32(int(w) + 4)
                 t = ptr32(int(t) + 4)
                 units -= 1
-        elif op == 5:  # share
+        elif op == 5:  # learn_backward.share
             x = ptr32(int(room) + 4 * p[3])
             w = x
             n = units
@@ -286,7 +286,7 @@ def run(x: ptr32, r: int, w: ptr32):
                 w[0] = r
                 w = ptr32(int(w) + 4)
                 units -= 1
-        else:  # clip, below_top, delta, slope
+        else:  # clip, below_top, delta and slope of learn_backward
             x = ptr32(int(room) + 4 * p[3])
             w = ptr32(int(room) + 4 * p[4])
             t = w

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from support.learning_alone import modules, taught_on
-from support.learning_boards import LONG, PROFILES, SCHEMES, Emit, Lesson, generated_cases, taught_by_nnrun
+from support.learning_boards import LONG, PROFILES, Emit, Lesson, generated_cases, taught_by_nnrun
 from support.learning_core import steps_on_core
 from support.learning_extremes import CASES, STEEP_CASES, extremes
 
 import nnrun
 from nnhw.targets import ScriptTarget
+from nnhw_codegen.learning.profile import SCHEMES
 from nnhw_codegen.thumb import learn as thumb_learn
 from nnhw_codegen.viper import learn as viper_learn
 

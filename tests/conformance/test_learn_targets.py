@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from support.covering import covering
-from support.learning_boards import FACTORS, HEAP, SCHEMES, count, learner, lesson, taught_by_nnrun
+from support.learning_boards import FACTORS, HEAP, count, learner, lesson, taught_by_nnrun
 from support.learning_core import steps_on_core
 
 import nnrun
+from nnhw_codegen.learning.profile import SCHEMES
 
 PACKAGE = Path(nnrun.__file__).parent
 MODULES = {f"nnrun/{path.name}": path.read_bytes() for path in PACKAGE.glob("*.py")}

@@ -40,8 +40,8 @@ each_model = pytest.mark.parametrize(("number", "case"), MODELS, **NUMBERS)
 each_lesson = pytest.mark.parametrize(("number", "case"), LESSONS, **NUMBERS)
 
 
-def slope_of(activation: Activation | None) -> float:
-    return float(activation.ramp or 0) if activation is not None else 0.0
+def slope_of(activation: Activation) -> float:
+    return float(activation.ramp or 0)
 
 
 def real(layer: Layer) -> tuple[list[list[float]], list[float]]:
@@ -116,7 +116,7 @@ def test_a_model_is_what_the_clauses_derive(number, case):
     widths = (*report.widths[1:], report.widths[-1])
     for layer, room, width in zip(network.layers, model.layers, widths, strict=True):
         if room.limit:
-            function = functions.named(layer.activation_name, slope_of(layer.activation))
+            function = functions.named(layer.activation.name, slope_of(layer.activation))
             assert room.limit == curves.z_limit(function, width)
             wanted = curves.value(function, room.limit, room.z_frac, room.output_frac)
             assert same_function(room.form, model.tables, wanted, room.limit, number)

@@ -171,12 +171,12 @@ def test_no_vector_reaches_31_bits_from_extreme_states():
         task = lesson(learner(case), 2)
         data = bytearray(task.before)
         core = Core(data)
-        for (at, count), (units, _) in zip(core.plan.weights, core.plan.shapes, strict=True):
+        for (at, count), (units, _) in zip(core.program.weights, core.program.shapes, strict=True):
             size = data[20] >> 3
             data[at : at + size * count] = bytes(generator.choice([1, 255], size * count).tolist())
             biases = at + (size * count + 3 & ~3)
             data[biases : biases + 4 * units] = (2**29 - 1).to_bytes(4, "little") * units
-        core.plan.room = Small(core.plan.room)
+        core.program.room = Small(core.program.room)
         teach(core, task)
 
 
@@ -251,7 +251,7 @@ def test_a_report_gives_the_mean_error_and_the_share_of_right_answers(load, caps
     for values, target in rows:
         hits += net.predict(values) == target
         net.forward(True)
-        codes = np.array(net.plan.room[net.plan.y : net.plan.y + 3])
+        codes = np.array(net.program.room[net.program.y : net.program.y + 3])
         errors.append(np.abs(codes / 4096 - np.eye(3)[target]).mean())
         net.learn(values, target)
     net.report()

@@ -106,7 +106,7 @@ VIOLATIONS = {
     "codegen/nnhw_codegen/integers/planted.py": ("import nnhw.cli", {STAIR}),
     "codegen/nnhw_codegen/integers/planted_too.py": ("import nnhw_codegen.quantization.quantize", {COMPILER}),
     "codegen/nnhw_codegen/viper/planted.py": ("import nnhw_codegen.c.layers", {COMPILER}),
-    "codegen/nnhw_codegen/c/planted.py": ("import nnrun.learn_reader", {PROGRAM}),
+    "codegen/nnhw_codegen/c/planted.py": ("import nnrun.learn_program", {PROGRAM}),
     "codegen/nnhw_codegen/planted/__init__.py": ("", {COMPILER}),
 }
 ALLOWED = {

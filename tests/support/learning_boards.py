@@ -14,7 +14,7 @@ from support.networks import network, of_several_scales
 
 from nnhw.targets import ScriptTarget
 from nnhw_codegen.files import nnt
-from nnhw_codegen.learning.profile import T8, T16
+from nnhw_codegen.learning.profile import SCHEMES, T8, T16, TRAINED
 from nnhw_codegen.learning.trainable import Trainable, trainable
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, Curve
@@ -23,7 +23,6 @@ from nnrun.learn_core import Core
 NETS = ((4, 8, 3), (4, 4, 4, 4, 3), (2, 1))
 HIDDEN = activations.names()
 AT_ZERO = (0, 0.5, 1)
-SCHEMES = nnt.SCHEMES
 HEAP = {"wasm": 64 << 20}
 """By target; the wasm build loses live objects when it collects garbage, so its heap has to be one that never fills."""
 PROFILES = {16: T16, 8: T8}
@@ -42,7 +41,7 @@ STEEP = Activation(
     "steep", lambda z: 3.0 * z, lambda z, at_zero: 0.0 * z + 3.0, curve=Curve(lambda u: 3.0 * u, "point")
 )
 """A made-up activation whose derivative is above 1: only behind such a one is a delta saturated twice (SPEC 9.7)."""
-FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, nnt.TRAINED)
+FACTORS = (NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, RATES, TRAINED)
 
 
 def learner(case: tuple[Any, ...]) -> Trainable:
@@ -54,9 +53,7 @@ def learner(case: tuple[Any, ...]) -> Trainable:
     start = network(
         sizes, STEEP if hidden == STEEP.name else hidden, classifies=classifies, multilabel=output == "multilabel"
     )
-    if output == "softmax":
-        start.layers[-1].activation = None
-    elif output != "multilabel":
+    if output != "multilabel":
         start.layers[-1].activation = activations.get(output)
     if output == "identity":
         start = of_several_scales(start)
@@ -128,13 +125,13 @@ def taught(model: Trainable, ticks: np.ndarray, targets: np.ndarray, rates: np.n
 
 def teach(core: Core, task: Lesson) -> bytes:
     """The file after a lesson, but for its checksum, by nnrun in this process; as _SCRIPT does it on a board."""
-    plan = core.plan
+    program = core.program
     for rate, ticks, targets in zip(task.rates.tolist(), task.ticks.tolist(), task.targets.tolist(), strict=True):
-        if rate != list(core.data[plan.state : plan.state + 2]):
-            plan.change_rate(*rate)
+        if rate != list(core.data[program.state : program.state + 2]):
+            program.change_rate(*rate)
         core.enter(ticks)
         for j, target in enumerate(targets):
-            plan.room[plan.targets + j] = target
+            program.room[program.targets + j] = target
         core.step()
     core.flip()
     return bytes(core.data[:-4])
@@ -151,19 +148,19 @@ def generated(name):
     return lambda data: Core(data, run)
 def teach(Core, name, inputs):
     core = Core(read(name + ".nnt"))
-    plan = core.plan
+    program = core.program
     data = core.data
     with open(name + ".txt") as rows:
         for row in rows:
             values = [int(v) for v in row.split()]
-            if values[0] != data[plan.state] or values[1] != data[plan.state + 1]:
-                plan.change_rate(values[0], values[1])
+            if values[0] != data[program.state] or values[1] != data[program.state + 1]:
+                program.change_rate(values[0], values[1])
             core.enter(values[2 : 2 + inputs])
-            for j in range(plan.units):
-                plan.room[plan.targets + j] = values[2 + inputs + j]
+            for j in range(program.units):
+                program.room[program.targets + j] = values[2 + inputs + j]
             core.step()
     core.flip()
-    for k in range(plan.state, len(data) - 4, 24):
+    for k in range(program.state, len(data) - 4, 24):
         print(bytes(data[k : min(k + 24, len(data) - 4)]))
 """
 """``teach`` prints the state, weights, biases and remainders, after the rows of a lesson."""

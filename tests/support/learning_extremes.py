@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 from support.covering import covering
-from support.learning_boards import AT_ZERO, HIDDEN, OUTPUTS, PROFILES, SCHEMES, STEEP, Lesson, learner, taught
+from support.learning_boards import AT_ZERO, HIDDEN, OUTPUTS, PROFILES, STEEP, Lesson, learner, taught
 
-from nnhw_codegen.files import nnt
 from nnhw_codegen.integers.proof import Z_LIMIT
 from nnhw_codegen.learning.engine import Learner
 from nnhw_codegen.learning.plan import BIAS_LIMIT, GRADIENT_LIMIT
+from nnhw_codegen.learning.profile import SCHEMES, TRAINED
 from nnhw_codegen.learning.trainable import Trainable
 
 NETS = ((2, 3, 2), (1, 1), (3, 5, 4, 1))
 RATE = (1, 5)
-CASES = tuple(covering((NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, (RATE,), nnt.TRAINED)))
+CASES = tuple(covering((NETS, HIDDEN, AT_ZERO, SCHEMES, tuple(PROFILES), OUTPUTS, (RATE,), TRAINED)))
 """As for learning_boards.learner; the rate is only where a lesson starts from."""
 
 STEEP_CASES = tuple(

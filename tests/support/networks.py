@@ -30,7 +30,7 @@ def network(
         Layer(rng.normal(0, 1.5 / np.sqrt(fan_in), (units, fan_in)), rng.normal(0, 0.5, units), activation)
         for fan_in, units in pairwise(sizes)
     ]
-    layers[-1].activation = None if classifies and sizes[-1] > 1 else activations.get("identity")
+    layers[-1].activation = activations.get("softmax" if classifies and sizes[-1] > 1 else "identity")
     kinds = (
         Input("length", 5.0, 2.0, 0.1, 0.0, 12.0),
         Input("count", 3.0, 4.0, 1.0, 0.0, 20.0),

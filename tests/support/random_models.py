@@ -20,7 +20,7 @@ def network(sizes, activation, seed=0, classes=True):
         Layer(
             rng.normal(0, 1.5 / np.sqrt(fan_in), (units, fan_in)),
             rng.normal(0, 0.3, units),
-            activations.get(activation) if number + 1 < len(pairs) else None,
+            activations.get(activation if number + 1 < len(pairs) else "softmax" if classes else "identity"),
         )
         for number, (fan_in, units) in enumerate(pairs)
     ]

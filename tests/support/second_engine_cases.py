@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from support.covering import covering
 
-from nnhw_codegen.files import nnt
 from nnhw_codegen.integers import precision
-from nnhw_codegen.learning.profile import T8, T16
+from nnhw_codegen.learning.profile import SCHEMES, T8, T16, TRAINED
 from nnhw_codegen.learning.trainable import Trainable, trainable
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
@@ -48,12 +47,12 @@ LESSON_ENDS = (
 )
 LESSON_FACTORS = (
     ((16, T16), (8, T8)),
-    nnt.SCHEMES,
+    SCHEMES,
     LESSON_ENDS,
     HIDDEN,
     (0, 0.5, 1),
     ((1, 5), (3, 8), (1, 2), (3, 13), (1, 14)),
-    nnt.TRAINED,
+    TRAINED,
     SHAPES,
     ("plain", "extreme"),
 )
@@ -105,7 +104,7 @@ def network(shape: tuple[int, ...], hidden: str, end: str, last: str, seed: int)
         scale = generator.uniform(0.3, 3) / np.sqrt(fan_in)
         weights = generator.normal(0, scale, (units, fan_in))
         layers.append(Layer(weights, generator.normal(0, 0.5, units), activations.get(name, slope)))
-    layers[-1].activation = None if last == "softmax" else activations.get(last)
+    layers[-1].activation = activations.get(last)
     values = end.endswith("values")
     classes = () if values else tuple(f"class {n}" for n in range(max(2, sizes[-1])))
     outputs = tuple(f"y{n}" for n in range(sizes[-1])) if values else ()

@@ -16,7 +16,7 @@ from support.networks import ACTIVATIONS, network, of_several_scales
 
 from nnhw_codegen.files import nnt
 from nnhw_codegen.integers.qmodel import FORMAT
-from nnhw_codegen.learning.profile import T8, T16, Profile
+from nnhw_codegen.learning.profile import SCHEMES, T8, T16, Profile
 from nnhw_codegen.learning.trainable import Trainable, trainable
 from nnhw_codegen.network import activations
 
@@ -27,8 +27,8 @@ STEPS = 50
 CASES: tuple[tuple[str, tuple[int, ...], str, str, Profile], ...] = (
     *(("9.7", (4, 8, 3), hidden, "softmax", T16) for hidden in ACTIVATIONS),
     *(("9.7", (4, 8, 3), "leaky_relu", "softmax", replace(T16, relu_at_zero=c)) for c in (0, 0.5)),
-    *(("9.8", (4, 8, 3), "relu", "logsig", replace(T16, scheme=scheme)) for scheme in nnt.SCHEMES[1:]),
-    *(("9.8", (4, 8, 3), "relu", "softmax", replace(T8, scheme=scheme)) for scheme in nnt.SCHEMES),
+    *(("9.8", (4, 8, 3), "relu", "logsig", replace(T16, scheme=scheme)) for scheme in SCHEMES[1:]),
+    *(("9.8", (4, 8, 3), "relu", "softmax", replace(T8, scheme=scheme)) for scheme in SCHEMES),
     ("9.8", (4, 8, 3), "relu", "softmax", replace(T16, rate_multiplier=3, rate_shift=13)),
     ("9.6", (4, 8, 3), "relu", "logsig", replace(T16, loss="mse")),
     ("9.6", (4, 1), "relu", "logsig", T16),
@@ -48,7 +48,7 @@ def vectors() -> Iterator[dict[str, Any]]:
     for clause, sizes, hidden, output, profile in CASES:
         start = network(sizes, hidden, classifies=output != "identity", multilabel=output == "multilabel")
         if output in ("identity", "logsig", "softmax"):
-            start.layers[-1].activation = None if output == "softmax" else activations.get(output)
+            start.layers[-1].activation = activations.get(output)
         if output == "identity" and sizes[-1] > 1:
             start = of_several_scales(start)
         model = trainable(start, profile)

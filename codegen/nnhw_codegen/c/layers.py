@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nnhw_codegen.integers.expr import Operand, Register, Step
 from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray
-from nnhw_codegen.integers.program import Dense, Program
+from nnhw_codegen.integers.program import Clips, Dense, Program
 from nnhw_codegen.writer import Writer
 
 LANE_LIMIT = 1 << 15
@@ -94,13 +94,13 @@ def activations(w: Writer, program: Program, prefix: str) -> dict[tuple[Step, ..
     return names
 
 
-def _output(z: str, shift: str, clips: tuple[bool, bool], limit: int, activation: str, prefix: str) -> str:
+def _output(z: str, shift: str, clips: Clips, limit: int, activation: str, prefix: str) -> str:
     """The expression of a unit's output from its accumulator ``z``."""
     if shift != "0":
         z = f"{z} >> {shift}"
-    if clips[1]:
+    if clips.above:
         z = f"{prefix}_min({z}, {limit})"
-    if clips[0]:
+    if clips.below:
         z = f"{prefix}_max({z}, {-limit})"
     return f"{activation}({z})" if activation else z
 
@@ -143,9 +143,8 @@ def unrolled(
             for k, c in group:
                 for j, z in enumerate(lanes(f"a{k}", cols.lanes, prefix), cols.lanes * c):
                     if j < layer.units and live[j]:
-                        clips = bool(layer.clips_low[j]), bool(layer.clips_high[j])
                         shift = str(layer.shift[j])
-                        w.line(target.format(j, _output(z, shift, clips, layer.limit, activation, prefix)))
+                        w.line(target.format(j, _output(z, shift, layer.clips(j), layer.limit, activation, prefix)))
 
 
 def _product(x: str, weight: int, prefix: str) -> str:
@@ -187,9 +186,8 @@ def loop(w: Writer, number: int, layer: Dense, weight_bits: int, x_limit: int, a
             for k in range(width):
                 for lane, z in enumerate(lanes(f"a{k}", cols.lanes, prefix)):
                     w.line(f"z[{cols.lanes} * c + {cols.lanes * k + lane}] = {z};")
-        clips = bool(layer.clips_low.any()), bool(layer.clips_high.any())
         with w.braces(f"for (j = 0; j < {layer.units}; j++)"):
-            w.line(f"y[j] = {_output('z[j]', shift, clips, layer.limit, activation, prefix)};")
+            w.line(f"y[j] = {_output('z[j]', shift, layer.any_clips, layer.limit, activation, prefix)};")
 
 
 def _storage(layer: Dense, cols: Columns, weight_bits: int, x_limit: int) -> tuple[str, int]:

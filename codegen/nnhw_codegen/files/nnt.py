@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +28,14 @@ from nnhw_codegen.files.fields import (
     text_bytes,
 )
 from nnhw_codegen.files.nnb import DECISIONS
+from nnhw_codegen.files.nnt_fields import HEADER, LAYER, Header, LayerFields, header_of
 from nnhw_codegen.integers.expr import Expr, Step, Table, linearize
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import FORMAT
 from nnhw_codegen.learning import plan as learning_plan
 from nnhw_codegen.learning.engine import Learner
 from nnhw_codegen.learning.plan import LayerPlan, Plan
-from nnhw_codegen.learning.profile import Profile
+from nnhw_codegen.learning.profile import LOSSES, SCHEMES, TRAINED, Profile
 from nnhw_codegen.learning.trainable import Trainable
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation
@@ -40,83 +43,122 @@ from nnhw_codegen.network.network import Input
 from nnhw_codegen.whole_file import write_whole
 
 MAGIC = b"NNT"
-_START = struct.Struct("<3sBIII")
-HEADER = struct.Struct("<3sBIIIHBBBBHHBBBBBBBBB5x")
-LAYER = struct.Struct("<HHiiibBBBBBBbb9B2x")
-SCHEMES = ("residual", "carry", "lcg", "nearest")
-TRAINED = ("all", "first", "last")
-LOSSES = ("auto", "cross_entropy", "mse")
-SOFTMAX = "softmax"
+_RATE = struct.Struct("<BBH")
 IDENTITY_BYTES = 16
 """So many bytes at the start are the same in all files of one model and tell it from any other (SPEC 10.2)."""
 _CHECKED_FROM = 12
 
 
-def _compiled(plan: Plan) -> list[tuple[tuple[Step, ...], int, int]]:
-    """(steps, registers, result) of the value and of the slope of each layer; no steps where there is no form."""
+@dataclass(frozen=True)
+class _Form:
+    """The steps of a value or of a slope, none where it has no form."""
 
-    def compile_form(expr: Expr | None) -> tuple[tuple[Step, ...], int, int]:
+    steps: tuple[Step, ...] = ()
+    registers: int = 1
+    result: int = 0
+
+    @classmethod
+    def of(cls, expr: Expr | None) -> _Form:
         if expr is None:
-            return (), 1, 0
+            return cls()
         steps, result = linearize(expr)
-        return steps, 1 + max(step.target.index for step in steps), result.index
-
-    return [compile_form(expr) for layer in plan.layers for expr in (layer.value, layer.slope)]
+        return cls(steps, 1 + max(step.target.index for step in steps), result.index)
 
 
-def _layer_bytes(layer: LayerPlan, forms: list[tuple[tuple[Step, ...], int, int]], tables: list[Table]) -> bytes:
-    counts: list[int] = []
-    code = b""
-    for steps, registers, result in forms:
-        constants, body = steps_bytes(steps, tables)
-        counts += [len(steps), len(constants), registers, result]
-        code += int32_bytes(constants) + body
-    shifts = (
-        layer.guard,
-        layer.bias_shift,
-        layer.z_shift,
-        layer.back_guard,
-        layer.back_shift,
-        layer.slope_frac,
-        layer.update_base,
-        layer.bias_base,
-        layer.trains,
-    )
-    constants32 = (layer.z_limit, layer.forward_constant, layer.back_constant)
-    return LAYER.pack(layer.units, layer.fan_in, *constants32, layer.weight_frac, *shifts, *counts) + code
+@dataclass(frozen=True)
+class _Layer:
+    """What the fixed part says of a layer."""
+
+    plan: LayerPlan
+    value: _Form
+    slope: _Form
+
+    def to_bytes(self, tables: Sequence[Table]) -> bytes:
+        plan, value, slope = self.plan, self.value, self.slope
+        value_constants, value_code = steps_bytes(value.steps, tables)
+        slope_constants, slope_code = steps_bytes(slope.steps, tables)
+        fields = LayerFields(
+            units=plan.units,
+            fan_in=plan.fan_in,
+            z_limit=plan.z_limit,
+            forward_constant=plan.forward_constant,
+            back_constant=plan.back_constant,
+            weight_frac=plan.weight_frac,
+            guard=plan.guard,
+            bias_shift=plan.bias_shift,
+            z_shift=plan.z_shift,
+            back_guard=plan.back_guard,
+            back_shift=plan.back_shift,
+            slope_frac=plan.slope_frac,
+            update_base=plan.update_base,
+            bias_base=plan.bias_base,
+            trains=plan.trains,
+            value_steps=len(value.steps),
+            value_constants=len(value_constants),
+            value_registers=value.registers,
+            value_result=value.result,
+            slope_steps=len(slope.steps),
+            slope_constants=len(slope_constants),
+            slope_registers=slope.registers,
+            slope_result=slope.result,
+        )
+        code = int32_bytes(value_constants) + value_code + int32_bytes(slope_constants) + slope_code
+        return LAYER.pack(*fields) + code
 
 
-def _fixed_part(model: Trainable) -> bytes:
-    """Everything up to the state, but for the header's first 16 bytes."""
+def _fixed_part(model: Trainable, state_size: int) -> bytes:
+    """Everything up to the state, which has so many bytes."""
     plan, profile = model.learner.plan, model.learner.plan.profile
-    forms = _compiled(plan)
-    tables = list(dict.fromkeys(step.table for steps, _, _ in forms for step in steps if step.table is not None))
+    layers = [_Layer(layer, _Form.of(layer.value), _Form.of(layer.slope)) for layer in plan.layers]
+    steps = [step for layer in layers for form in (layer.value, layer.slope) for step in form.steps]
+    tables = list(dict.fromkeys(step.table for step in steps if step.table is not None))
     labels = model.classes or model.outputs
     strings = list(labels)
     strings += [text for entry in model.inputs for text in (entry.name, repr(float(entry.step)))]
-    strings += [SOFTMAX if activation is None else activation.name for activation in model.activations]
+    strings += [activation.name for activation in model.activations]
     numbers = [v for entry in model.inputs for v in (entry.mean, entry.scale, entry.low, entry.high)]
-    numbers += [float(a.integer_ramp or 0) if a is not None else 0.0 for a in model.activations]
-    counts = (len(model.inputs), len(plan.layers), len(tables), profile.weight_bits, DECISIONS.index(model.decision))
-    return b"".join(
+    numbers += [float(a.integer_ramp or 0) for a in model.activations]
+    body = b"".join(
         [
-            struct.pack("<HBBBBHH", *counts, len(labels), len(model.offsets)),
-            bytes([profile.delta_frac, profile.input_frac, profile.activation_frac, profile.weight_frac]),
-            bytes([SCHEMES.index(profile.scheme), TRAINED.index(profile.trained), LOSSES.index(profile.loss)]),
-            bytes([int(2 * profile.relu_at_zero), plan.softmax]) + bytes(5),
             doorway_bytes(model.doorway),
             outputs_bytes(model.offsets, model.output_fracs),
             *(table_bytes(table) for table in tables),
-            *(_layer_bytes(p, forms[2 * k : 2 * k + 2], tables) for k, p in enumerate(plan.layers)),
+            *(layer.to_bytes(tables) for layer in layers),
             pad(b"".join(text_bytes(text) for text in strings)),
             np.array(numbers, dtype="<f8").tobytes(),
         ]
     )
+    length = HEADER.size + len(body)
+    header = Header(
+        magic=MAGIC,
+        format=FORMAT,
+        length=length,
+        checksum=0,
+        size=length + state_size,
+        inputs=len(model.inputs),
+        layers=len(layers),
+        tables=len(tables),
+        weight_bits=profile.weight_bits,
+        decision=DECISIONS.index(model.decision),
+        labels=len(labels),
+        outputs=len(model.offsets),
+        delta_frac=profile.delta_frac,
+        input_frac=profile.input_frac,
+        activation_frac=profile.activation_frac,
+        weight_frac=profile.weight_frac,
+        scheme=SCHEMES.index(profile.scheme),
+        trained=TRAINED.index(profile.trained),
+        loss=LOSSES.index(profile.loss),
+        twice_relu_at_zero=int(2 * profile.relu_at_zero),
+        softmax=plan.softmax,
+    )
+    checksum = zlib.adler32(HEADER.pack(*header)[_CHECKED_FROM:] + body)
+    return HEADER.pack(*header._replace(checksum=checksum)) + body
 
 
 def _state_part(learner: Learner) -> bytes:
     profile = learner.plan.profile
-    parts = [struct.pack("<BBH", learner.multiplier, learner.rate_shift, int(learner.noise[0]))]
+    parts = [_RATE.pack(learner.multiplier, learner.rate_shift, int(learner.noise[0]))]
     for weights, bias, remainder in zip(learner.weights, learner.biases, learner.remainders, strict=True):
         parts += [pad(weights.astype(f"<i{profile.weight_bits // 8}").tobytes()), int32_bytes(bias)]
         if profile.scheme in ("residual", "carry"):
@@ -127,89 +169,92 @@ def _state_part(learner: Learner) -> bytes:
 
 def to_bytes(model: Trainable) -> bytes:
     """The .nnt file of ``model``. Raises ValueError for a name longer than 255 bytes."""
-    body, state = _fixed_part(model), _state_part(model.learner)
-    length = _START.size + len(body)
-    tail = struct.pack("<I", length + len(state)) + body
-    return struct.pack("<3sBII", MAGIC, FORMAT, length, zlib.adler32(tail)) + tail + state
+    state = _state_part(model.learner)
+    return _fixed_part(model, len(state)) + state
 
 
 def from_bytes(data: bytes) -> Trainable:
     """The model of a .nnt file, its shifts derived and proved again. Raises FileError."""
     if len(data) < HEADER.size or data[:3] != MAGIC:
         raise FileError("not a .nnt file: it does not start with 'NNT'")
-    _, found, length, checksum, size = _START.unpack_from(data)
-    if found != FORMAT:
-        raise FileError(f"model made for format {found}, this nnhw reads {FORMAT}: run 'nnhw export --learn' again")
+    header = header_of(data)
+    length, size = header.length, header.size
+    if header.format != FORMAT:
+        raise FileError(
+            f"model made for format {header.format}, this nnhw reads {FORMAT}: run 'nnhw export --learn' again"
+        )
     if not HEADER.size <= length <= size <= len(data):
         raise FileError(f"file has {len(data)} bytes of {size}: copy it again")
-    if zlib.adler32(data[_CHECKED_FROM:length]) != checksum:
+    if zlib.adler32(data[_CHECKED_FROM:length]) != header.checksum:
         raise FileError("checksum of the fixed part differs: the file is damaged, copy it again")
     if zlib.adler32(data[length : size - 4]) != struct.unpack_from("<I", data, size - 4)[0]:
         raise FileError("checksum of the weights differs: the file is damaged, copy it again")
-    model = _read(data[:size], length)
+    model = _read(data[:size], header)
     if to_bytes(model) != data[:size]:
         raise FileError("its shifts are not the ones that its formats prove: run 'nnhw export --learn' again")
     return model
 
 
-def _read(data: bytes, length: int) -> Trainable:
-    header = HEADER.unpack_from(data)[5:]
-    inputs, layers, tables, weight_bits, decision, labels, outputs = header[:7]
-    delta_frac, input_frac, activation_frac, weight_frac, scheme, trained, loss, at_zero = header[7:15]
+def _read(data: bytes, header: Header) -> Trainable:
     reader = Reader(data)
     reader.take(HEADER.size)
-    doorway = reader.doorway(inputs)
-    offsets, output_fracs = reader.outputs(outputs)
-    for _ in range(tables):
+    doorway = reader.doorway(header.inputs)
+    offsets, output_fracs = reader.outputs(header.outputs)
+    for _ in range(header.tables):
         reader.table()
-    shapes, fracs = [], []
-    for _ in range(layers):
-        fields = LAYER.unpack(reader.take(LAYER.size))
-        shapes.append(fields[:2])
-        fracs.append(fields[5])
-        for steps, constants in (fields[-8:-6], fields[-4:-2]):
-            reader.take(4 * (steps + constants))
-    names = tuple(reader.text() for _ in range(labels))
-    steps = [(reader.text(), float(reader.text())) for _ in range(inputs)]
-    kinds = [reader.text() for _ in range(layers)]
+    layers = [_read_layer(reader) for _ in range(header.layers)]
+    names = tuple(reader.text() for _ in range(header.labels))
+    steps = [(reader.text(), float(reader.text())) for _ in range(header.inputs)]
+    kinds = [reader.text() for _ in layers]
     reader.take(-reader.at % 4)
-    numbers = np.frombuffer(reader.take(length - reader.at), dtype="<f8")
-    scaling, slopes = np.split(numbers, [4 * inputs])
-    learned = reader.take(4)
-    profile = Profile(
-        weight_bits=weight_bits,
-        weight_frac=weight_frac,
-        seen_bits=weight_bits,
-        activation_frac=activation_frac,
-        input_frac=input_frac,
-        delta_frac=delta_frac,
-        scheme=SCHEMES[scheme],  # type: ignore[arg-type]
-        rate_multiplier=learned[0],
-        rate_shift=learned[1],
-        relu_at_zero=at_zero / 2,
-        loss=LOSSES[loss],  # type: ignore[arg-type]
-        trained=TRAINED[trained],  # type: ignore[arg-type]
-    )
+    numbers = np.frombuffer(reader.take(header.length - reader.at), dtype="<f8")
+    scaling, slopes = np.split(numbers, [4 * header.inputs])
     records = tuple(_record(kind, float(slope)) for kind, slope in zip(kinds, slopes, strict=True))
-    plan = learning_plan.make([shapes[0][1], *(units for units, _ in shapes)], records, profile, fracs)
-    values = scaling.reshape(inputs, 4).tolist()
+    multiplier, rate_shift, noise = _RATE.unpack(reader.take(_RATE.size))
+    profile = _profile(header, multiplier, rate_shift)
+    sizes = [layers[0].fan_in, *(layer.units for layer in layers)]
+    plan = learning_plan.make(sizes, records, profile, [layer.weight_frac for layer in layers])
+    values = scaling.reshape(header.inputs, 4).tolist()
+    decision = DECISIONS[header.decision]
     return Trainable(
         tuple(Input(name, v[0], v[1], step, v[2], v[3]) for (name, step), v in zip(steps, values, strict=True)),
         entries(steps, *doorway),
-        _read_state(reader, plan, int.from_bytes(learned[2:], "little")),
+        _read_state(reader, plan, noise),
         records,
-        () if DECISIONS[decision] == "values" else names,
-        names if DECISIONS[decision] == "values" else (),
-        DECISIONS[decision] == "multilabel",
+        () if decision == "values" else names,
+        names if decision == "values" else (),
+        decision == "multilabel",
         tuple(output_fracs.tolist()),
         offsets,
     )
 
 
-def _record(name: str, slope: float) -> Activation | None:
-    if name == SOFTMAX:
-        return None
-    return activations.get(name, slope if name == "leaky_relu" else None)
+def _read_layer(reader: Reader) -> LayerFields:
+    """A layer's fields; its steps follow from its activation."""
+    fields = LayerFields(*LAYER.unpack(reader.take(LAYER.size)))
+    reader.take(4 * (fields.value_steps + fields.value_constants + fields.slope_steps + fields.slope_constants))
+    return fields
+
+
+def _profile(header: Header, multiplier: int, rate_shift: int) -> Profile:
+    return Profile(
+        weight_bits=header.weight_bits,
+        weight_frac=header.weight_frac,
+        seen_bits=header.weight_bits,
+        activation_frac=header.activation_frac,
+        input_frac=header.input_frac,
+        delta_frac=header.delta_frac,
+        scheme=SCHEMES[header.scheme],
+        rate_multiplier=multiplier,
+        rate_shift=rate_shift,
+        relu_at_zero=header.twice_relu_at_zero / 2,
+        loss=LOSSES[header.loss],
+        trained=TRAINED[header.trained],
+    )
+
+
+def _record(name: str, slope: float) -> Activation:
+    return activations.get(name, slope if activations.get(name).has_slope else None)
 
 
 def _read_state(reader: Reader, plan: Plan, noise: int) -> Learner:

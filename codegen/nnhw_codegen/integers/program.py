@@ -13,6 +13,14 @@ from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.network.network import Decision
 
 
+@dataclass(frozen=True)
+class Clips:
+    """At which ends of its range a pre-activation has to be saturated."""
+
+    below: bool
+    above: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Dense:
     """One layer: multiply-accumulate, shift, saturate where it can matter, activation steps (SPEC 5.2).
@@ -44,6 +52,15 @@ class Dense:
     def fan_in(self) -> int:
         """Number of inputs of each neuron."""
         return int(self.weights.shape[1])
+
+    def clips(self, unit: int) -> Clips:
+        """Where the neuron ``unit`` saturates."""
+        return Clips(bool(self.clips_low[unit]), bool(self.clips_high[unit]))
+
+    @property
+    def any_clips(self) -> Clips:
+        """Where some neuron saturates."""
+        return Clips(bool(self.clips_low.any()), bool(self.clips_high.any()))
 
 
 @dataclass(frozen=True, eq=False)

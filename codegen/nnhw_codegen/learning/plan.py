@@ -6,7 +6,7 @@ The bounds that are proved here hold for every input, every target and every tra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr
@@ -14,7 +14,7 @@ from nnhw_codegen.integers.fixed import PROOF_LIMIT, rounding
 from nnhw_codegen.integers.proof import Z_LIMIT
 from nnhw_codegen.learning.derivative_forms import TABLE_LIMIT, exponential_form, slope_form, value_form
 from nnhw_codegen.learning.profile import Profile
-from nnhw_codegen.network.activations import Activation, get
+from nnhw_codegen.network.activations import Activation
 
 BIAS_FRAC = 24
 BIAS_LIMIT = (1 << 29) - 1
@@ -91,17 +91,17 @@ class Plan:
 
 def make(
     sizes: Sequence[int],
-    activations: Sequence[Activation | None],
+    activations: Sequence[Activation],
     profile: Profile,
     weight_fracs: Sequence[int] | None = None,
 ) -> Plan:
-    """The plan for layers of ``sizes`` (inputs first) with these activations (None: softmax, last layer only).
+    """The plan for layers of ``sizes`` (inputs first) with these activations.
 
     ``weight_fracs`` are those of the kept weights, per layer, where they differ from the profile's. Raises ValueError
     for a layer too wide for 31 bits, or a loss that does not fit the last activation.
     """
     count = len(activations)
-    softmax = activations[-1] is None
+    softmax = activations[-1].across_units
     entropy = _uses_cross_entropy(activations[-1], profile)
     layers = []
     value: Expr | None
@@ -112,27 +112,27 @@ def make(
         input_frac = profile.activation_frac if index else profile.input_frac
         z_frac = profile.delta_frac if last else profile.activation_frac
         z_limit = TABLE_LIMIT if last else profile.activation_limit
-        if activation is None:
+        if activation.across_units:
             value, slope, slope_frac = exponential_form(z_frac), None, 0
         else:
             value = value_form(activation, z_frac, z_frac, z_limit)
             slope, slope_frac = slope_form(activation, z_frac, profile.relu_at_zero, z_limit)
         try:
-            guards = _guards(sizes[index], sizes[index + 1], weight_frac - seen_shift, input_frac, z_frac, profile)
+            sums = _sums(sizes[index], sizes[index + 1], weight_frac - seen_shift, input_frac, z_frac, profile)
         except ValueError as error:
             raise InputError(f"layer {index}, {sizes[index + 1]} units of {sizes[index]} inputs: {error}") from None
         layers.append(
             LayerPlan(
-                sizes[index + 1],
-                sizes[index],
-                weight_frac,
-                profile.weight_limit,
-                seen_shift,
-                (1 << (profile.seen_bits - 1)) - 1,
-                input_frac,
-                z_frac,
-                0 if last else z_limit,
-                *guards,
+                units=sizes[index + 1],
+                fan_in=sizes[index],
+                weight_frac=weight_frac,
+                weight_limit=profile.weight_limit,
+                seen_shift=seen_shift,
+                seen_limit=(1 << (profile.seen_bits - 1)) - 1,
+                input_frac=input_frac,
+                z_frac=z_frac,
+                z_limit=0 if last else z_limit,
+                **asdict(sums),
                 update_base=profile.delta_frac + input_frac - weight_frac,
                 bias_base=BIAS_FRAC - profile.delta_frac,
                 value=value,
@@ -147,15 +147,14 @@ def make(
     return plan
 
 
-def _uses_cross_entropy(last: Activation | None, profile: Profile) -> bool:
+def _uses_cross_entropy(last: Activation, profile: Profile) -> bool:
     if profile.loss == "mse":
-        if last is None:
-            raise InputError("the loss 'mse' behind softmax cannot be trained in integers; use 'cross_entropy'")
+        if last.across_units:
+            raise InputError(f"the loss 'mse' behind {last.name} cannot be trained in integers; use 'cross_entropy'")
         return False
-    probabilities = last is None or last == get("logsig")
-    if profile.loss == "cross_entropy" and not probabilities:
-        raise InputError(f"cross_entropy needs softmax or logsig at the end, found {last and last.name!r}; use 'mse'")
-    return probabilities
+    if profile.loss == "cross_entropy" and not last.gives_probabilities:
+        raise InputError(f"cross_entropy needs softmax or logsig at the end, found {last.name!r}; use 'mse'")
+    return last.gives_probabilities
 
 
 def _product_bound(count: int, a: int, b: int, shift: int) -> int:
@@ -163,10 +162,21 @@ def _product_bound(count: int, a: int, b: int, shift: int) -> int:
     return count * -(-(a * b) >> shift)
 
 
-def _guards(
-    fan_in: int, units: int, seen_frac: int, input_frac: int, z_frac: int, profile: Profile
-) -> tuple[int, int, int, int, int, int, int]:
-    """guard, bias_shift, forward_constant, z_shift, back_guard, back_constant, back_shift (SPEC 9.5, 9.7)."""
+@dataclass(frozen=True)
+class _Sums:
+    """How the sums of a layer stay below 2^30 forward (SPEC 9.5) and backward (SPEC 9.7)."""
+
+    guard: int
+    bias_shift: int
+    forward_constant: int
+    z_shift: int
+    back_guard: int
+    back_constant: int
+    back_shift: int
+
+
+def _sums(fan_in: int, units: int, seen_frac: int, input_frac: int, z_frac: int, profile: Profile) -> _Sums:
+    """Those of a layer; raises InputError where the sums do not fit."""
     seen_limit = (1 << (profile.seen_bits - 1)) - 1
     for guard in range(max(0, seen_frac + input_frac - BIAS_FRAC), _MAX_SHIFT):
         z_shift = seen_frac + input_frac - guard - z_frac
@@ -185,7 +195,7 @@ def _guards(
             break
     if z_shift < 0 or back_shift < 0 or (bound >> z_shift) + 1 >= Z_LIMIT:
         raise InputError("the sums do not fit 31 bits at the precision of the passes; use fewer units")
-    return guard, bias_shift, constant, z_shift, back_guard, back_constant, back_shift
+    return _Sums(guard, bias_shift, constant, z_shift, back_guard, back_constant, back_shift)
 
 
 def shifts(layer: LayerPlan, profile: Profile, rate_shift: int) -> Shifts:

@@ -11,6 +11,11 @@ Scheme = Literal["residual", "carry", "lcg", "nearest"]
 Loss = Literal["auto", "cross_entropy", "mse"]
 Trained = Literal["all", "first", "last"]
 
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+TRAINED: tuple[Trained, ...] = get_args(Trained)
+"""In the order of their numbers in a .nnt file (SPEC 10.2)."""
+
 MULTIPLIERS = (1, 3)
 """Larger multipliers would saturate common deltas, which costs accuracy."""
 
@@ -55,8 +60,9 @@ class Profile:
         _expect(self.rate_multiplier in MULTIPLIERS, "rate_multiplier", self.rate_multiplier, "1 or 3")
         _expect(0 <= self.rate_shift <= MAX_RATE_SHIFT, "rate_shift", self.rate_shift, f"0 to {MAX_RATE_SHIFT}")
         _expect(self.relu_at_zero in (0, 0.5, 1), "relu_at_zero", self.relu_at_zero, "0, 0.5 or 1")
-        for name, known in (("scheme", Scheme), ("loss", Loss), ("trained", Trained)):
-            _expect(getattr(self, name) in get_args(known), name, getattr(self, name), ", ".join(get_args(known)))
+        kinds: dict[str, tuple[str, ...]] = {"scheme": SCHEMES, "loss": LOSSES, "trained": TRAINED}
+        for name, known in kinds.items():
+            _expect(getattr(self, name) in known, name, getattr(self, name), ", ".join(known))
 
     @property
     def weight_limit(self) -> int:

@@ -40,7 +40,7 @@ class Trainable:
     inputs: tuple[Input, ...]
     doorway: tuple[QInput, ...]
     learner: Learner
-    activations: tuple[Activation | None, ...]
+    activations: tuple[Activation, ...]
     classes: tuple[str, ...]
     outputs: tuple[str, ...]
     multilabel: bool
@@ -121,7 +121,7 @@ def trainable(network: Network, profile: Profile | None = None) -> Trainable:
     outputs = 0 if network.classes else len(layers[-1].bias)
     doublings, offsets = np.zeros(outputs, dtype=np.int64), np.zeros(outputs)
     last = layers[-1].activation
-    if outputs and last is not None and last.is_identity:
+    if outputs and last.is_identity:
         weights, bias = layers[-1].weights, layers[-1].bias
         largest = np.abs(weights).max(axis=1)
         doublings = np.where(largest > 0, np.frexp(largest)[1] - 1, 0)

@@ -96,8 +96,7 @@ def _baked(w: Writer, program: Program) -> None:
             target = "g" if number % 2 else "h"
             for j in range(layer.units):
                 w.line(f"r0 = {_sum(layer, j, source)}")
-                clips = bool(layer.clips_low[j]), bool(layer.clips_high[j])
-                finish(w, program, layer, names, clips, f"y[{j}]" if last else f"{target}{j}")
+                finish(w, program, layer, names, layer.clips(j), f"y[{j}]" if last else f"{target}{j}")
             source = target
     with w.function(*TICKS):
         w.line("x = _t")

@@ -1,57 +1,69 @@
 """Training of one model in loops, for boards that have no room for nnrun: a few small modules that every MicroPython runs.
 
-They are the program of nnrun.learn_reader with its numbers built in; weights and tables are arrays, filled from the .nnt
-file. A board that compiles a module holds its syntax tree in memory, so the modules are small; names are short and there
-are no docstrings, as both would take heap. A step puts nothing on the heap.
+They are nnrun's program with its numbers built in; weights and tables are arrays, filled from the .nnt file. A board that
+compiles a module holds its syntax tree in memory, so the modules are small; names are short and there are no docstrings,
+as both would take heap. A step puts nothing on the heap.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
 
-from nnhw_codegen.files.nnb import DECISIONS
-from nnhw_codegen.learning.board_program import Plan
+from nnhw_codegen.integers.expr import Register, Table
+from nnhw_codegen.learning.blocks import (
+    BackBlock,
+    BelowTopBlock,
+    Block,
+    ClipBlock,
+    CurveBlock,
+    DeltaBlock,
+    DenseBlock,
+    DoorwayBlock,
+    ShareBlock,
+    SlopeBlock,
+    UpdateBlock,
+    Vector,
+)
+from nnhw_codegen.learning.profile import Scheme
 from nnhw_codegen.micropython import learn_parts
 from nnhw_codegen.micropython.interface import ANSWER
-from nnhw_codegen.writer import Writer
+from nnhw_codegen.micropython.steps import Steps, operand, print_steps
+from nnhw_codegen.writer import Writer, fill_template
 
 _PLACE = re.compile(r"^from NAME_", re.MULTILINE)
-_OPERATORS = ("+", "-", "*", ">>")
-_BACK, _UPDATE = 7, 9
-_MIN, _LOOK, _LOOK16 = 4, 6, 7
 
 
 @dataclass
 class _Modules:
     """A module as it is written, and what all modules share.
 
-    ``arrays`` are expressions for the parts of the state by place in the file, ``places`` those of vectors in v, of which
-    ``size`` entries are in use, by place in nnrun's room; ``curves`` are functions, name by text.
+    ``places`` are those of vectors in v, of which ``size`` entries are in use, by place in nnrun's room; ``curves`` are
+    the functions of activations, ``tables`` where Q has the tables that they look into.
     """
 
-    plan: Plan
-    arrays: dict[int, str]
+    model: learn_parts.Model
     places: dict[int, int] = field(default_factory=dict)
     size: int = 0
-    curves: dict[str, str] = field(default_factory=dict)
+    curves: dict[tuple[Steps, Register], str] = field(default_factory=dict)
+    tables: dict[Table, int] = field(default_factory=dict)
     imports: dict[str, set[str]] = field(default_factory=dict)
     w: Writer = field(default_factory=Writer)
 
-    def at(self, place: int, count: int) -> int:
-        """Where the vector at ``place`` in the room of nnrun lies in v."""
-        if place not in self.places:
-            self.places[place] = self.size
-            self.size += count
-        return self.places[place]
+    def at(self, vector: Vector) -> int:
+        """Where a vector lies in v."""
+        if vector.place not in self.places:
+            self.places[vector.place] = self.size
+            self.size += vector.count
+        return self.places[vector.place]
 
-    def blocks(self, at: int, stop: int) -> None:
-        """What the program does from ``at`` to ``stop``."""
-        p = self.plan.program
-        while at < stop:
-            _BLOCKS[p[at]](self, list(p[at + 2 : at + p[at + 1]]))
-            at += p[at + 1]
+    def blocks(self, blocks: Sequence[Block]) -> None:
+        """What these blocks do."""
+        for block in blocks:
+            _PRINTERS[type(block)](self, block)
 
     def call(self, part: str, function: str, *arguments: object) -> None:
         """A call of a function of another module."""
@@ -75,24 +87,23 @@ def files(data: bytes, name: str, banner: str) -> dict[str, bytes]:
 
     The last one is what a user imports where memory allows, the others are its parts.
     """
-    plan = Plan(bytearray(data))  # type: ignore[no-untyped-call]
-    state = learn_parts.state(plan)
-    m = _Modules(plan, {plan.state + 2: "S[0]"} | {place: f"S[{n}]" for n, place in enumerate(state)})
-    known = _deltas_known(plan)
-    forward, error, backward = _forward(m), _error(m, known), _backward(m, known)
+    model = learn_parts.Model.of(data)
+    program, m = model.program, _Modules(model)
+    learn = program.learn.blocks
+    to_deltas = tuple(takewhile(lambda block: not isinstance(block, (BackBlock, UpdateBlock)), learn))
+    forward = _forward(m)
+    error = _error(m, program.answer.blocks + to_deltas)
+    backward = _backward(m, learn[len(to_deltas) :])
     modules = {
-        "_state": learn_parts.state_module(plan, state.values(), m.size),
-        **learn_parts.file_modules(plan),
-        **{
-            f"_{curve}": f"from NAME_learn_state import Q, v\n\n\ndef {curve}{text}"
-            for text, curve in m.curves.items()
-        },
-        "_update": _update_function(plan),
-        "_layers": _LAYERS,
+        "_state": learn_parts.state_module(model, m.size),
+        **learn_parts.file_modules(model),
+        **{f"_{function}": _curve_module(m, *curve, function) for curve, function in m.curves.items()},
+        "_update": _update_module(program.scheme, program.weight_bits),
+        "_layers": fill_template(learn_parts.TEMPLATES, "learn_layers.py"),
         "_forward": forward,
         "_error": error,
         "_backward": backward,
-        "": learn_parts.interface(plan),
+        "": learn_parts.interface(model),
     }
     return {
         f"{name}_learn{part}.py": f"# {banner}\n{re.sub(_PLACE, f'from {name}_', text)}".encode()
@@ -100,139 +111,104 @@ def files(data: bytes, name: str, banner: str) -> dict[str, bytes]:
     }
 
 
-def _deltas_known(plan: Plan) -> int:
-    """Where in the program the deltas of the last layer are done."""
-    at = plan.answered
-    while plan.program[at] not in (_BACK, _UPDATE):
-        at += plan.program[at + 1]
-    return at
-
-
 def _forward(m: _Modules) -> str:
-    plan = m.plan
+    program = m.model.program
     m.take("state", "v")
     with m.w.function("forward(t)"):
         m.w.line("# Ticks t to the last pre-activations.")
-        m.blocks(2, plan.decided)
+        m.blocks(program.decide.blocks)
     with m.w.function("predict_ticks(t)"):
-        m.w.line(f"# Ticks to the {ANSWER[DECISIONS[plan.data[21]]]}.")
+        m.w.line(f"# Ticks to the {ANSWER[m.model.decision]}.")
         m.w.line("forward(t)")
-        if learn_parts.gives_values(plan):
-            m.blocks(plan.decided, plan.answered)
-            learn_parts.values(m.w, plan, m.at(plan.y, plan.units))
+        if m.model.decision == "values":
+            m.blocks(program.answer.blocks)
+            learn_parts.values(m.w, m.model, m.at(program.y))
         else:
-            learn_parts.decide(m.w, plan, m.at(plan.z, plan.units))
+            learn_parts.decide(m.w, m.model, m.at(program.z))
     return m.text()
 
 
-def _error(m: _Modules, stop: int) -> str:
-    plan = m.plan
+def _error(m: _Modules, blocks: Sequence[Block]) -> str:
     m.take("state", "v")
     with m.w.function("error(target)"):
         m.w.line("# Last pre-activations, and what the answer should be, to deltas.")
-        learn_parts.aim(m.w, plan, m.at(plan.targets, plan.units))
-        m.blocks(plan.decided, stop)
-    return ("from math import floor\n\n" if learn_parts.gives_values(plan) else "") + m.text()
+        learn_parts.aim(m.w, m.model, m.at(m.model.program.targets))
+        m.blocks(blocks)
+    return ("from math import floor\n\n" if m.model.decision == "values" else "") + m.text()
 
 
-def _backward(m: _Modules, start: int) -> str:
+def _backward(m: _Modules, blocks: Sequence[Block]) -> str:
     with m.w.function("learn_ticks(t, target)"):
         m.w.line("# One step of training: ticks, and what the answer should be.")
         m.call("forward", "forward", "t")
         m.call("error", "error", "target")
-        m.blocks(start, len(m.plan.program))
+        m.blocks(blocks)
     return m.text()
 
 
-_LAYERS = """from NAME_learn_state import v
-
-
-def dense(n, x, z, y, w, b, p, q, c, s, m, e):
-    k = 0
-    for j in range(len(b)):
-        a = (b[j] + (1 << q >> 1) >> q) + c
-        for i in range(x, x + n):
-            a += w[k] * v[i] >> p
-            k += 1
-        a >>= s
-        if m:
-            a = min(max(a, -m), m)
-        v[z + j] = a
-        v[y + j] = max(a, e)
-
-
-def back(m, n, d, e, w, p, c, s, z, g):
-    for i in range(n):
-        a = 0
-        if v[z + i] >= g:
-            a = c
-            k = i
-            for j in range(d, d + m):
-                a += w[k] * v[j] >> p
-                k += n
-            a = min(max(a >> s, -32767), 32767)
-        v[e + i] = a
-"""
-"""Inputs to pre-activations (SPEC 9.5), and deltas to those of the layer below, without its derivative (9.7)."""
-
-
-def _doorway(m: _Modules, b: list[int]) -> None:
-    count, _, _, x = b
+def _doorway(m: _Modules, block: DoorwayBlock) -> None:
     m.take("state", "D")
     m.w.line("k = 0")
-    with m.w.block(f"for i in range({count}):"):
+    with m.w.block(f"for i in range({block.codes.count}):"):
         m.w.line("a = min(max(t[i] - D[k], 0), D[k + 1])")
-        m.w.lines(f"v[{m.at(x, count)} + i] = a * D[k + 2] + D[k + 3] >> D[k + 4]", "k += 5")
+        m.w.lines(f"v[{m.at(block.codes)} + i] = a * D[k + 2] + D[k + 3] >> D[k + 4]", "k += 5")
 
 
-def _dense(m: _Modules, b: list[int]) -> None:
-    units, fan_in, x, z, y, weights, bias, guard, bias_shift, _, *rest = b
-    vectors = m.at(x, fan_in), m.at(z, units), m.at(y, units)
+def _dense(m: _Modules, block: DenseBlock) -> None:
     m.take("state", "S")
-    m.call("layers", "dense", fan_in, *vectors, m.arrays[weights], m.arrays[bias], guard, bias_shift, *rest)
+    m.call(
+        "layers",
+        "dense",
+        block.inputs.count,
+        m.at(block.inputs),
+        m.at(block.z),
+        m.at(block.y),
+        m.model.array_at(block.weights),
+        m.model.array_at(block.biases),
+        block.guard,
+        block.bias_shift,
+        block.constant,
+        block.shift,
+        block.limit,
+        block.floor,
+    )
 
 
-def _steps(m: _Modules, b: list[int]) -> None:
-    units = b[1] >> 5
-    steps = [b[n : n + 4] for n in range(1, len(b), 4)]
-    base = min(steps[0][2:][n] for n in range(2) if steps[0][0] & (8 << n)) if steps[0][0] & 24 else steps[0][1]
-    first, _ = learn_parts.tables(m.plan)
-    w, function = Writer(), f"curve{len(m.curves)}"
-
-    def name(place: int) -> str:
-        return f"r{(place - base) // units}"
-
-    w.line("(n, x, y):")
-    with w.block("    for i in range(n):"):
-        w.line("    r0 = v[x + i]")
-        for what, target, a, second in steps:
-            op, to = what & 7, name(target)
-            left = name(a) if what & 8 else str(m.plan.room[a])
-            right = "" if op >= _LOOK else name(second) if what & 16 else str(m.plan.room[second])
-            if op >= _LOOK:
-                at = second - first
-                look = (
-                    f"Q[2 * {left} + {at}] | Q[2 * {left} + {at + 1}] << 8" if op == _LOOK16 else f"Q[{left} + {at}]"
-                )
-                w.line(f"    {to} = {look}")
-            elif op >= _MIN:
-                w.line(f"    {to} = {'min' if op == _MIN else 'max'}({left}, {right})")
-            else:
-                w.line(f"    {to} = {left} {_OPERATORS[op]} {right}")
-        w.line(f"    v[y + i] = {name(steps[-1][1])}")
-    function = m.curves.setdefault(w.text(), function)
-    m.call(function, function, units, m.at(base, units), m.at(steps[-1][1], units))
+def _curve(m: _Modules, block: CurveBlock) -> None:
+    m.tables.update(block.tables)
+    function = m.curves.setdefault((block.steps, block.register), f"curve{len(m.curves)}")
+    m.call(function, function, block.source.count, m.at(block.source), m.at(block.result))
 
 
-def _clip(m: _Modules, b: list[int]) -> None:
-    units, z, result = b
+def _curve_module(m: _Modules, steps: Steps, result: Register, function: str) -> str:
+    def look(table: Table, index: str) -> str:
+        at = m.tables[table] - m.model.tables_begin
+        if table.bits == 8:
+            return f"Q[{index} + {at}]"
+        return f"Q[2 * {index} + {at}] | Q[2 * {index} + {at + 1}] << 8"
+
+    w = Writer()
+    w.line("from NAME_learn_state import Q, v")
+    with w.function(f"{function}(n, x, y)"), w.block("for i in range(n):"):
+        w.line("r0 = v[x + i]")
+        print_steps(w, steps, look, _choose)
+        w.line(f"v[y + i] = {operand(result)}")
+    return w.text()
+
+
+def _choose(w: Writer, op: str, target: str, a: str, b: str) -> None:
+    """min or max as a call: the shortest text, and nothing asks a step of training to take the same time for all data."""
+    w.line(f"{target} = {op}({a}, {b})")
+
+
+def _clip(m: _Modules, block: ClipBlock) -> None:
     m.take("state", "v")
-    with m.w.block(f"for j in range({units}):"):
-        m.w.line(f"v[{m.at(result, units)} + j] = min(max(v[{m.at(z, units)} + j], -32767), 32767)")
+    with m.w.block(f"for j in range({block.z.count}):"):
+        m.w.line(f"v[{m.at(block.result)} + j] = min(max(v[{m.at(block.z)} + j], -32767), 32767)")
 
 
-def _below_top(m: _Modules, b: list[int]) -> None:
-    units, z, result = b[0], m.at(b[1], b[0]), m.at(b[2], b[0])
+def _below_top(m: _Modules, block: BelowTopBlock) -> None:
+    units, z, result = block.z.count, m.at(block.z), m.at(block.result)
     m.w.line(f"a = v[{z}]")
     with m.w.block(f"for j in range({z + 1}, {z + units}):"):
         m.w.line("a = max(a, v[j])")
@@ -240,80 +216,89 @@ def _below_top(m: _Modules, b: list[int]) -> None:
         m.w.line(f"v[{result} + j] = min(a - v[{z} + j], 32767)")
 
 
-def _share(m: _Modules, b: list[int]) -> None:
-    units, first, frac = b[0], m.at(b[1], b[0]), b[2]
+def _share(m: _Modules, block: ShareBlock) -> None:
+    first = m.at(block.values)
+    end = first + block.values.count
     m.w.line("a = 0")
-    with m.w.block(f"for j in range({first}, {first + units}):"):
+    with m.w.block(f"for j in range({first}, {end}):"):
         m.w.line("a += v[j]")
-    with m.w.block(f"for j in range({first}, {first + units}):"):
-        m.w.line(f"v[j] = ((v[j] << {frac}) + (a >> 1)) // a")
+    with m.w.block(f"for j in range({first}, {end}):"):
+        m.w.line(f"v[j] = ((v[j] << {block.frac}) + (a >> 1)) // a")
 
 
-def _delta(m: _Modules, b: list[int]) -> None:
-    units = b[0]
-    y, targets, result = (m.at(place, units) for place in b[1:])
-    with m.w.block(f"for j in range({units}):"):
+def _delta(m: _Modules, block: DeltaBlock) -> None:
+    y, targets, result = m.at(block.outputs), m.at(block.targets), m.at(block.deltas)
+    with m.w.block(f"for j in range({block.outputs.count}):"):
         m.w.line(f"v[{result} + j] = min(max(v[{y} + j] - v[{targets} + j], -32767), 32767)")
 
 
-def _back(m: _Modules, b: list[int]) -> None:
-    units, fan_in, d, result, weights, guard, constant, shift, z, gate = b
-    vectors = m.at(d, units), m.at(result, fan_in)
+def _back(m: _Modules, block: BackBlock) -> None:
     m.take("state", "S")
     m.call(
-        "layers", "back", units, fan_in, *vectors, m.arrays[weights], guard, constant, shift, m.at(z, fan_in), gate
+        "layers",
+        "back",
+        block.deltas.count,
+        block.result.count,
+        m.at(block.deltas),
+        m.at(block.result),
+        m.model.array_at(block.weights),
+        block.guard,
+        block.constant,
+        block.shift,
+        m.at(block.z),
+        block.gate,
     )
 
 
-def _slope(m: _Modules, b: list[int]) -> None:
-    units, d, slopes, half, shift = b[0], m.at(b[1], b[0]), m.at(b[2], b[0]), *b[3:]
+def _slope(m: _Modules, block: SlopeBlock) -> None:
+    deltas, slopes = m.at(block.deltas), m.at(block.slopes)
     m.take("state", "v")
-    with m.w.block(f"for j in range({units}):"):
-        m.w.line(f"a = v[{d} + j] * v[{slopes} + j] + {half} >> {shift}")
-        m.w.line(f"v[{d} + j] = min(max(a, -32767), 32767)")
+    with m.w.block(f"for j in range({block.deltas.count}):"):
+        m.w.line(f"a = v[{deltas} + j] * v[{slopes} + j] + {block.half} >> {block.shift}")
+        m.w.line(f"v[{deltas} + j] = min(max(a, -32767), 32767)")
 
 
-_UPDATES = """from NAME_learn_state import S, v
+_ROUNDING: dict[Scheme, tuple[str, ...]] = {
+    "residual": ("a += r[k]", "r[k] = a & (1 << f) - 1"),
+    "carry": ("a += r[0]", "r[0] = a & (1 << f) - 1"),
+    "lcg": ("r[1] = r[1] * 12829 + 13849 & 65535", "a += r[1] >> 16 - f"),
+    "nearest": ("a += 1 << f >> 1",),
+}
+"""How the product in a is rounded."""
 
 
-def update(n, x, d, w, b, r, s, e):
-    m = S[0][0] & 255
-    k = S[0][0] >> 8
-    s += k
-    e -= k
-    f = min(s, 16)
-    s -= f
-    k = 0
-    for j in range(len(b)):
-        g = min(max(v[d + j] * m, -32766), 32766)
-        a = g << e if e > 0 else g + (1 << -e >> 1) >> -e
-        b[j] = min(max(b[j] - a, -536870911), 536870911)
-        for i in range(x, x + n):
-            a = g * v[i] + (1 << s >> 1) >> s
-"""
-
-_ROUND = (
-    ("a += r[k]", "r[k] = a & (1 << f) - 1"),
-    ("a += r[0]", "r[0] = a & (1 << f) - 1"),
-    ("r[1] = r[1] * 12829 + 13849 & 65535", "a += r[1] >> 16 - f"),
-    ("a += 1 << f >> 1",),
-)
-"""By scheme: how the product in a is rounded."""
+def _update_module(scheme: Scheme, weight_bits: int) -> str:
+    rounding = ("\n" + 12 * " ").join(_ROUNDING[scheme])
+    return fill_template(
+        learn_parts.TEMPLATES, "learn_update.py", rounding=rounding, limit=(1 << weight_bits - 1) - 1
+    )
 
 
-def _update_function(plan: Plan) -> str:
-    limit = (1 << plan.data[20] - 1) - 1
-    lines = (*_ROUND[plan.data[30]], f"w[k] = min(max(w[k] - (a >> f), {-limit}), {limit})", "k += 1")
-    return _UPDATES + "".join(f"            {line}\n" for line in lines)
-
-
-def _update(m: _Modules, b: list[int]) -> None:
-    units, fan_in, x, d, weights, bias, rest = b[:7]
-    vectors = m.at(x, fan_in), m.at(d, units)
+def _update(m: _Modules, block: UpdateBlock) -> None:
     m.take("state", "S")
-    m.call("update", "update", fan_in, *vectors, m.arrays[weights], m.arrays[bias], m.arrays[rest], *b[-2:])
+    m.call(
+        "update",
+        "update",
+        block.inputs.count,
+        m.at(block.inputs),
+        m.at(block.deltas),
+        m.model.array_at(block.weights),
+        m.model.array_at(block.biases),
+        m.model.array_at(block.remainders),
+        block.weight_base,
+        block.bias_base,
+    )
 
 
-_BLOCKS: tuple[Callable[[_Modules, list[int]], None], ...] = (
-    _doorway, _dense, _steps, _clip, _below_top, _share, _delta, _back, _slope, _update,
-)  # fmt: skip
+_PRINTERS: dict[type[Block], Callable[[_Modules, Any], None]] = {
+    DoorwayBlock: _doorway,
+    DenseBlock: _dense,
+    CurveBlock: _curve,
+    ClipBlock: _clip,
+    BelowTopBlock: _below_top,
+    ShareBlock: _share,
+    DeltaBlock: _delta,
+    BackBlock: _back,
+    SlopeBlock: _slope,
+    UpdateBlock: _update,
+}

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from string import Template
+from functools import cached_property
 
 from nnhw_codegen.files import nnt
 from nnhw_codegen.files.fields import Reader
+from nnhw_codegen.files.nnb import DECISIONS
+from nnhw_codegen.files.nnt_fields import HEADER, Header, header_of
 from nnhw_codegen.integers.ticks import reciprocal
-from nnhw_codegen.learning.board_program import Plan
+from nnhw_codegen.learning import board_program
+from nnhw_codegen.learning.blocks import BoardProgram, UpdateBlock
 from nnhw_codegen.micropython import values as micropython_values
 from nnhw_codegen.micropython.interface import exact_text
-from nnhw_codegen.writer import Writer, bytes_literal
+from nnhw_codegen.network.network import Decision
+from nnhw_codegen.writer import Writer, bytes_literal, fill_template
+
+TEMPLATES = "nnhw_codegen.micropython"
 
 _FAR = 5e8
 """Every board holds it exactly; targets are below 2^29 (SPEC 9.6)."""
 
-_DOOR = 40
+_DOORWAY_ROW = 20
+"""Bytes of an input (SPEC 7.3)."""
 
 
 @dataclass(frozen=True)
@@ -36,190 +42,121 @@ class Array:
         return f"array({self.kind!r}, bytes({self.size * self.count}))"
 
 
-def inputs(plan: Plan) -> int:
-    """How many inputs the model has."""
-    return int(plan.data[16] | plan.data[17] << 8)
+@dataclass(frozen=True)
+class Model:
+    """A .nnt file that modules are made for."""
+
+    program: BoardProgram
+    header: Header
+
+    @classmethod
+    def of(cls, data: bytes) -> Model:
+        """That of the file's bytes."""
+        return cls(board_program.read(data), header_of(data))
+
+    @property
+    def decision(self) -> Decision:
+        """What becomes of the outputs."""
+        return DECISIONS[self.header.decision]
+
+    @property
+    def tables_begin(self) -> int:
+        """Where in the file the tables begin; with the steps before them, since to skip those takes more code."""
+        return HEADER.size + _DOORWAY_ROW * self.header.inputs
+
+    @cached_property
+    def tables_end(self) -> int:
+        """Where they end."""
+        reader = Reader(self.program.data)
+        reader.at = self.program.outputs
+        reader.outputs(self.header.outputs)
+        for _ in range(self.header.tables):
+            reader.table()
+        return reader.at
+
+    @cached_property
+    def state(self) -> tuple[Array, ...]:
+        """The arrays of the state in the order of the file, without its checksum (SPEC 10.5)."""
+        size, scheme = self.program.weight_bits >> 3, self.program.scheme
+        arrays = [Array("H", 2, 2)]
+        for layer in self.program.layers:
+            count = layer.weights
+            arrays += [Array("bh"[size - 1], size, count + -count % (4 // size)), Array("i", 4, layer.units)]
+            if scheme == "residual":
+                arrays.append(Array("H", 2, count + count % 2))
+            elif scheme == "carry":
+                arrays.append(Array("H", 2, 2))
+        return tuple(arrays)
+
+    def array_at(self, place: int) -> str:
+        """The array that holds the byte at ``place`` in the file, as an expression."""
+        end = self.program.state
+        for number, array in enumerate(self.state):
+            end += array.size * array.count
+            if place < end:
+                return f"S[{number}]"
+        raise IndexError(f"byte {place} is behind the state, which ends at {end}")
+
+    @property
+    def formats(self) -> list[tuple[float, float]]:
+        """Of each value of a regression: codes per unit, and what is added (SPEC 9.10)."""
+        reader = Reader(self.program.data)
+        reader.at = self.program.outputs
+        offsets, fracs = reader.outputs(self.header.outputs)
+        return [(2.0**frac, offset) for frac, offset in zip(fracs.tolist(), offsets, strict=True)]
+
+    def texts(self) -> tuple[list[str], list[tuple[str, float]]]:
+        """The labels, and of each input its name and its step."""
+        reader = Reader(self.program.data)
+        reader.at = self.program.texts
+        labels = [reader.text() for _ in range(self.header.labels)]
+        return labels, [(reader.text(), float(reader.text())) for _ in range(self.header.inputs)]
 
 
-def _outputs(plan: Plan) -> int:
-    """The number of outputs of a regression, 0 for classes."""
-    return int(plan.data[24] | plan.data[25] << 8)
-
-
-def tables(plan: Plan) -> tuple[int, int]:
-    """Where in the file the tables begin and end; with the steps before them, since to skip those takes more code."""
-    data = plan.data
-    begin = _DOOR + 20 * inputs(plan)
-    at = plan.outputs + (6 * _outputs(plan) + 3 & ~3)
-    for _ in range(data[19]):
-        at += 4 + -(-(data[at] | data[at + 1] << 8) * data[at + 2] // 32) * 4
-    return begin, at
-
-
-def state(plan: Plan) -> dict[int, Array]:
-    """The arrays of the state by their places in the file, in its order, without its checksum (SPEC 10.5)."""
-    size, scheme = plan.data[20] >> 3, plan.data[30]
-    arrays = [Array("H", 2, 2)]
-    for (_, count), (units, _) in zip(plan.weights, plan.shapes, strict=True):
-        arrays += [Array("bh"[size - 1], size, count + -count % (4 // size)), Array("i", 4, units)]
-        if scheme < 2:
-            arrays.append(Array("H", 2, 2 if scheme else count + count % 2))
-    at, result = plan.state, {}
-    for array in arrays:
-        result[at] = array
-        at += array.size * array.count
-    return result
-
-
-def state_module(plan: Plan, arrays: Iterable[Array], room: int) -> str:
+def state_module(model: Model, room: int) -> str:
     """What ``load`` fills, doorway D (and formats of values), tables Q and state S, and v, which holds all vectors."""
-    begin, end = tables(plan)
     w = Writer()
     w.lines("from array import array", "")
-    w.line(f"D = {Array('i', 4, 5 * inputs(plan)).text}")
-    w.line(f"Q = {Array('B', 1, end - begin).text}")
+    w.line(f"D = {Array('i', 4, 5 * model.header.inputs).text}")
+    w.line(f"Q = {Array('B', 1, model.tables_end - model.tables_begin).text}")
     with w.block("S = ("):
-        for array in arrays:
+        for array in model.state:
             w.line(f"{array.text},")
     w.lines(")", f"v = [0] * {room}")
     return w.text()
 
 
-_SAVE = Template(
-    """from array import array
-
-from NAME_learn_state import S
-
-c = array('H', bytes(4))
-s = [0, 0]
-t = [True]  # whether PATH is whole, else PATH.new is
-
-
-def add(a):
-    # To the checksum s.
-    for b in bytes(a):
-        s[0] = (s[0] + b) % 65521
-        s[1] = (s[1] + s[0]) % 65521
-
-
-def write(path, other):
-    with open(other, 'rb') as f, open(path, 'wb') as g:
-        for k in range(0, $fixed, 4):
-            f.readinto(c)
-            g.write(c)
-        s[0] = 1
-        s[1] = 0
-        for a in S:
-            g.write(a)
-            add(a)
-        g.write(array('H', s))
-
-
-def save(path):
-    # To the file that was loaded. While one of two files is written, the other one is whole.
-    if t[0]:
-        write(path + '.new', path)
-    t[0] = False
-    write(path, path + '.new')
-    t[0] = True
-"""
-)
-
-_LOAD = Template(
-    """from NAME_learn_save import add, c, s, t, write
-from NAME_learn_state import D, Q, S
-
-
-def take(f, arrays):
-    for a in arrays:
-        f.readinto(a)
-        add(a)
-
-
-def read(path):
-    with open(path, 'rb') as f:
-        s[0] = $low
-        s[1] = $high
-        if f.read($identity) != $header:
-            raise ValueError(path + ': another model')
-        take(f, (c, c, c, c, c, c, D, Q))
-        for k in range($end, $fixed, 4):
-            take(f, (c,))
-        if s == $sum:
-            s[0] = 1
-            s[1] = 0
-            take(f, S)
-            f.readinto(c)
-            if s == list(c):
-                return
-    raise ValueError(path + ': damaged, copy it again')
-
-
-def load(path):
-    # From PATH, or from PATH.new where a save was cut off, which is then finished if there is room.
-    t[0] = True
-    try:
-        read(path)
-    except (OSError, ValueError) as error:
-        try:
-            read(path + '.new')
-        except (OSError, ValueError):
-            raise error
-        t[0] = False
-        try:
-            write(path, path + '.new')
-            t[0] = True
-        except OSError:
-            pass
-"""
-)
-
-
-def file_modules(plan: Plan) -> dict[str, str]:
+def file_modules(model: Model) -> dict[str, str]:
     """``save`` and ``load``; what training never changes stays in the file, but for doorway and tables."""
-    data = plan.data
+    data, fixed = model.program.data, model.program.state
     begun = zlib.adler32(data[12 : nnt.IDENTITY_BYTES])
-    values = {
-        "header": bytes_literal(bytes(data[: nnt.IDENTITY_BYTES])),
-        "identity": nnt.IDENTITY_BYTES,
-        "low": begun & 65535,
-        "high": begun >> 16,
-        "end": tables(plan)[1],
-        "fixed": plan.state,
-        "sum": list(struct.unpack_from("<2H", data, 8)),
-    }
-    return {"_save": _SAVE.substitute(values), "_load": _LOAD.substitute(values)}
+    load = fill_template(
+        TEMPLATES,
+        "learn_load.py",
+        header=bytes_literal(data[: nnt.IDENTITY_BYTES]),
+        identity=nnt.IDENTITY_BYTES,
+        low=begun & 65535,
+        high=begun >> 16,
+        end=model.tables_end,
+        fixed=fixed,
+        sum=list(struct.unpack_from("<2H", data, 8)),
+    )
+    return {"_save": fill_template(TEMPLATES, "learn_save.py", fixed=fixed), "_load": load}
 
 
-def gives_values(plan: Plan) -> bool:
-    """True for a regression."""
-    return bool(plan.data[21] == 2)
-
-
-def answers_each(plan: Plan) -> bool:
-    """True for answers of yes or no, one per class."""
-    return bool(plan.data[21] == 3)
-
-
-def _formats(plan: Plan) -> list[tuple[float, float]]:
-    """Of each value of a regression: codes per unit, and what is added (SPEC 9.10)."""
-    offsets, fracs = Reader(bytes(plan.data[plan.outputs :])).outputs(_outputs(plan))
-    return [(2.0**frac, offset) for frac, offset in zip(fracs.tolist(), offsets, strict=True)]
-
-
-def values(w: Writer, plan: Plan, y: int) -> None:
+def values(w: Writer, model: Model, y: int) -> None:
     """Return the outputs at ``y`` as reals."""
     found = [
         f"v[{y + j}] / {unit!r}" + (f" + {exact_text(offset)}" if offset else "")
-        for j, (unit, offset) in enumerate(_formats(plan))
+        for j, (unit, offset) in enumerate(model.formats)
     ]
     w.line(f"return {', '.join(found)}")
 
 
-def decide(w: Writer, plan: Plan, z: int) -> None:
+def decide(w: Writer, model: Model, z: int) -> None:
     """Return the class of the pre-activations at ``z``, the first of equals, or answers of yes or no (SPEC 6)."""
-    units = plan.units
-    if answers_each(plan):
+    units = model.program.z.count
+    if model.decision == "multilabel":
         w.line("b = 0")
         with w.block(f"for j in range({units}):"):
             w.line(f"b |= (v[{z} + j] > 0) << j")
@@ -234,16 +171,16 @@ def decide(w: Writer, plan: Plan, z: int) -> None:
     w.line(f"return b - {z}")
 
 
-def aim(w: Writer, plan: Plan, targets: int) -> None:
+def aim(w: Writer, model: Model, targets: int) -> None:
     """Make ``target`` codes at ``targets``."""
-    units, frac = plan.units, plan.data[26]
-    if gives_values(plan):
-        for j, (unit, offset) in enumerate(_formats(plan)):
+    units, frac = model.program.targets.count, model.header.delta_frac
+    if model.decision == "values":
+        for j, (unit, offset) in enumerate(model.formats):
             target = "target" if units == 1 else f"target[{j}]"
             code = f"{f'({target} - {exact_text(offset)})' if offset else target} * {unit!r} + 0.5"
             w.line(f"v[{targets + j}] = floor(min(max({code}, {-_FAR}), {_FAR}))")
         return
-    if answers_each(plan):
+    if model.decision == "multilabel":
         with w.block(f"for j in range({units}):"):
             w.line(f"v[{targets} + j] = (target[j] > 0) << {frac}")
         return
@@ -256,14 +193,10 @@ def aim(w: Writer, plan: Plan, targets: int) -> None:
         w.line(f"v[{targets} + j] = (j == target) << {frac}")
 
 
-def interface(plan: Plan) -> str:
+def interface(model: Model) -> str:
     """The module to import where memory allows: raw values in place of ticks, names, another rate."""
-    data = plan.data
-    labels = data[22] | data[23] << 8
-    at, texts = plan.texts, []
-    for _ in range(labels + 2 * inputs(plan)):
-        texts.append(bytes(data[at + 1 : at + 1 + data[at]]).decode())
-        at += 1 + data[at]
+    labels, inputs = model.texts()
+    each = model.decision == "multilabel"
     w = Writer()
     w.lines(micropython_values.IMPORT, "")
     for part, names in (
@@ -275,35 +208,35 @@ def interface(plan: Plan) -> str:
     ):
         w.line(f"from NAME_learn_{part} import {names}")
     w.line()
-    w.line(f"# Inputs: {', '.join(map(repr, texts[labels::2]))}")
-    w.line(f"{'OUTPUTS' if gives_values(plan) else 'CLASSES'} = {tuple(texts[:labels])!r}")
-    w.line(f"_t = [0] * {inputs(plan)}")
-    micropython_values.emit(w, [reciprocal(float(text)) for text in texts[labels + 1 :: 2]])
+    w.line(f"# Inputs: {', '.join(repr(name) for name, _ in inputs)}")
+    w.line(f"{'OUTPUTS' if model.decision == 'values' else 'CLASSES'} = {tuple(labels)!r}")
+    w.line(f"_t = [0] * {len(inputs)}")
+    micropython_values.emit(w, [reciprocal(step) for _, step in inputs])
     with w.function("predict(values)", "Raw values to the answer."):
         w.lines("ticks_from_values(values, _t)", "return predict_ticks(_t)")
-    if not gives_values(plan):
-        told = "a tuple of the names that are answered with yes" if answers_each(plan) else "the name of the class"
+    if model.decision != "values":
+        told = "a tuple of the names that are answered with yes" if each else "the name of the class"
         with w.function("label(values)", f"Raw values to {told}."):
-            if answers_each(plan):
+            if each:
                 w.line("b = predict(values)")
-                w.line(f"return tuple([CLASSES[j] for j in range({plan.units}) if b >> j & 1])")
+                w.line(f"return tuple([CLASSES[j] for j in range({len(labels)}) if b >> j & 1])")
             else:
                 w.line("return CLASSES[predict(values)]")
     with w.function("learn(values, target)", "One step of training: raw values, and what the answer should be."):
         w.lines("ticks_from_values(values, _t)", "learn_ticks(_t, target)")
-    _rate(w, plan)
+    _rate(w, model.program)
     return w.text()
 
 
-def _rate(w: Writer, plan: Plan) -> None:
-    bases = [plan.program[k + 17] for k in plan.updates]
+def _rate(w: Writer, program: BoardProgram) -> None:
+    bases = [block.weight_base for block in program.learn.blocks if isinstance(block, UpdateBlock)]
     low, high = max(0, -min(bases)), min(20, 33 - max(bases))
     with w.function("rate(multiplier, shift)", "Learn at multiplier * 2^-shift from now on."):
         with w.block(f"if multiplier not in (1, 3) or not {low} <= shift <= {high}:"):
             w.line(f"raise ValueError('expected 1 or 3, and {low} to {high}')")
         w.line("h = S[0]")
-        if plan.data[30] < 2:
-            pairs = "".join(f"(S[{3 * n + 3}], {base}), " for n, (base, _, _) in enumerate(plan.remainders))
+        if program.scheme in ("residual", "carry"):
+            pairs = "".join(f"(S[{3 * n + 3}], {layer.weight_base}), " for n, layer in enumerate(program.layers))
             with w.block(f"for r, s in ({pairs.rstrip()}):"):
                 w.line("d = min(s + shift, 16) - min(s + (h[0] >> 8), 16)")
                 with w.block("for i in range(len(r)):"):

@@ -63,8 +63,7 @@ def _row(
         w.lines("r0 >>= w[k]", "k += 1")
     elif shift:
         w.line(f"r0 >>= {shift}")
-    clips = bool(layer.clips_low.any()), bool(layer.clips_high.any())
-    finish(w, program, layer, names, clips, target)
+    finish(w, program, layer, names, layer.any_clips, target)
 
 
 def _layer_bytes(program: Program) -> Iterator[bytes]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from nnhw_codegen.integers.expr import Operand, Register, Step, Table
-from nnhw_codegen.integers.program import Dense, Program
+from nnhw_codegen.integers.program import Clips, Dense, Program
 from nnhw_codegen.writer import Writer
 
 Steps = tuple[Step, ...]
+Look = Callable[[Table, str], str]
+"""The expression of a table's entry at an index."""
+
+Choose = Callable[[Writer, str, str, str, str], None]
+"""Prints min or max, as ``select`` does."""
 
 
 def select(w: Writer, op: str, target: str, a: str, b: str) -> None:
@@ -32,44 +38,44 @@ def functions(w: Writer, program: Program, least_calls: int) -> dict[Steps, str]
         if shared and len(layer.steps) > MOST_INLINE and layer.steps not in names:
             names[layer.steps] = f"_f{len(names)}"
             with w.function(f"{names[layer.steps]}(r0)"):
-                for step in layer.steps:
-                    _step(w, step, program.tables)
-                w.line(f"return {_operand(layer.result)}")
+                print_steps(w, layer.steps, partial(_look, program.tables))
+                w.line(f"return {operand(layer.result)}")
     return names
 
 
-def finish(
-    w: Writer, program: Program, layer: Dense, names: Mapping[Steps, str], clips: tuple[bool, bool], target: str
-) -> None:
+def finish(w: Writer, program: Program, layer: Dense, names: Mapping[Steps, str], clips: Clips, target: str) -> None:
     """From z in r0 to the output: saturate below and above where ``clips`` says so, then the activation."""
-    if clips[1]:
+    if clips.above:
         select(w, "min", "r0", "r0", str(layer.limit))
-    if clips[0]:
+    if clips.below:
         select(w, "max", "r0", "r0", str(-layer.limit))
     if layer.steps in names:
         w.line(f"{target} = {names[layer.steps]}(r0)")
         return
-    for step in layer.steps:
-        _step(w, step, program.tables)
-    w.line(f"{target} = {_operand(layer.result)}")
+    print_steps(w, layer.steps, partial(_look, program.tables))
+    w.line(f"{target} = {operand(layer.result)}")
 
 
-def _operand(operand: Operand) -> str:
-    return f"r{operand.index}" if isinstance(operand, Register) else str(operand)
+def operand(value: Operand) -> str:
+    """A register or a constant as text."""
+    return f"r{value.index}" if isinstance(value, Register) else str(value)
 
 
-def _look(table: Table, number: int, index: str) -> str:
+def _look(tables: tuple[Table, ...], table: Table, index: str) -> str:
+    number = tables.index(table)
     if table.bits == 8:
         return f"_T{number}[{index}]"
     return f"_T{number}[2 * {index}] | _T{number}[2 * {index} + 1] << 8"
 
 
-def _step(w: Writer, step: Step, tables: tuple[Table, ...]) -> None:
-    target, a, b = _operand(step.target), _operand(step.a), _operand(step.b)
-    if step.table is not None:
-        w.line(f"{target} = {_look(step.table, tables.index(step.table), a)}")
-    elif step.op in ("min", "max"):
-        select(w, step.op, target, a, b)
-    else:
-        sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
-        w.line(f"{target} = {a} {sign} {b}")
+def print_steps(w: Writer, steps: Steps, look: Look, choose: Choose = select) -> None:
+    """An activation's steps, one line or two each."""
+    for step in steps:
+        target, a, b = operand(step.target), operand(step.a), operand(step.b)
+        if step.table is not None:
+            w.line(f"{target} = {look(step.table, a)}")
+        elif step.op in ("min", "max"):
+            choose(w, step.op, target, a, b)
+        else:
+            sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
+            w.line(f"{target} = {a} {sign} {b}")

@@ -12,9 +12,10 @@ To add an activation, write one record and add it to ``RECORDS``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
+from math import sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -40,13 +41,29 @@ class Curve:
     reach: float = 8.0
 
 
+def glorot(fan_in: int, units: int) -> float:
+    """Glorot and Bengio 2010, equation 12."""
+    return sqrt(2.0 / (fan_in + units))
+
+
+def he(fan_in: int, units: int) -> float:
+    """He et al. 2015, equation 10: for functions that are about 0 left of zero and z right of it."""
+    return sqrt(2.0 / fan_in)
+
+
 @dataclass(frozen=True)
 class Activation:
-    """An element-wise, non-decreasing activation function.
+    """A non-decreasing activation function, and all that the rest knows about it.
 
     ``value(z)`` and ``derivative(z, at_zero)`` take and return float arrays of any one shape and are finite for
     every finite z. ``at_zero`` is the derivative to use where z == 0 and the function has a corner there.
-    ``ramp`` is the slope left of zero of the straight part, 0 <= ramp <= 1; None where there is no straight part.
+
+    ramp                 slope left of zero of the straight part, 0 <= ramp <= 1; None where there is no straight part
+    initial_scale        standard deviation of fresh weights before it, from fan-in and units
+    initial_bias         of fresh hidden units
+    has_slope            the user may choose ``ramp``; the straight part is all there is
+    gives_probabilities  the derivative of the cross-entropy by z is ``value(z) - target``
+    across_units         every output depends on all units of a row, the last axis; for the last layer only
     """
 
     name: str
@@ -54,6 +71,11 @@ class Activation:
     derivative: Callable[[Array, float], Array]
     ramp: Fraction | None = None
     curve: Curve | None = None
+    initial_scale: Callable[[int, int], float] = glorot
+    initial_bias: float = 0.0
+    has_slope: bool = False
+    gives_probabilities: bool = False
+    across_units: bool = False
 
     @property
     def integer_ramp(self) -> Fraction | None:
@@ -114,9 +136,24 @@ def _ramp_derivative(left: float, z: Array, at_zero: float) -> Array:
     return np.where(z > 0, 1.0, np.where(z < 0, left, left + (1.0 - left) * at_zero))
 
 
-def _ramp(name: str, left: float) -> Activation:
+def _softmax(z: Array) -> Array:
+    y = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(y / y.sum(axis=-1, keepdims=True))
+
+
+def _softmax_derivative(z: Array, at_zero: float) -> Array:
+    # Of each output by its own z.
+    y = _softmax(z)
+    return y * (1.0 - y)
+
+
+def _ramp(name: str, left: float, **fields: Any) -> Activation:
+    return Activation(name, *_straight(left), ramp=Fraction(left), **fields)
+
+
+def _straight(left: float) -> tuple[Callable[[Array], Array], Callable[[Array, float], Array]]:
     # Partial functions, unlike nested ones, can be pickled, and so can networks.
-    return Activation(name, partial(_ramp_value, left), partial(_ramp_derivative, left), ramp=Fraction(left))
+    return partial(_ramp_value, left), partial(_ramp_derivative, left)
 
 
 def dyadic(slope: float, tolerance: float = 0.02) -> Fraction:
@@ -137,28 +174,52 @@ DEFAULT_SLOPE = 0.125
 
 RECORDS: tuple[Activation, ...] = (
     _ramp("identity", 1.0),
-    _ramp("relu", 0.0),
-    _ramp("leaky_relu", DEFAULT_SLOPE),
-    Activation("logsig", _logsig, _logsig_derivative, curve=Curve(_half_logsig, "point", center=1.0)),
-    Activation("softplus", _softplus, _softplus_derivative, Fraction(0), Curve(_softplus_tail, "even")),
+    _ramp("relu", 0.0, initial_scale=he, initial_bias=0.1),  # keeps every unit alive on the first rows
+    _ramp("leaky_relu", DEFAULT_SLOPE, initial_scale=he, has_slope=True),
+    Activation(
+        "logsig",
+        _logsig,
+        _logsig_derivative,
+        curve=Curve(_half_logsig, "point", center=1.0),
+        gives_probabilities=True,
+    ),
+    Activation(
+        "softplus", _softplus, _softplus_derivative, Fraction(0), Curve(_softplus_tail, "even"), initial_scale=he
+    ),
     Activation("tanh", np.tanh, _tanh_derivative, curve=Curve(np.tanh, "point")),
 )
+"""Those that take one unit at a time, for any layer."""
+
+SOFTMAX = Activation("softmax", _softmax, _softmax_derivative, gives_probabilities=True, across_units=True)
+"""For the last layer only. Boards need it to learn, not to decide: it keeps the order of the outputs (SPEC 6.1, 9.6)."""
 
 
 def names() -> tuple[str, ...]:
-    """The names of all element-wise activations."""
+    """The names of the activations of any layer."""
     return tuple(record.name for record in RECORDS)
 
 
-def get(name: str, slope: float | None = None) -> Activation:
-    """The record called ``name``; ``slope`` sets the left slope of leaky_relu, exactly; the integers round it.
+def output_names() -> tuple[str, ...]:
+    """The names of the activations of a last layer."""
+    return (*names(), SOFTMAX.name)
 
-    Raises ValueError for an unknown name, or a slope given to another activation or outside 0 to 1.
+
+def get(name: str, slope: float | None = None) -> Activation:
+    """The record called ``name``; ``slope`` sets the left slope of one that has_slope, exactly; the integers round it.
+
+    Raises InputError for an unknown name, or a slope given to another activation or outside 0 to 1.
     """
-    if slope is not None:
-        if name != "leaky_relu":
-            raise InputError(f"{name!r} takes no slope, only 'leaky_relu' does")
-        if not 0.0 <= slope <= 1.0:
-            raise InputError(f"slope {slope!r} is outside 0 to 1")
-        return _ramp(name, float(slope))
-    return find(RECORDS, name, "activation")
+    record = find((*RECORDS, SOFTMAX), name, "activation")
+    if slope is None:
+        return record
+    if not record.has_slope:
+        raise InputError(f"{name!r} takes no slope, only {sloped()} does")
+    if not 0.0 <= slope <= 1.0:
+        raise InputError(f"slope {slope!r} is outside 0 to 1")
+    value, derivative = _straight(float(slope))
+    return replace(record, value=value, derivative=derivative, ramp=Fraction(float(slope)))
+
+
+def sloped() -> str:
+    """The names of those that has_slope, for messages."""
+    return ", ".join(record.name for record in RECORDS if record.has_slope)

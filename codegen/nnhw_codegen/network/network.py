@@ -74,17 +74,12 @@ class Column:
 class Layer:
     """One dense layer: ``activation(weights @ x + bias)``; weights have shape (units, inputs), bias (units,).
 
-    ``activation`` is None for softmax, which is allowed on the last layer only.
+    One that is ``across_units`` (softmax) is allowed on the last layer only.
     """
 
     weights: FloatArray
     bias: FloatArray
-    activation: Activation | None
-
-    @property
-    def activation_name(self) -> str:
-        """The name used in model.json."""
-        return "softmax" if self.activation is None else self.activation.name
+    activation: Activation
 
 
 @dataclass
@@ -116,9 +111,9 @@ class Network:
         sizes = [len(self.inputs), *(len(layer.bias) for layer in self.layers)]
         names = []
         for layer in self.layers:
-            name = layer.activation_name
-            if name == "leaky_relu" and layer.activation is not None and layer.activation.ramp is not None:
-                name += f" (slope {float(layer.activation.ramp):g})"
+            name = layer.activation.name
+            if layer.activation.has_slope:
+                name += f" (slope {float(layer.activation.ramp or 0):g})"
             names.append(name)
         return "-".join(map(str, sizes)) + ", " + ", ".join(names)
 
@@ -133,7 +128,7 @@ class Network:
         for index, layer in enumerate(self.layers):
             z = x @ layer.weights.T + layer.bias
             result.append(z)
-            if layer.activation is not None and index + 1 < len(self.layers):
+            if index + 1 < len(self.layers):
                 x = layer.activation.value(z)
         return result
 
@@ -148,8 +143,7 @@ class Network:
     def answers(self, z: FloatArray) -> NDArray[Any]:
         """Logits (n, units) -> class indices (n,); the outputs of a regression, or 0 and 1 of each class (n, units)."""
         if not self.classes:
-            last = self.layers[-1].activation
-            return z if last is None else last.value(z)
+            return self.layers[-1].activation.value(z)
         if self.multilabel:
             return np.asarray((z > 0).astype(np.int64))
         if z.shape[1] == 1:
@@ -162,16 +156,12 @@ class Network:
         Several logsig units are scaled to a sum of 1, unless each is a question of its own. Raises ValueError
         where the last layer gives no probabilities.
         """
-        last = self.layers[-1]
-        z = self.logits(rows)
-        if not self.classes or last.activation_name not in ("softmax", "logsig"):
-            raise InputError(f"a network that ends in {last.activation_name} gives no class probabilities")
-        if last.activation is None:
-            y = np.exp(z - z.max(axis=1, keepdims=True))
-        else:
-            y = last.activation.value(z)
-            if self.multilabel:
-                return np.asarray(y)
-            if z.shape[1] == 1:
-                return np.hstack([1.0 - y, y])
+        last = self.layers[-1].activation
+        if not self.classes or not last.gives_probabilities:
+            raise InputError(f"a network that ends in {last.name} gives no class probabilities")
+        y = last.value(self.logits(rows))
+        if self.multilabel or last.across_units:
+            return np.asarray(y)
+        if y.shape[1] == 1:
+            return np.hstack([1.0 - y, y])
         return np.asarray(y / y.sum(axis=1, keepdims=True))

@@ -217,7 +217,7 @@ def _rounded_slopes(network: Network) -> tuple[str, ...]:
         f"layer {number}: {layer.activation.name} slope {float(layer.activation.ramp):g} is {taken} = {float(taken):g} "
         "in the integers"
         for number, layer in enumerate(network.layers, 1)
-        if layer.activation is not None and layer.activation.ramp is not None
+        if layer.activation.ramp is not None
         if (taken := layer.activation.integer_ramp) is not None and taken != layer.activation.ramp
     )
 
@@ -247,7 +247,7 @@ def _integer_activation(layer: Layer, last: bool, classifies: bool) -> Activatio
 
     Classification needs none on the last layer: logsig and softmax keep the order of the logits (SPEC 6.1).
     """
-    if last and (classifies or layer.activation is None or layer.activation.is_identity):
+    if last and (classifies or layer.activation.across_units or layer.activation.is_identity):
         return None
     return layer.activation
 

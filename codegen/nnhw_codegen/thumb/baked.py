@@ -61,7 +61,7 @@ def _finish(task: Task, group: Sequence[tuple[str, int]], started: set[str], hig
         shift = int(task.layer.shift[unit])
         if shift:
             task.code(f"asrs {target}, {target}, #{shift}")
-        values.append((target, task.clips(unit)))
+        values.append((target, task.layer.clips(unit)))
     task.activate(values, ("r3", "r2", "r1"), high)
     task.code(f"stmia r0!, {register_list(4, len(values))}")
 

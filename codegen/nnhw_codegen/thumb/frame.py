@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nnhw_codegen.integers.expr import Table
-from nnhw_codegen.integers.program import Dense
+from nnhw_codegen.integers.program import Clips, Dense
 from nnhw_codegen.thumb.assembler import Assembler
 from nnhw_codegen.thumb.steps import Steps
 
@@ -32,15 +32,6 @@ class Task:
     labels: Mapping[Table, str]
     name: str
 
-    def clips(self, unit: int) -> tuple[bool, bool]:
-        """Where neuron ``unit`` saturates: (below, above)."""
-        return bool(self.layer.clips_low[unit]), bool(self.layer.clips_high[unit])
-
-    @property
-    def any_clips(self) -> tuple[bool, bool]:
-        """Where some neuron saturates: (below, above)."""
-        return bool(self.layer.clips_low.any()), bool(self.layer.clips_high.any())
-
     @property
     def direct(self) -> bool:
         """True where the activation is so simple that it runs on the sums while a kernel still holds others."""
@@ -55,12 +46,10 @@ class Task:
             self.code.constant("r1", offset)
             self.code(f"adds {register}, {register}, r1")
 
-    def activate(
-        self, values: Sequence[tuple[str, tuple[bool, bool]]], low: Sequence[str], high: Sequence[str] = ()
-    ) -> None:
+    def activate(self, values: Sequence[tuple[str, Clips]], low: Sequence[str], high: Sequence[str] = ()) -> None:
         """Saturate and activate z in low registers, each with its clips, where the layer is ``direct``."""
         clips = [clip for _, clip in values]
-        if self.direct and (self.layer.steps or any(map(any, clips))):
+        if self.direct and (self.layer.steps or any(clip.below or clip.above for clip in clips)):
             steps = Steps(self.code, self.layer, low, high)
             steps.load(self.labels, clips)
             for register, clip in values:
@@ -78,11 +67,11 @@ class Task:
         code.constant("r1", 4 * self.layer.units)
         code("adds r1, r1, r0", "mov r12, r1")
         steps = Steps(code, self.layer, ("r7", "r2", "r3", "r4", "r5", "r6"), ("lr", "r8", "r9", "r10", "r11"))
-        steps.load(self.labels, [self.any_clips] * self.layer.units)
+        steps.load(self.labels, [self.layer.any_clips] * self.layer.units)
         again = code.new_label()
         code.label(again)
         code("ldr r1, [r0, #0]")
-        steps.apply("r1", self.any_clips)
+        steps.apply("r1", self.layer.any_clips)
         code("stmia r0!, {r1}", "cmp r0, r12")
         code(f"bne {again}")
 

@@ -1,66 +1,81 @@
 """Thumb code of a training step: what changes biases, weights and remainders.
 
-The rate's shifts stand in the program, so that it can change between two steps.
+The rate's shifts stand in the program, so that it can change between two steps. A layer is gone through twice, first for
+its biases, which makes gradients of the deltas, then for its weights:
+
+         biases                      weights
+    r0   deltas, then gradients      inputs
+    r1   biases                      weights
+    r2   multiplier                  remainders
+    r3   shift to the left           gradient
+    r4   shift to the right          shift
+    r5   half of it                  mask, or half of a coarse shift
+    r6   gradient, then change       product, then change
+    r7   bias, end of the deltas     remainder, then weight
+    r10  largest gradient            walks along the gradients
+    r11  smallest gradient           first input
+    r12  largest bias                end of the gradients
+    lr   smallest bias               where the unrolled part of the inputs ends
 """
 
 from __future__ import annotations
 
-from nnhw_codegen.learning.board_program import Plan
+from nnhw_codegen.learning.blocks import Rate, UpdateBlock
 from nnhw_codegen.learning.plan import BIAS_LIMIT, GRADIENT_LIMIT
 from nnhw_codegen.thumb.learn_frame import END, PROGRAM, StepCode
 
 _UNROLL = 8
-_CODES = 7
-"""Where the program says where the codes of the inputs are."""
-
-_MULTIPLIER, _HALF, _FINE, _LEFT = 9, 10, 12, 14
-"""Places in the block: half is followed by the coarse shift, fine by the mask, left by the shift right and its half."""
 
 
-def update(code: StepCode, plan: Plan, block: list[int], at: int) -> None:
+def update(code: StepCode, block: UpdateBlock) -> None:
     """One layer."""
-    units, fan_in, x, d, weights, bias, rest = block[:7]
+    fan_in = block.inputs.count
     code(f"ldr r7, {PROGRAM}")
-    code.move("r7", 4 * at, "r0")
-    _biases(code, units, d, bias)
+    code.move("r7", 4 * block.at, "r0")
+    _biases(code, block)
     rounded, done, coarse = (code.new_label() for _ in range(3))
     code(f"ldr r7, {PROGRAM}")
-    code.move("r7", 4 * at, "r0")
-    code.room_high("r10", d, "r0")
-    code.room_high("r12", d + units, "r0")
-    code.room_high("lr", x + _UNROLL * (fan_in // _UNROLL), "r0")
-    code.room("r0", x)
+    code.move("r7", 4 * block.at, "r0")
+    code.room_high("r10", block.deltas.place, "r0")
+    code.room_high("r12", block.deltas.end, "r0")
+    code.room_high("lr", block.inputs.place + _UNROLL * (fan_in // _UNROLL), "r0")
+    code.room("r0", block.inputs.place)
     code("mov r11, r0")
-    code.file("r1", weights)
-    code.file("r2", rest)
-    code(f"ldr r4, [r7, #{4 * _HALF + 4}]", "cmp r4, #0", f"beq {rounded}", f"b {coarse}")
+    code.file("r1", block.weights)
+    code.file("r2", block.remainders)
+    code(f"ldr r4, {_rate(Rate.COARSE)}", "cmp r4, #0", f"beq {rounded}", f"b {coarse}")
     code.label(rounded)
-    code(f"ldr r4, [r7, #{4 * _FINE}]", f"ldr r5, [r7, #{4 * _FINE + 4}]")
+    code(f"ldr r4, {_rate(Rate.FINE)}", f"ldr r5, {_rate(Rate.MASK)}")
     # A remainder of v is what the mask leaves.
-    # Where the inputs are those of the net, hardly one is 0.
-    skips = x != plan.program[_CODES]
+    # Where the inputs are those of the network, hardly one is 0.
+    skips = not block.takes_codes
     _rows(code, fan_in, skips, (), ("movs r7, r5", "ands r7, r6", "strh r7, {}", "asrs r6, r4"))
     code(f"b {done}")
     code.label(coarse)
-    code(f"ldr r5, [r7, #{4 * _HALF}]")
+    code(f"ldr r5, {_rate(Rate.HALF)}")
     # With a coarse shift a remainder has 16 bits.
     _rows(code, fan_in, skips, ("adds r6, r6, r5", "asrs r6, r4"), ("strh r6, {}", "asrs r6, r6, #16"))
     code.label(done)
 
 
-def _biases(code: StepCode, units: int, d: int, bias: int) -> None:
+def _rate(place: Rate) -> str:
+    """The word of the board's program, r7 being where the block begins."""
+    return f"[r7, #{4 * place}]"
+
+
+def _biases(code: StepCode, block: UpdateBlock) -> None:
     """Deltas become gradients, in their place; biases change."""
     again, unchanged = code.new_label(), code.new_label()
-    code(f"ldr r2, [r7, #{4 * _MULTIPLIER}]")
-    code.move("r7", 4 * _LEFT, "r0")
-    code("ldmia r7!, {r3-r5}")
+    code(f"ldr r2, {_rate(Rate.MULTIPLIER)}")
+    code.move("r7", 4 * Rate.BIAS_LEFT, "r0")
+    code("ldmia r7!, {r3-r5}")  # and what follows it, BIAS_RIGHT and BIAS_HALF
     for high, low, limit in (("r10", "r11", GRADIENT_LIMIT), ("r12", "lr", BIAS_LIMIT)):
         code.constant("r0", limit)
         code(f"mov {high}, r0", "rsbs r0, r0, #0", f"mov {low}, r0")
-    code.room("r0", d + units)
+    code.room("r0", block.deltas.end)
     code(f"str r0, {END}")
-    code.room("r0", d)
-    code.file("r1", bias)
+    code.room("r0", block.deltas.place)
+    code.file("r1", block.biases)
     code.pool()
     code.label(again)
     code("ldr r6, [r0, #0]", "muls r6, r2", f"beq {unchanged}")

@@ -45,7 +45,7 @@ def layer(task: Task, weight_bits: int) -> None:
             code("ldmia r1!, {r2, r3}", f"asrs r{n}, r2", f"asrs r{n + 1}, r3")
     elif shift:
         code(*(f"asrs r{4 + n}, r{4 + n}, #{shift}" for n in range(GROUP)))
-    task.activate([(f"r{4 + n}", task.any_clips) for n in range(GROUP)], ("r2", "r3", "r0"), ("r12",))
+    task.activate([(f"r{4 + n}", task.layer.any_clips) for n in range(GROUP)], ("r2", "r3", "r0"), ("r12",))
     code("mov r0, lr", "stmia r0!, {r4-r7}", "mov lr, r0")
     if groups > 1:
         code(f"ldr r2, [sp, #{END}]", "cmp r0, r2")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Operand, Register, Step, Table
+from nnhw_codegen.integers.program import Clips
 from nnhw_codegen.thumb.assembler import Assembler
 
 
@@ -45,7 +46,7 @@ class Steps:
         self._labels: Mapping[Table, str] = {}
         self._wanted: Counter[int] = Counter()
 
-    def load(self, labels: Mapping[Table, str], clips: Iterable[tuple[bool, bool]]) -> None:
+    def load(self, labels: Mapping[Table, str], clips: Iterable[Clips]) -> None:
         """Put table addresses and the constants that ``apply`` will want at least twice into free registers."""
         self._labels = labels
         for table in dict.fromkeys(step.table for step in self._layer.steps if step.table is not None):
@@ -74,12 +75,12 @@ class Steps:
         """Put where ``table`` lies into the scratch register."""
         self._code.address(self._scratch, self._labels[table])
 
-    def apply(self, value: str, clips: tuple[bool, bool]) -> None:
+    def apply(self, value: str, clips: Clips) -> None:
         """Saturate below and above where ``clips`` says so, then the activation."""
         layer = self._layer
-        if clips[1]:
+        if clips.above:
             self._select("min", value, value, layer.limit)
-        if clips[0]:
+        if clips.below:
             self._select("max", value, value, -layer.limit)
         places = (value, *self._others)
         for step in layer.steps:

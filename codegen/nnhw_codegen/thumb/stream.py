@@ -140,7 +140,7 @@ class _Pass:
                     self._code(f"sxth r{place}, r{place + 1}", f"subs r{place + 1}, r{place + 1}, r{place}")
                     self._shift(place + 1, 16 + int(self._task.layer.shift[unit + 1]))
                 self._shift(place, int(self._task.layer.shift[unit]))
-                values += [(f"r{place + n}", self._task.clips(unit + n)) for n in range(1 + pair)]
+                values += [(f"r{place + n}", self._task.layer.clips(unit + n)) for n in range(1 + pair)]
             later = self._sums[words.stop :]
             self._task.activate(values, ("r1", "r6"), [r for r in ("r12", "lr") if r not in later])
             self._code(f"stmia r0!, {register_list(2, len(values))}")

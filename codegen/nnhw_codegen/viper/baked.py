@@ -125,8 +125,7 @@ def _function(w: Writer, program: Program, function: list[_Part]) -> None:
         target, offset = (_Pointer(w, "y"), 0) if last else (h, start(program, part.number) - origin)
         looped = len(layer.steps) > INLINE_STEPS
         for unit, total, lowered in _neurons(w, layer, part, x, sign):
-            clips = bool(layer.clips_low[unit]), bool(layer.clips_high[unit])
-            statements.finish(w, total, lowered, clips, layer.limit, layer.limit if looped else 0)
+            statements.finish(w, total, lowered, layer.clips(unit), layer.limit, layer.limit if looped else 0)
             if not looped:
                 statements.activation(w, layer, program.tables)
             w.line(f"{target.at(offset + unit)} = a")

@@ -80,8 +80,7 @@ def _row(w: Writer, program: Program, layer: Dense, target: str) -> None:
             w.lines(f"p = ptr32(int(p) + {4 * _UNROLL})", "i -= 1")
     if rest:
         _terms(w, program, rest)
-    clips = bool(layer.clips_low.any()), bool(layer.clips_high.any())
-    statements.finish(w, "((a & m) - c >> v[1])", 0, clips, layer.limit)
+    statements.finish(w, "((a & m) - c >> v[1])", 0, layer.any_clips, layer.limit)
     statements.activation(w, layer, program.tables)
     w.line(f"{target}[j] = a")
 

@@ -12,13 +12,14 @@ value is had back. Activations, doorway and decision then work on exact values b
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnhw_codegen.integers.expr import MEANING, Operand, Register, Step, Table
 from nnhw_codegen.integers.fixed import IntArray
-from nnhw_codegen.integers.program import Dense, Program
+from nnhw_codegen.integers.program import Clips, Dense, Program
 from nnhw_codegen.writer import Writer
 
 LARGEST_CONSTANT = (1 << 30) - 1
@@ -113,51 +114,75 @@ TICK = "({} + c & m) - c"
 """A tick of 32 bits, whatever bits above them its load gave."""
 
 
-def finish(w: Writer, sum_: str, lowered: int, clips: tuple[bool, bool], limit: int, raised: int = 0) -> None:
+def finish(w: Writer, sum_: str, lowered: int, clips: Clips, limit: int, raised: int = 0) -> None:
     """Saturate the expression ``sum_`` - lowered below and above where ``clips`` says so; leaves it + raised in a."""
     add = -lowered
-    if clips[1]:
+    if clips.above:
         w.line(f"a = {sum_}{plus(add - limit)}")
         sum_, add = BELOW, limit
-    if clips[0]:
+    if clips.below:
         w.line(f"a = {sum_}{plus(add + limit)}")
         sum_, add = ABOVE, -limit
     if sum_ != "a" or add + raised:
         w.line(f"a = {sum_}{plus(add + raised)}")
 
 
-def _name(operand: Operand) -> str:
-    if isinstance(operand, int):
-        return str(operand)
-    return f"r{operand.index}" if operand.index else "a"
+@dataclass(frozen=True)
+class Names:
+    """What a function calls the values that an activation works on: register 0, the other ones, an entry of a table."""
+
+    first: str = "a"
+    other: str = "r{}"
+    entry: str = "table{}[{}]"
+
+    def operand(self, value: Operand) -> str:
+        """A register or a constant as text."""
+        if isinstance(value, int):
+            return str(value)
+        return self.other.format(value.index) if value.index else self.first
+
+
+Choose = Callable[[Writer, str, str, str, str], None]
+"""Prints min or max, as ``select`` does."""
+
+
+def select(w: Writer, op: str, target: str, a: str, b: str) -> None:
+    """min or max of a and b, without a branch."""
+    if b == target:
+        a, b = b, a  # the difference overwrites the target, and b is needed after it
+    if b == "0":
+        d = a
+    else:
+        w.line(f"{target} = {a} - {b}")
+        d = target
+    end = "" if b == "0" else f" + {b}"
+    chosen = f"({d} >> 31 & {d})" if op == "min" else f"(({d} >> 31) + 1) * {d}"
+    w.line(f"{target} = {chosen}{end}")
 
 
 def activation(w: Writer, layer: Dense, tables: tuple[Table, ...]) -> None:
     """The layer's activation from a to a."""
-    for step in layer.steps:
-        _step(w, step, tables)
+    names = Names()
+    print_steps(w, layer.steps, tables, names)
     if layer.result != Register(0):
-        w.line(f"a = {_name(layer.result)}")
+        w.line(f"a = {names.operand(layer.result)}")
 
 
-def _step(w: Writer, step: Step, tables: tuple[Table, ...]) -> None:
-    target, a, b = _name(step.target), _name(step.a), _name(step.b)
-    if step.table is not None:
-        w.line(f"{target} = table{tables.index(step.table)}[{a}]")
-    elif step.op in ("min", "max"):
-        if b == target:
-            a, b = b, a  # the difference overwrites the target, and b is needed after it
-        if b == "0":
-            d = a
+def print_steps(
+    w: Writer, steps: Sequence[Step], tables: Sequence[Table], names: Names, choose: Choose = select
+) -> None:
+    """An activation's steps, one line or two each."""
+    for step in steps:
+        target, a, b = names.operand(step.target), names.operand(step.a), names.operand(step.b)
+        if step.table is not None:
+            w.line(f"{target} = {names.entry.format(tables.index(step.table), a)}")
+        elif step.op in ("min", "max"):
+            choose(w, step.op, target, a, b)
         else:
-            w.line(f"{target} = {a} - {b}")
-            d = target
-        end = "" if b == "0" else f" + {b}"
-        chosen = f"({d} >> 31 & {d})" if step.op == "min" else f"(({d} >> 31) + 1) * {d}"
-        w.line(f"{target} = {chosen}{end}")
-    else:
-        sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
-        w.line(f"{target} = {a} {sign} {b}")
+            sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
+            if step.op == "mul" and isinstance(step.b, int):
+                a, b = b, a
+            w.line(f"{target} = {a} {sign} {b}")
 
 
 def decision_start(w: Writer, program: Program) -> None:

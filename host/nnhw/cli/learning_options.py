@@ -11,7 +11,7 @@ import click
 from nnhw.cli.commands import UserError, user_input
 from nnhw.exporting import learning_files as learnable
 from nnhw_codegen.emitters import Emitter
-from nnhw_codegen.files import nnt
+from nnhw_codegen.learning.profile import SCHEMES, TRAINED
 from nnhw_codegen.network.network import Network
 
 _DEFAULTS = {"learn_rate": 2.0**-5, "learn_bits": "16", "learn_layers": "all", "learn_rounding": "residual"}
@@ -24,14 +24,14 @@ def learning_options(function: Function) -> Function:
     for option in (
         click.option(
             "--learn-rounding",
-            type=click.Choice(nnt.SCHEMES),
+            type=click.Choice(SCHEMES),
             default=_DEFAULTS["learn_rounding"],
             show_default=True,
             help="What becomes of the rest of an update; carry and lcg keep none per weight, and so take less memory.",
         ),
         click.option(
             "--learn-layers",
-            type=click.Choice(nnt.TRAINED),
+            type=click.Choice(TRAINED),
             default=_DEFAULTS["learn_layers"],
             show_default=True,
             help="Which layers the board trains.",

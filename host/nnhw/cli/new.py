@@ -54,9 +54,7 @@ def _scale_outputs(network: Network, targets: NDArray[Any] | None) -> None:
 @click.option("--high", type=float, default=4.0, show_default=True, help="Highest raw value of them.")
 @click.option("--step", type=float, default=2.0**-8, show_default=True, help="Their resolution.")
 @click.option("--hidden", type=click.Choice(activations.names()), default="relu", show_default=True)
-@click.option(
-    "--output", type=click.Choice([*activations.names(), "softmax"]), help="By default softmax, or identity."
-)
+@click.option("--output", type=click.Choice(activations.output_names()), help="By default softmax, or identity.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the weights to start from.")
 def new(
     layers: tuple[int, ...],
@@ -92,7 +90,7 @@ def new(
         network = create(
             inputs, layers[1:-1], hidden=hidden, output=output, classes=classes, outputs=outputs, seed=seed
         )
-    if outputs and network.layers[-1].activation_name == "identity":
+    if outputs and network.layers[-1].activation.is_identity:
         _scale_outputs(network, dataset.targets if data is not None else None)
     found = (len(inputs), *(len(layer.bias) for layer in network.layers))
     if found != layers:

@@ -58,11 +58,13 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
 )
 @click.option("--hidden", type=click.Choice(activations.names()), default="relu", show_default=True)
 @click.option(
-    "--slope", type=float, help="Left slope of leaky_relu, rounded to a fraction that the board can shift by."
+    "--slope",
+    type=float,
+    help=f"Left slope of {activations.sloped()}, rounded to a fraction that the board can shift by.",
 )
 @click.option(
     "--output",
-    type=click.Choice([*activations.names(), "softmax"]),
+    type=click.Choice(activations.output_names()),
     help="By default softmax, or identity for values.",
 )
 @click.option("--loss", type=click.Choice(["auto", *losses.NAMES]), default=_DEFAULT["loss"], show_default=True)
@@ -117,8 +119,8 @@ def train(
 
     nnhw data FILE shows how a file is understood.
     """
-    if slope is not None and hidden != "leaky_relu":
-        raise click.BadParameter("--slope needs --hidden leaky_relu")
+    if slope is not None and not activations.get(hidden).has_slope:
+        raise click.BadParameter(f"--slope needs --hidden {activations.sloped()}")
     if not 0 <= held_out < 1:
         raise click.BadParameter(f"--held-out is {held_out:g}; expected a share from 0 to below 1")
     if not out.resolve().parent.is_dir():

@@ -34,8 +34,10 @@ def verify(
 ) -> None:
     """Run seeded random rows and the extremes of exported models on targets and compare every logit with the reference.
 
-    Each row enters as raw values, as ticks and as codes, as far as the code has these entries. Exit code 1 on any
-    difference.
+    Each row enters as raw values, as ticks and as codes, as far as the code has these entries. Values lie all over the
+    declared range of every input and beyond it, on the grid of its step and between, in the middle of two ticks too;
+    some rows make a draw of the decision. Exit code 1 on any difference, also of the .nnb file, which holds the
+    reference, from what export wrote.
     """
     made = [build_folder.read(build) for build in builds]
     fits = [fitting(build, names, runtime) for build in made]
@@ -43,9 +45,13 @@ def verify(
     for build, (module, places) in zip(made, fits, strict=True):
         for name in places:
             result: dict[str, Any] = {"build": str(build.directory), "target": name}
+            reference_file = f"{build.name}.nnb"
             try:
+                if not build.is_as_written(reference_file):
+                    raise TargetError(f"{reference_file} is not the file that export wrote; run 'nnhw export' again")
                 outcome = verification.verify(build.model, module, name, rows, seed=seed)
                 result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
+                result |= {"distinct": dict(zip(outcome.entries, outcome.distinct, strict=True))}
             except TargetError as error:
                 result |= {"passed": False, "message": str(error).removeprefix(f"{name}: ")}
             passed &= result["passed"]

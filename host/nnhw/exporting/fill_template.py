@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from string import Template
+from nnhw_codegen.writer import fill_template
 
 
-def fill(template: str, **values: object) -> bytes:
-    text = resources.files("nnhw").joinpath("exporting", "templates", f"{template}.in").read_text(encoding="utf-8")
-    return Template(text).substitute(values).encode()
+def fill(template: str, /, **values: object) -> bytes:
+    return fill_template("nnhw.exporting", template, **values).encode()

@@ -64,10 +64,14 @@ def extreme_values(model: QModel) -> NDArray[np.float64]:
 
 
 def random_values(model: QModel, count: int, seed: int = 0) -> NDArray[np.float64]:
-    """Raw values (count, inputs) over each input's range and beyond: on the grid, and as often between two ticks."""
+    """Raw values (count, inputs) over each input's range and beyond: on the grid, and as often between two ticks.
+
+    Each fourth row lies in the middle of two ticks, as near as a float32 does: there it shows how code rounds.
+    """
     ticks = random_ticks(model, count, seed)
     between = np.random.default_rng([seed, 3]).uniform(-0.5, 0.5, ticks.shape)
     between[::2] = 0
+    between[3::4] = 0.5
     return np.asarray((ticks + between) * np.array([entry.step for entry in model.inputs]))
 
 

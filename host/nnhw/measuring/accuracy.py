@@ -89,7 +89,7 @@ def saturating(network: Network, model: QModel, codes: IntArray) -> tuple[float,
     shares = []
     for layer, source in zip(model.layers, network.layers, strict=True):
         share = 0.0
-        if layer.limit and source.activation is not None:
+        if layer.limit:
             z = reference.preactivation(layer, codes)
             free, held = (source.activation.value(to_real(v, layer.z_frac)) for v in (z, saturate(z, layer.limit)))
             share = float((np.abs(free - held) >= np.ldexp(1.0, -layer.output_frac)).mean())

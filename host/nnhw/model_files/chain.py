@@ -140,7 +140,7 @@ class Chain:
         self._must_close(place)
         if is_logarithm:
             self.notes.append(f"{place}: log_softmax is taken for softmax: the classes are the same")
-        self._close(None)
+        self._close(activations.SOFTMAX)
 
     def reshape(self, place: str, shape: tuple[int, ...]) -> None:
         """Give rows another shape, in row-major order."""
@@ -149,7 +149,7 @@ class Chain:
         self.shape = shape
 
     def _must_go_on(self, place: str) -> None:
-        if self.layers and self.layers[-1].activation is None:
+        if self.layers and self.layers[-1].activation.across_units:
             raise Refusal(f"{place}: stands behind softmax; a network ends with it")
 
     def _must_be_flat(self, place: str) -> None:
@@ -162,7 +162,7 @@ class Chain:
         if self._matrix is None:
             raise Refusal(f"{place}: an activation without a dense layer before it")
 
-    def _close(self, activation: activations.Activation | None) -> None:
+    def _close(self, activation: activations.Activation) -> None:
         assert self._matrix is not None
         self.layers.append(Layer(self._matrix, self._offset, activation))
         self._restart(self.size)

@@ -82,17 +82,17 @@ def convert(imported: Imported, settings: Settings) -> Conversion:
 
 def _task(imported: Imported, settings: Settings) -> KnownTask:
     last = imported.layers[-1]
-    if last.activation is None:
+    if last.activation.across_units:
         if settings.task == "regression":
-            raise Refusal("ends in softmax, which tells classes; leave --task regression out")
+            raise Refusal(f"ends in {last.activation.name}, which tells classes; leave --task regression out")
         return "classification"
-    name, units = last.activation.name, len(last.bias)
+    name, units, probabilities = last.activation.name, len(last.bias), last.activation.gives_probabilities
     told = settings.task or (
-        "classification" if settings.classes or (name, units) == ("logsig", 1) else imported.task
+        "classification" if settings.classes or (probabilities and units == 1) else imported.task
     )
     if told is not None:
         return told
-    if name not in ("identity", "logsig"):
+    if not (last.activation.is_identity or probabilities):
         return "regression"
     raise Refusal(
         f"ends in {units} {name} unit{'s' if units > 1 else ''}, and the file does not tell whether these are classes or "
@@ -104,12 +104,10 @@ def _with_head(imported: Imported, task: KnownTask, lines: list[Line]) -> list[L
     """The layers; logits of classes get the function that makes probabilities of them, which keeps their order."""
     layers = list(imported.layers)
     last = layers[-1]
-    if task == "classification" and last.activation is not None and last.activation.is_identity:
-        one = len(last.bias) == 1
-        layers[-1] = replace(last, activation=activations.get("logsig") if one else None)
-        lines.append(
-            Line("head", f"{'logsig' if one else 'softmax'} added behind the logits; the classes are the same")
-        )
+    if task == "classification" and last.activation.is_identity:
+        head = activations.get("logsig") if len(last.bias) == 1 else activations.SOFTMAX
+        layers[-1] = replace(last, activation=head)
+        lines.append(Line("head", f"{head.name} added behind the logits; the classes are the same"))
     return layers
 
 
@@ -183,8 +181,6 @@ def _slopes(network: Network) -> list[str]:
     return [
         f"layer {number}: {float(layer.activation.ramp):g} in floats, {taken} = {float(taken):g} in integers"
         for number, layer in enumerate(network.layers, 1)
-        if layer.activation is not None
-        and layer.activation.name == "leaky_relu"
-        and layer.activation.ramp is not None
+        if layer.activation.has_slope and layer.activation.ramp is not None
         if (taken := layer.activation.integer_ramp) is not None
     ]

@@ -110,8 +110,8 @@ def dumps(network: Network) -> str:
 
 
 def _layer_to_json(layer: Layer, listed: bool) -> dict[str, Any]:
-    item: dict[str, Any] = {"units": len(layer.bias), "activation": layer.activation_name}
-    if layer.activation_name == "leaky_relu" and layer.activation is not None:
+    item: dict[str, Any] = {"units": len(layer.bias), "activation": layer.activation.name}
+    if layer.activation.has_slope:
         item["slope"] = float(layer.activation.ramp or 0)
     item["weights"] = np.asarray(layer.weights, np.float64).tolist() if listed else _pack(layer.weights)
     item["bias"] = np.asarray(layer.bias, np.float64).tolist()
@@ -175,8 +175,11 @@ def _network(model: Node) -> Network:
     for index, item in enumerate(items):
         layers.append(_layer(item, count, source, is_last=index + 1 == len(items)))
         count, source = len(layers[-1].bias), f"from layers[{index}]"
-    if layers[-1].activation is None and not classes:
-        raise items[-1].fault('softmax tells classes, but "classes" is missing; name them, or use another activation')
+    last = layers[-1].activation
+    if last.across_units and not classes:
+        raise items[-1].fault(
+            f'{last.name} tells classes, but "classes" is missing; name them, or use another activation'
+        )
     multilabel = "multilabel" in model and model["multilabel"].boolean()
     if multilabel:
         _expect_multilabel(model, layers, classes)
@@ -194,9 +197,10 @@ def _network(model: Node) -> Network:
 def _expect_multilabel(model: Node, layers: list[Layer], classes: tuple[str, ...]) -> None:
     if not classes:
         raise model["multilabel"].fault('answers of yes or no need names; add "classes"')
-    if layers[-1].activation is None:
+    last = layers[-1].activation
+    if last.across_units:
         raise model["multilabel"].fault(
-            "softmax is for classes that exclude each other; use logsig on the last layer"
+            f"{last.name} is for classes that exclude each other; use logsig on the last layer"
         )
     if len(classes) > MOST_ANSWERS:
         raise model["classes"].fault(
@@ -259,21 +263,18 @@ def _layer(node: Node, inputs: int, source: str, is_last: bool) -> Layer:
     return Layer(weights, bias, activation)
 
 
-def _activation(node: Node, is_last: bool) -> activations.Activation | None:
+def _activation(node: Node, is_last: bool) -> activations.Activation:
     name = node["activation"].text()
-    if name == "softmax":
-        if not is_last:
-            raise node["activation"].fault("softmax is allowed on the last layer only")
-        if "slope" in node:
-            raise node["slope"].fault("softmax takes no slope, only leaky_relu does")
-        return None
-    known = (*activations.names(), "softmax")
+    known = activations.output_names()
     if name not in known:
         raise node["activation"].fault(f"unknown activation {name!r}; known: {', '.join(known)}")
+    record = activations.get(name)
+    if record.across_units and not is_last:
+        raise node["activation"].fault(f"{name} is allowed on the last layer only")
     if "slope" not in node:
-        return activations.get(name)
-    if name != "leaky_relu":
-        raise node["slope"].fault(f"{name} takes no slope, only leaky_relu does")
+        return record
+    if not record.has_slope:
+        raise node["slope"].fault(f"{name} takes no slope, only {activations.sloped()} does")
     slope = node["slope"].number(_LARGEST)
     if not 0 <= slope <= 1:
         raise node["slope"].fault(f"expected a number from 0 to 1, found {slope:g}")

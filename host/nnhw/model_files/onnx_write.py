@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,11 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nnhw import __version__
 from nnhw.model_files.onnx_graph import CLASSES_KEY, INPUTS_KEY
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.network.network import Layer, Network
 
 _OPSET = 13
 _IR_VERSION = 7  # of the same age
-_OPERATORS = {"relu": "Relu", "logsig": "Sigmoid", "softplus": "Softplus", "tanh": "Tanh"}
+_OPERATORS = {"relu": "Relu", "logsig": "Sigmoid", "softmax": "Softmax", "softplus": "Softplus", "tanh": "Tanh"}
 
 
 def dumps(network: Network) -> bytes:
@@ -60,11 +62,13 @@ def dumps(network: Network) -> bytes:
 
 
 def _activation(layer: Layer, z: str, output: str) -> onnx.NodeProto | None:
-    name = f"{output}/{layer.activation_name}"
-    if layer.activation is None:
-        return helper.make_node("Softmax", [z], [output], name, axis=1)
-    if layer.activation.is_identity:
+    kind = layer.activation
+    name = f"{output}/{kind.name}"
+    if kind.is_identity:
         return None
-    if layer.activation_name == "leaky_relu":
-        return helper.make_node("LeakyRelu", [z], [output], name, alpha=float(layer.activation.ramp or 0))
-    return helper.make_node(_OPERATORS[layer.activation_name], [z], [output], name)
+    if kind.has_slope:
+        return helper.make_node("LeakyRelu", [z], [output], name, alpha=float(kind.ramp or 0))
+    if kind.name not in _OPERATORS:
+        raise InputError(f"ONNX has no operator for {kind.name}; export takes the network as it is")
+    more: dict[str, Any] = {"axis": 1} if kind.across_units else {}
+    return helper.make_node(_OPERATORS[kind.name], [z], [output], name, **more)

@@ -258,7 +258,6 @@ def _curves(network: Network, model: QModel) -> Iterator[Curve]:
             groups.setdefault((layer.activation, layer.limit, *formats), []).append(number)
     for (expr, limit, z_frac, output_frac), numbers in groups.items():
         activation = network.layers[numbers[0]].activation
-        assert activation is not None
         z = np.arange(-limit, limit + 1)
         exact = np.clip(activation.value(to_real(z, z_frac)) * 2.0**output_frac, -limit, limit)
         code = z if expr is None else integer_value(expr, z)

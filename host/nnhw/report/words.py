@@ -132,7 +132,7 @@ def commands(report: Report) -> list[str]:
 def training_command(network: Network, source: str) -> str | None:
     """The nnhw train that makes ``network`` in the file ``source``; None where another way led to it."""
     record = network.training
-    hidden = {(layer.activation.name, layer.activation.ramp) for layer in network.layers[:-1] if layer.activation}
+    hidden = {(layer.activation.name, layer.activation.ramp) for layer in network.layers[:-1]}
     trained = isinstance(record.get("data"), str) and record.get("epochs_run") and not record.get("pulled")
     if not trained or len(hidden) > 1:
         return None
@@ -141,9 +141,10 @@ def training_command(network: Network, source: str) -> str | None:
     words += ["--layers", ",".join(str(len(layer.bias)) for layer in network.layers[:-1]) or "none"]
     for name, slope in hidden:
         words += ["--hidden", name]
-        if name == "leaky_relu" and slope is not None:
-            words += _option("slope", float(slope), activations.DEFAULT_SLOPE)
-    output = network.layers[-1].activation_name
+        usual = activations.get(name)
+        if usual.has_slope:
+            words += _option("slope", float(slope or 0), float(usual.ramp or 0))
+    output = network.layers[-1].activation.name
     words += _option("output", output, "softmax" if network.classes else "identity")
     for field in fields(Options):
         words += _option(_FLAGS.get(field.name, field.name), record.get(field.name, field.default), field.default)

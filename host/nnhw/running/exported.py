@@ -17,70 +17,41 @@ from nnhw_codegen import emitters
 from nnhw_codegen.emitters import MICROPYTHON, C
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.ticks import float32_bits
+from nnhw_codegen.writer import fill_template
 
 Entry = Literal["values", "ticks", "codes"]
 ENTRIES: tuple[Entry, ...] = ("values", "ticks", "codes")
 
 ROWS_FILE = "rows.bin"
 
-# No function of its own: the stack of the micro:bit has no room for another call.
-_SCRIPT = """\
-{start}
-from array import array
-{more}y = array("i", [0] * {units})
-t = array("i", [0] * {inputs})
-f = open({rows!r}, "rb")
-while True:
-    v = f.read({size})
-    if not v:
-        break
-    v = {row}
-    {call}
-    print(list(y), {answer})
-"""
-
 # Boards read decimal text up to a unit in the last place off: values travel as the bytes of a float32 (SPEC 8.2).
 _FLOATS = 'unpack("<{inputs}f", v)'
 _INTEGERS = 'array("i", v)'
-_CALLS: Mapping[Entry, tuple[str, str, str]] = {
-    "values": (_FLOATS, "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
-    "ticks": (_INTEGERS, "m.logits_from_ticks(v, y)", "m.predict_ticks(v)"),
-    "codes": (_INTEGERS, "m.logits_from_codes(v, y)", "-1"),
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a script goes from a row's bytes in v to the logits in y, by calls, and to the answer, where there is a way."""
+
+    row: str
+    calls: str
+    answer: str = "-1"
+
+
+_WAYS: Mapping[Entry, _Way] = {
+    "values": _Way(_FLOATS, "m.ticks_from_values(v, t); m.logits_from_ticks(t, y)", "m.predict(v)"),
+    "ticks": _Way(_INTEGERS, "m.logits_from_ticks(v, y)", "m.predict_ticks(v)"),
+    "codes": _Way(_INTEGERS, "m.logits_from_codes(v, y)"),
 }
-"""From an entry: how a row is read, and the calls to the logits and to the answer (-1: there is no way to it)."""
-
-_ALLOCATION = """\
-import gc, micropython, {name} as m
-from array import array
-t = array("i", {ticks!r})
-y = array("i", [0] * {units})
-def run():
-    m.logits_from_ticks(t, y)
-    before = gc.mem_alloc()
-    m.logits_from_ticks(t, y)
-    return gc.mem_alloc() - before
-print(run())
-micropython.heap_lock()
-m.logits_from_ticks(t, y)
-micropython.heap_unlock()
-"""
-
 
 NNRUN = "nnrun"
 """In place of a code: the .nnb file under the board package."""
 
-_START_NNRUN = "import nnrun\nm = nnrun.load({model!r})"
-_START_NNRUN_FLAT = """\
-import gc
-gc.collect()
-import nnrun_kernels
-gc.collect()
-import nnrun_core
-gc.collect()
-import nnrun_reader
-gc.collect()
-m = nnrun_core.Core(*nnrun_reader.read({model!r})[:3])"""
 _FLAT_MODULES = ("nnrun/kernels.py", "nnrun/core.py", "nnrun/reader.py")
+
+
+def _template(kind: str, /, **values: object) -> str:
+    return fill_template("nnhw.running", f"{kind}.py", **values)
 
 
 def held(target: str, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -175,24 +146,26 @@ class Exported:
         return found
 
     def _script(self, target: ScriptTarget, entry: Entry) -> str:
-        row, call, answer = _CALLS[entry]
-        start = f"import {self.name} as m"
+        way = _WAYS[entry]
+        calls, answer, start = way.calls, way.answer, f"import {self.name} as m"
         if not self.classifies:
             answer = "0"
         elif target.is_shallow and entry != "codes" and self.code != NNRUN:
             answer = "m.decide(y)"
         if self.code == NNRUN:
-            call = call.replace("logits_from_ticks", "logits").replace("ticks_from_values", "ticks")
-            start = (_START_NNRUN_FLAT if target.is_shallow else _START_NNRUN).format(model=f"{self.name}.nnb")
-        return _SCRIPT.format(
+            calls = calls.replace("logits_from_ticks", "logits").replace("ticks_from_values", "ticks")
+            start = _template("nnrun_flat" if target.is_shallow else "nnrun", name=self.name)
+        # No function of its own: the stack of the micro:bit has no room for another call.
+        return _template(
+            "rows",
             start=start,
-            more="from struct import unpack\n" if entry == "values" else "",
+            imports="from struct import unpack" if entry == "values" else "",
             units=self.sizes[-1],
             inputs=self.sizes[0],
             rows=ROWS_FILE,
             size=4 * self.sizes[0],
-            row=row.format(inputs=self.sizes[0]),
-            call=call,
+            row=way.row.format(inputs=self.sizes[0]),
+            call=calls,
             answer=answer,
         )
 
@@ -201,7 +174,7 @@ class Exported:
 
         Raises TargetError where the pass tries to allocate while the heap is locked.
         """
-        script = _ALLOCATION.format(name=self.name, units=self.sizes[-1], ticks=ticks)
+        script = _template("allocation", name=self.name, units=self.sizes[-1], ticks=ticks)
         place = get_script_target(target)
         with self._session(place, {}) as session:
             return int(self._execute(place, session, script))

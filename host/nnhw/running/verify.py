@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnhw.exporting import vectors
 from nnhw.exporting.board_package import nnrun
 from nnhw.exporting.build_folder import Build
+from nnhw.exporting.ties import tied_ticks
 from nnhw.running.exported import NNRUN, Entry, Exported, held, runs_in
 from nnhw.targets import get
 from nnhw_codegen.emitters import C
@@ -21,6 +22,7 @@ from nnhw_codegen.integers.qmodel import QModel
 
 ROWS = 10_000
 ROWS_SLOW = 300
+_MOST_TIES = 32
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The comparison of one module on one target. ``rows`` ran from each of ``entries``, ``identical`` of all agree."""
+    """The comparison of one module on one target.
+
+    ``rows`` ran from each of ``entries``, ``distinct`` of them as codes of the inputs; ``identical`` of all agree.
+    """
 
     target: str
     random: int
     rows: int
     entries: tuple[Entry, ...]
+    distinct: tuple[int, ...]
     identical: int
     difference: Difference | None
 
@@ -64,11 +70,18 @@ class Outcome:
         return self.difference is None
 
     def __str__(self) -> str:
-        ways = " and ".join(", ".join(self.entries).rsplit(", ", 1))
+        ways = _listed(self.entries)
         if self.difference is None:
-            return f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways})"
+            distinct = _listed([f"{count:,}" for count in self.distinct])
+            return (
+                f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways}), {distinct} distinct rows of codes"
+            )
         total = self.rows * len(self.entries)
         return f"{self.identical:,}/{total:,} rows identical (from {ways})\n  {self.difference}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join("; ".join(words).rsplit("; ", 1)).replace(";", ",")
 
 
 def default_rows(target: str) -> int:
@@ -103,14 +116,16 @@ def verify(
 ) -> Outcome:
     """Run ``count`` seeded random rows and the extremes from each of ``entries``, by default all that there are.
 
-    Stops at the first entry with a difference. Raises TargetError where the target is unavailable or the module fails
-    on it.
+    Where draws of the decision are found, up to 32 of the random rows, at most half of them, give way to those. Stops at
+    the first entry with a difference. Raises TargetError where the target is unavailable or the module fails on it.
     """
     count = default_rows(target) if count is None else count
     entries = tuple(entries) or module.entries(target)
-    identical = 0
+    tied = tied_ticks(model, min(_MOST_TIES, count // 2), seed)
+    identical, distinct = 0, []
     for entry in entries:
-        rows, code_rows = _rows(model, entry, count, seed, target)
+        rows, code_rows = _rows(model, entry, count, seed, target, tied)
+        distinct.append(len(np.unique(code_rows, axis=0)))
         logits = reference.logits(model, code_rows)
         answers = reference.board_answers(model, logits) if model.classes else np.zeros(len(rows), np.int64)
         found = module.run(target, entry, rows)
@@ -121,19 +136,24 @@ def verify(
             expected = logits[n].tolist(), int(answers[n]) if model.classes else None
             was = found.logits[n].tolist(), int(found.answers[n]) if found.answers[n] >= 0 and model.classes else None
             difference = Difference(entry, n, rows[n].tolist(), expected, was)
-            return Outcome(target, count, len(rows), (entry,), identical, difference)
-    return Outcome(target, count, len(rows), entries, identical, None)
+            return Outcome(target, count, len(rows), (entry,), tuple(distinct[-1:]), identical, difference)
+    return Outcome(target, count, len(rows), entries, tuple(distinct), identical, None)
 
 
-def _rows(model: QModel, entry: Entry, count: int, seed: int, target: str) -> tuple[NDArray[Any], IntArray]:
-    """The rows to run, extremes first, and their input codes."""
+def _rows(
+    model: QModel, entry: Entry, count: int, seed: int, target: str, tied: IntArray
+) -> tuple[NDArray[Any], IntArray]:
+    """The rows to run, extremes first, then those whose ticks are ``tied``, and their input codes."""
+    rest = count - len(tied)
     if entry == "codes":
-        rows = np.concatenate([vectors.extreme_codes(model), vectors.random_codes(model, count, seed)])
+        parts = vectors.extreme_codes(model), reference.codes(model, tied), vectors.random_codes(model, rest, seed)
+        rows = np.concatenate(parts)
         return rows, rows
     if entry == "ticks":
-        ticks = np.concatenate([vectors.extreme_ticks(model), vectors.random_ticks(model, count, seed)])
+        ticks = np.concatenate([vectors.extreme_ticks(model), tied, vectors.random_ticks(model, rest, seed)])
         return ticks, reference.codes(model, ticks)
-    values = np.concatenate([vectors.extreme_values(model), vectors.random_values(model, count, seed)])
+    drawn = vectors.values_of(model, tied)
+    values = np.concatenate([vectors.extreme_values(model), drawn, vectors.random_values(model, rest, seed)])
     values = held(target, values)
     return values, reference.codes(model, reference.ticks(model, values))
 

@@ -20,10 +20,12 @@ from nnhw.study.statistics import holm, paired, verdict
 from nnhw.study.tasks import Material, stack
 from nnhw.training.population import Arm, Population
 from nnhw.training.train import create
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Layer, Network
 from nnhw_codegen.quantization.quantize import quantize
+from nnhw_codegen.registry import find
 
 IntArray = NDArray[np.int64]
 
@@ -66,8 +68,8 @@ class Setting:
             raise StudyError("a network without hidden layers has no hidden activation to compare")
         for name in self.hidden:
             try:
-                activations.get(name)
-            except ValueError as error:
+                find(activations.RECORDS, name, "activation")
+            except InputError as error:
                 raise StudyError(str(error)) from None
         for name in self.precisions:
             precision.get(name)

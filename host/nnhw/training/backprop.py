@@ -63,8 +63,8 @@ class Backprop:
         matrices, gradients = parameters.matrices, parameters.gradients
         seen: Array | None = None  # what a layer sees; None stands for the batch itself
         for index, layer in enumerate(layers[:-1]):
-            if layer.activation is None:
-                raise InputError(f"layer {index} is softmax, which is allowed on the last layer only")
+            if layer.activation.across_units:
+                raise InputError(f"layer {index} is {layer.activation.name}, which is allowed on the last layer only")
             units = len(layer.bias)
             z, slope, delta = (np.empty((units, rows)) for _ in range(3))
             out = np.ones((units + 1, rows))

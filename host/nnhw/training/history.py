@@ -24,6 +24,11 @@ class Epoch:
     loss: float
     validation_loss: float | None
 
+    @property
+    def watched(self) -> float:
+        """The loss that tells which epoch is the best."""
+        return self.loss if self.validation_loss is None else self.validation_loss
+
 
 @dataclass(frozen=True)
 class History:

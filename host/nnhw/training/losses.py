@@ -33,20 +33,20 @@ class Loss(Protocol):
         """The loss of z against the targets, for any number of rows."""
 
 
-def make(name: str, activation: Activation | None, rows: int, units: int, relu_at_zero: float = 1.0) -> Loss:
-    """The loss called ``name`` behind the last layer's ``activation`` (None: softmax), with buffers for ``rows`` rows.
+def make(name: str, activation: Activation, rows: int, units: int, relu_at_zero: float = 1.0) -> Loss:
+    """The loss called ``name`` behind the last layer's ``activation``, with buffers for ``rows`` rows.
 
     Raises ValueError for an unknown name, and for cross-entropy behind anything but softmax or logsig, whose
     outputs are not probabilities.
     """
     if name not in NAMES:
         raise InputError(f"unknown loss {name!r}; known: {', '.join(NAMES)}")
-    if activation is None:
+    if activation.across_units:
         softmax = _Softmax(rows, units)
         return _SoftmaxCrossEntropy(softmax) if name == "cross_entropy" else _SoftmaxSquaredError(softmax)
     if name == "mse":
         return _SquaredError(activation, rows, relu_at_zero)
-    if activation.name != "logsig":
+    if not activation.gives_probabilities:
         raise InputError(
             f"cross_entropy needs probabilities, but the last layer is {activation.name!r}; "
             "make it softmax or logsig, or use the loss 'mse'"

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from math import cos, isfinite, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.data.datasets import Dataset, inputs_from, split_rows
-from nnhw.training import history, losses, optimizers
-from nnhw.training.backprop import Backprop, Parameters
+from nnhw.training import history
+from nnhw.training.epochs import Rows, Run
 from nnhw.training.history import Epoch, History
 from nnhw.training.options import Options, TrainingError
 from nnhw_codegen.errors import InputError
@@ -27,9 +26,7 @@ __all__ = ["Epoch", "History", "Options", "TrainingError", "create", "fit", "tra
 
 Array = NDArray[np.float64]
 
-_HE = {"relu", "leaky_relu", "softplus"}
 _CALIBRATION_ROWS = 256
-_RELU_BIAS = 0.1  # keeps every unit alive on the first rows
 
 
 def create(
@@ -47,11 +44,10 @@ def create(
     """A network with fresh weights: one hidden layer per entry of ``layers`` (units), and the output layer.
 
     ``classes`` or ``outputs`` name what comes out; ``multilabel`` says that each class is a question of its own, answered
-    with yes or no. ``output`` is an activation or "softmax"; by default softmax for classes, logsig for such questions
-    and identity for values. Two classes behind logsig share one unit. Weights are drawn by He where
-    ``hidden`` is relu, leaky_relu or softplus, else by Glorot; biases are 0, and 0.1 in hidden relu layers.
-    ``slope`` is the left slope of leaky_relu, rounded to the one that the integers take, so that the network trains with
-    it. Raises ValueError for names or sizes that make no network.
+    with yes or no. ``output`` is an activation; by default softmax for classes, logsig for such questions and identity
+    for values. Two classes behind logsig share one unit. Weights and biases are drawn as the records of the activations
+    say (``initial_scale``, ``initial_bias``). ``slope`` is the left slope of leaky_relu, rounded to the one that the
+    integers take, so that the network trains with it. Raises InputError for names or sizes that make no network.
     """
     if bool(classes) == bool(outputs):
         raise InputError("give either classes or outputs, whichever the network shall tell")
@@ -60,25 +56,27 @@ def create(
     if multilabel and not classes:
         raise InputError("multilabel needs classes: the names of the questions")
     output = output or ("logsig" if multilabel else "softmax" if classes else "identity")
-    if output == "softmax" and multilabel:
-        raise InputError("softmax gives the probabilities of classes that exclude each other; use logsig")
-    if output == "softmax" and not classes:
-        raise InputError("softmax gives the probabilities of classes; use identity for values")
+    behind = activations.get(output)
+    if behind.across_units and multilabel:
+        raise InputError(f"{output} gives the probabilities of classes that exclude each other; use logsig")
+    if behind.across_units and not classes:
+        raise InputError(f"{output} gives the probabilities of classes; use identity for values")
     last = len(classes) or len(outputs)
-    if len(classes) == 2 and output == "logsig" and not multilabel:
+    if len(classes) == 2 and behind.gives_probabilities and not behind.across_units and not multilabel:
         last = 1
     names = [*(hidden for _ in layers), output]
     left = None if slope is None else float(activations.dyadic(slope))
     generator = np.random.default_rng(seed)
     built, fan_in = [], len(inputs)
     for index, (units, name) in enumerate(zip([*layers, last], names, strict=True)):
-        if name == "softmax" and index == len(layers):
-            activation = None
-        else:
-            activation = activations.get(name, left if name == "leaky_relu" else None)
-        deviation = sqrt(2.0 / fan_in) if name in _HE else sqrt(2.0 / (fan_in + units))
-        weights = generator.standard_normal((units, fan_in)) * deviation
-        bias = np.full(units, _RELU_BIAS if name == "relu" and index < len(layers) else 0.0)
+        activation = activations.get(name)
+        if activation.has_slope and left is not None:
+            activation = activations.get(name, left)
+        is_hidden = index < len(layers)
+        if is_hidden and activation.across_units:
+            raise InputError(f"{name} is allowed on the last layer only; found it on layer {index}")
+        weights = generator.standard_normal((units, fan_in)) * activation.initial_scale(fan_in, units)
+        bias = np.full(units, activation.initial_bias if is_hidden else 0.0)
         built.append(Layer(weights, bias, activation))
         fan_in = units
     return Network(built, tuple(inputs), tuple(classes), tuple(outputs), multilabel=multilabel)
@@ -140,7 +138,13 @@ def fit(
         targets = (targets - mean) / scale
         _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
     try:
-        reached = _fit_standardized(network, x, targets, _validation_rows(dataset, options), options, progress)
+        kept, held = (Rows(x[rows], targets[rows]) for rows in _validation_rows(dataset, options))
+        run = Run(network.layers, _loss_name(network, options), kept, held, options)
+        while not run.finished:
+            epoch = run.epoch()
+            if progress:
+                progress(epoch)
+        reached = run.store()
     finally:
         if plain:
             _rescale(network.layers[-1], scale, mean)
@@ -150,88 +154,12 @@ def fit(
         "rows": len(dataset.rows),
         "epochs_run": len(reached.epochs),
         "best_epoch": reached.best,
-        "best_loss": _watched(reached.epochs[reached.best - 1]),
+        "best_loss": reached.epochs[reached.best - 1].watched,
         "history": history.record(reached),
     }
     spread = np.linspace(0, len(dataset.rows) - 1, min(len(dataset.rows), _CALIBRATION_ROWS))
     network.calibration = dataset.rows[spread.astype(np.int64)]
     return reached
-
-
-def _fit_standardized(
-    network: Network,
-    x: Array,
-    targets: Array,
-    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
-    options: Options,
-    progress: Callable[[Epoch], None] | None,
-) -> History:
-    """The loop over epochs, on x (n, inputs + 1) with a last column of ones; stores the best weights in the network."""
-    layers, parameters = network.layers, Parameters(network.layers)
-    loss = _loss_name(network, options)
-
-    def passes(count: int) -> Backprop:
-        return Backprop(layers, parameters, count, loss, options.relu_at_zero)
-
-    kept, held = rows
-    x, x_held, targets, targets_held = x[kept], x[held], targets[kept], targets[held]
-    # Batches are views of these two, which every epoch refills in a new order.
-    x_shuffled, targets_shuffled = x.copy(), targets.copy()
-    z = np.empty(targets.T.shape)
-    full = min(options.batch, len(x))
-    try:
-        whole_run = passes(full)
-        rest_run = passes(len(x) % full or full)
-        watch = passes(len(held)) if len(held) else None
-        loss_of = losses.make(loss, layers[-1].activation, len(x), len(z)).value
-    except ValueError as error:
-        raise TrainingError(str(error)) from None
-    batches = []
-    for start in range(0, len(x), full):
-        part = slice(start, start + full)
-        run = whole_run if start + full <= len(x) else rest_run
-        batches.append((run.run, x_shuffled[part].T, targets_shuffled[part].T, run.z, z[:, part]))
-    optimizer = optimizers.make(
-        options.optimizer, parameters.values, parameters.gradient, options.rate, options.momentum
-    )
-    step = optimizer.step
-    generator = np.random.default_rng([options.seed, 1])
-    epochs: list[Epoch] = []
-    best, best_values = 0, parameters.values.copy()
-    with np.errstate(over="ignore", invalid="ignore"):
-        for number in range(1, options.epochs + 1):
-            if options.schedule == "cosine":
-                optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / options.epochs))
-            order = generator.permutation(len(x))
-            # Mode "clip" writes straight into the output; "raise" would go through a buffer.
-            np.take(x, order, 0, x_shuffled, "clip")
-            np.take(targets, order, 0, targets_shuffled, "clip")
-            for descend, some_x, some_targets, some_z, kept_z in batches:
-                descend(some_x, some_targets)
-                step()
-                kept_z[...] = some_z
-            epoch = Epoch(
-                number,
-                options.epochs,
-                loss_of(z, targets_shuffled.T),
-                watch.value(x_held.T, targets_held.T) if watch else None,
-            )
-            # The losses may still be finite where the last steps of the epoch left the weights infinite.
-            if not (isfinite(epoch.loss) and isfinite(_watched(epoch)) and np.isfinite(parameters.values).all()):
-                raise TrainingError(
-                    f"training diverged in epoch {number}; use a learning rate below {options.rate:g}"
-                )
-            epochs.append(epoch)
-            if progress:
-                progress(epoch)
-            if watch is None or not best or _watched(epoch) < _watched(epochs[best - 1]):
-                best = number
-                np.copyto(best_values, parameters.values)
-            elif options.patience and number - best >= options.patience:
-                break
-    np.copyto(parameters.values, best_values)
-    parameters.store(layers)
-    return History(tuple(epochs), best)
 
 
 def target_matrix(network: Network, dataset: Dataset) -> Array:
@@ -260,14 +188,10 @@ def _expect_match(ours: str, count: int, theirs: str, found: int) -> None:
         raise TrainingError(f"the network has {count} {ours}, but the data set has {found} {theirs}")
 
 
-def _watched(epoch: Epoch) -> float:
-    return epoch.loss if epoch.validation_loss is None else epoch.validation_loss
-
-
 def _loss_name(network: Network, options: Options) -> str:
     if options.loss != "auto":
         return options.loss
-    probabilities = network.layers[-1].activation_name in ("softmax", "logsig")
+    probabilities = network.layers[-1].activation.gives_probabilities
     return "cross_entropy" if network.classes and probabilities else "mse"
 
 
@@ -284,7 +208,7 @@ def _validation_rows(dataset: Dataset, options: Options) -> tuple[NDArray[np.int
 
 
 def _is_plain_regression(network: Network) -> bool:
-    return not network.classes and network.layers[-1].activation_name == "identity"
+    return not network.classes and network.layers[-1].activation.is_identity
 
 
 def _target_scaling(targets: Array) -> tuple[Array, Array]:

@@ -133,9 +133,8 @@ class _Lesson:
             name, activation = "cross_entropy", activations.get("logsig")
             wanted = activation.value(logits)
         else:
-            name, activation = "cross_entropy", None
-            wanted = np.exp(logits - logits.max(axis=1, keepdims=True))
-            wanted /= wanted.sum(axis=1, keepdims=True)
+            name, activation = "cross_entropy", activations.SOFTMAX
+            wanted = activation.value(logits)
         if targets is not None:
             known = wanted[: len(targets)]
             known += label_share * (targets / self.unit - known)

@@ -16,8 +16,9 @@ from vectors import make_training_vectors
 from nnhw.data import datasets
 from nnhw.training.train import create
 from nnhw_codegen.files import nnt
-from nnhw_codegen.files.fields import FileError
-from nnhw_codegen.learning.profile import FX12, T8, T16
+from nnhw_codegen.files.fields import FileError, Reader
+from nnhw_codegen.files.nnt_fields import HEADER, header_of
+from nnhw_codegen.learning.profile import FX12, SCHEMES, T8, T16
 from nnhw_codegen.learning.trainable import default_profile, door, trainable
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
@@ -47,7 +48,7 @@ def line(slopes, offset, weights=(0.0, 0.0), bias=0.0, inputs=None):
 
 @pytest.mark.parametrize("hidden", activations.names())
 @pytest.mark.parametrize("profile", [T16, T8])
-@pytest.mark.parametrize("scheme", nnt.SCHEMES)
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_file_gives_back_every_integer_and_every_float(hidden, profile, scheme):
     profile = replace(profile, scheme=scheme, trained="last", relu_at_zero=0.5, rate_multiplier=3)
     model = trainable(iris_network(hidden, "logsig"), profile)
@@ -58,7 +59,7 @@ def test_file_gives_back_every_integer_and_every_float(hidden, profile, scheme):
     learn(again, IRIS.rows, IRIS.targets, epochs=1)
     assert nnt.to_bytes(again) == nnt.to_bytes(model)
     assert again.to_network().inputs == model.to_network().inputs == iris_network().inputs
-    assert [layer.activation_name for layer in again.to_network().layers] == [hidden, "logsig"]
+    assert [layer.activation.name for layer in again.to_network().layers] == [hidden, "logsig"]
 
 
 def test_sections_lie_where_the_specification_says():
@@ -102,20 +103,21 @@ def test_truncated_files_are_refused(length):
 def test_shifts_other_than_the_proved_ones_are_refused():
     data = bytearray(nnt.to_bytes(trainable(iris_network("tanh"))))
     fixed = struct.unpack_from("<I", data, 4)[0]
-    model = nnt.from_bytes(bytes(data))
-    first = bytes(
-        nnt._layer_bytes(model.learner.plan.layers[0], nnt._compiled(model.learner.plan)[:2], nnt_tables(model))
-    )
-    at = bytes(data).index(first)
-    data[at + 17] -= 1  # the guard of the first layer
+    data[first_layer(bytes(data)) + 17] -= 1  # its guard
     struct.pack_into("<I", data, 8, zlib.adler32(data[12:fixed]))
     with pytest.raises(FileError, match="its shifts are not the ones that its formats prove"):
         nnt.from_bytes(bytes(data))
 
 
-def nnt_tables(model):
-    forms = nnt._compiled(model.learner.plan)
-    return list(dict.fromkeys(step.table for steps, _, _ in forms for step in steps if step.table is not None))
+def first_layer(data):
+    """Where a file has its first layer."""
+    header, reader = header_of(data), Reader(data)
+    reader.take(HEADER.size)
+    reader.doorway(header.inputs)
+    reader.outputs(header.outputs)
+    for _ in range(header.tables):
+        reader.table()
+    return reader.at
 
 
 def test_save_and_load(tmp_path):

@@ -68,8 +68,8 @@ def test_an_answer_changes_nothing(source):
         core.forward()
         assert core.decide() == wanted
         core.forward(True)
-        y = core.plan.y
-        assert sum(core.plan.room[y : y + core.plan.units]) == pytest.approx(4096, abs=3)
+        y = core.program.y
+        assert sum(core.program.room[y : y + core.program.units]) == pytest.approx(4096, abs=3)
     assert core.data == before
     core.step()
     decided, answered, learned = run.cycles[0], run.cycles[1], run.cycles[-1]

@@ -114,7 +114,7 @@ def test_multiplier_3_learns_the_line_too():
 
 
 def one_layer(profile=T16, output="softmax", weights=((7.9,) * 4, (7.8,) * 4)):
-    plan = learning_plan.make((4, 2), [None if output == "softmax" else activations.get(output)], profile)
+    plan = learning_plan.make((4, 2), [activations.get(output)], profile)
     return Learner(plan, [np.array([weights])], [np.zeros((1, 2))])
 
 
@@ -148,9 +148,9 @@ def test_multipliers_that_clip_deltas_are_refused(multiplier):
 
 
 def test_a_rate_too_low_for_31_bits_is_refused_and_the_way_out_is_up():
-    learning_plan.make((4, 3), [None], replace(T8, rate_shift=16))
+    learning_plan.make((4, 3), [activations.SOFTMAX], replace(T8, rate_shift=16))
     with pytest.raises(ValueError, match=r"a rate of 1 \* 2\^-17 can overflow; use a higher one"):
-        learning_plan.make((4, 3), [None], replace(T8, rate_shift=17))
+        learning_plan.make((4, 3), [activations.SOFTMAX], replace(T8, rate_shift=17))
 
 
 def test_gradients_reach_8():
@@ -219,29 +219,32 @@ def test_a_made_up_activation_learns_like_in_floats():
 
 def test_guards_of_the_usual_shapes():
     relu = activations.get("relu")
-    guards = [learning_plan.make((n, 4, 2), [relu, None], T16).layers[0].guard for n in (4, 8, 13, 16, 30, 32, 64)]
+    guards = [
+        learning_plan.make((n, 4, 2), [relu, activations.SOFTMAX], T16).layers[0].guard
+        for n in (4, 8, 13, 16, 30, 32, 64)
+    ]
     assert guards == [3, 4, 4, 5, 5, 6, 7]
-    back = [learning_plan.make((4, n), [None], T16).layers[0].back_guard for n in (3, 8, 10, 16, 32)]
+    back = [learning_plan.make((4, n), [activations.SOFTMAX], T16).layers[0].back_guard for n in (3, 8, 10, 16, 32)]
     assert back == [2, 3, 4, 4, 5]
 
 
 def test_layers_too_wide_for_31_bits_are_refused():
     with pytest.raises(ValueError, match="layer 0, 3 units of 5000 inputs: the sums do not fit"):
-        learning_plan.make((5000, 3), [None], T16)
+        learning_plan.make((5000, 3), [activations.SOFTMAX], T16)
 
 
 def test_the_widest_last_layer_is_the_one_whose_z_stays_below_29_bits():
-    plan = learning_plan.make((511, 3), [None], T16)
+    plan = learning_plan.make((511, 3), [activations.SOFTMAX], T16)
     assert (plan.layers[0].guard, plan.layers[0].z_shift) == (9, 1)
     with pytest.raises(ValueError, match="layer 0, 3 units of 512 inputs: the sums do not fit"):
-        learning_plan.make((512, 3), [None], T16)
+        learning_plan.make((512, 3), [activations.SOFTMAX], T16)
 
 
 def test_a_z_of_no_fewer_fraction_bits_than_its_sum_is_planned_and_one_of_more_refused():
     # Weights so large that they have 2 fraction bits, or 1.
-    assert learning_plan.make((60, 3), [None], T8, [2]).layers[0].z_shift == 0
+    assert learning_plan.make((60, 3), [activations.SOFTMAX], T8, [2]).layers[0].z_shift == 0
     with pytest.raises(ValueError, match="the sums do not fit"):
-        learning_plan.make((60, 3), [None], T8, [1])
+        learning_plan.make((60, 3), [activations.SOFTMAX], T8, [1])
 
 
 def test_guards_count_products_that_are_rounded_away_from_zero():
@@ -258,7 +261,9 @@ def test_cross_entropy_needs_probabilities():
 @pytest.mark.parametrize("trained", ["first", "last"])
 @pytest.mark.parametrize("profile", [T16, T8, FX12, FX8])
 def test_only_the_trained_layer_changes(trained, profile):
-    plan = learning_plan.make((4, 8, 3), [activations.get("relu"), None], replace(profile, trained=trained))
+    plan = learning_plan.make(
+        (4, 8, 3), [activations.get("relu"), activations.SOFTMAX], replace(profile, trained=trained)
+    )
     generator = np.random.default_rng(0)
     weights = [generator.normal(0, 1, (5, 8, 4)), generator.normal(0, 1, (5, 3, 8))]
     learner = Learner(plan, weights, [np.zeros((5, 8)), np.zeros((5, 3))])

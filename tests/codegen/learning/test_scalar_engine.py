@@ -29,7 +29,7 @@ def learners(sizes, hidden, output, profile, seed, networks=3, scale=1.0):
     """A learner of several networks, and the scalar learner of each."""
     generator = np.random.default_rng(seed)
     names = [hidden] * (len(sizes) - 2) + [output]
-    records = [None if name == "softmax" else activations.get(name) for name in names]
+    records = [activations.get(name) for name in names]
     plan = learning_plan.make(sizes, records, profile)
     shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
     weights = [generator.normal(0, scale, (networks, *shape)) for shape in shapes]

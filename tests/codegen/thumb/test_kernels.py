@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nnhw.targets.core.core import Core
 from nnhw_codegen.integers.expr import Expr, Table, Z, evaluate, linearize, look, maximum, minimum
-from nnhw_codegen.integers.program import Dense
+from nnhw_codegen.integers.program import Clips, Dense
 from nnhw_codegen.thumb import baked as thumb_baked
 from nnhw_codegen.thumb import stream
 from nnhw_codegen.thumb.assembler import Assembler
@@ -79,17 +79,19 @@ def grown(inner):
 
 
 @settings(max_examples=30, deadline=None)
-@given(expr=st.recursive(leaf_expressions(), grown, max_leaves=6), clips=st.tuples(st.booleans(), st.booleans()))
+@given(
+    expr=st.recursive(leaf_expressions(), grown, max_leaves=6), clips=st.builds(Clips, st.booleans(), st.booleans())
+)
 def test_any_activation_steps_are_exact(expr, clips):
     steps, result = linearize(expr)
     registers = 1 + max([step.target.index for step in steps], default=0)
     if registers > 6:
         return
     z = np.array([-500, -100, -99, -1, 0, 1, 37, 100, 101, 500])
-    values = np.clip(z, -100 if clips[0] else -1000, 100 if clips[1] else 1000)
+    values = np.clip(z, -100 if clips.below else -1000, 100 if clips.above else 1000)
     want = np.broadcast_to(evaluate(expr, values), z.shape)
     units = len(z)
-    flags = [np.full(units, clip) for clip in clips]
+    flags = [np.full(units, clip) for clip in (clips.below, clips.above)]
     zeros = np.zeros(units, dtype=np.int64)
     layer = Dense(zeros[:, None], z, zeros, 100, *flags, steps, result, registers, z, z)
 

@@ -54,7 +54,7 @@ def classifier(sizes, activation="relu", seed=1):
         Layer(
             random.normal(0, 1.5 / np.sqrt(fan_in), (units, fan_in)),
             random.normal(0, 0.3, units),
-            activations.get(activation) if number + 2 < len(sizes) else None,
+            activations.get(activation if number + 2 < len(sizes) else "softmax"),
         )
         for number, (fan_in, units) in enumerate(pairwise(sizes))
     ]

@@ -155,7 +155,7 @@ def test_a_linear_model_is_made_without_data(folder: Path) -> None:
         ("x1", 0.0, 1.0, -2.0, 2.0, 0.01),
         ("x2", 0.0, 1.0, -2.0, 2.0, 0.01),
     ]
-    assert (network.outputs, network.classes, network.layers[0].activation_name) == (("y1",), (), "identity")
+    assert (network.outputs, network.classes, network.layers[0].activation.name) == (("y1",), (), "identity")
     nnhw("new", "--layers", "3,5,1", "-o", "two.json")
     assert model_json.load("two.json").classes == ("0", "1")
 

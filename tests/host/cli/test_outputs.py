@@ -116,7 +116,7 @@ def test_fine_tuning_judges_every_output_in_its_own_scale() -> None:
 
 def test_questions_are_learned_and_answered_one_by_one() -> None:
     data, network = yes_or_no()
-    assert (network.decision, network.layers[-1].activation_name) == ("multilabel", "logsig")
+    assert (network.decision, network.layers[-1].activation.name) == ("multilabel", "logsig")
     assert (network.predict(data.rows) == data.targets).mean(axis=0).min() > 0.95
     shares = network.probabilities(data.rows)
     assert np.array_equal(shares > 0.5, network.predict(data.rows) == 1)

@@ -17,7 +17,7 @@ def assert_same(first, second):
     assert first.inputs == second.inputs
     assert (first.classes, first.outputs, first.training) == (second.classes, second.outputs, second.training)
     for one, other in zip(first.layers, second.layers, strict=True):
-        assert one.activation_name == other.activation_name
+        assert one.activation.name == other.activation.name
         assert (one.activation and one.activation.ramp) == (other.activation and other.activation.ramp)
         assert one.weights.tobytes() == other.weights.tobytes()
         assert one.bias.tobytes() == other.bias.tobytes()
@@ -41,7 +41,7 @@ class TestByHand:
         assert network.inputs == (Input("a"), Input("b", 1.5, 2.0, 0.1, -1.0, 4.0))
         assert network.classes == ("no", "maybe", "yes")
         assert float(network.layers[0].activation.ramp) == 0.25
-        assert network.layers[1].activation is None
+        assert network.layers[1].activation is activations.SOFTMAX
         assert network.training == {"seed": 3}
 
     def test_one_unit_tells_two_classes(self):

@@ -176,7 +176,6 @@ def test_the_error_of_an_activation_is_that_of_its_table(home: Path, iris: Repor
     build = write_build.export(iris.network, tmp_path / "wide", "w16a16")
     (curve,) = facts.collect(build, iris.source, iris.network, None, ()).curves
     activation = iris.network.layers[0].activation
-    assert activation is not None
     limit = int(curve.z[-1])
     assert abs(curve.error).max() == activation_forms.largest_error(
         activation, curve.z_frac, curve.output_frac, limit

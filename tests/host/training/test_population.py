@@ -39,7 +39,7 @@ def material(seeds, units=SIZES[-1]):
 
 
 def layers_of(weights, arm, output):
-    last = None if output == "softmax" else activations.get("logsig")
+    last = activations.get(output)
     kinds = [arm.activation] * (len(weights) - 1) + [last]
     return [Layer(w[:, :-1].copy(), w[:, -1].copy(), kind) for w, kind in zip(weights, kinds, strict=True)]
 

@@ -104,7 +104,7 @@ def test_early_stopping_restores_the_best_epoch():
     assert len(found) == history.best + 10 < 300
     _, held = datasets.split(IRIS, 0.3, options.seed)
     z = network.logits(held.rows).T
-    loss = losses.make("cross_entropy", None, z.shape[1], 3)
+    loss = losses.make("cross_entropy", network.layers[-1].activation, z.shape[1], 3)
     assert loss.value(z, target_matrix(network, held).T) == pytest.approx(min(found), rel=1e-12)
     assert network.training["best_epoch"] == history.best
 
@@ -137,7 +137,7 @@ def test_fresh_weights_follow_he_or_glorot(hidden, deviation, bias):
     assert network.layers[0].weights.std() == pytest.approx(deviation, rel=0.02)
     assert set(network.layers[0].bias) == {bias}
     assert set(network.layers[1].bias) == {0.0}
-    assert network.layers[1].activation is None
+    assert network.layers[1].activation.name == "softmax"
 
 
 def test_a_diverging_training_says_so_and_leaves_no_warning(recwarn):

@@ -95,7 +95,10 @@ def test_a_layer_that_saturates_on_more_than_one_percent_is_warned_of(network: N
 def test_saturation_left_of_zero_does_no_harm_to_relu() -> None:
     relu = activations.get("relu")
     network = Network(
-        [Layer(np.array([[1.0]]), np.zeros(1), relu), Layer(np.array([[1.0], [-1.0]]), np.zeros(2), None)],
+        [
+            Layer(np.array([[1.0]]), np.zeros(1), relu),
+            Layer(np.array([[1.0], [-1.0]]), np.zeros(2), activations.SOFTMAX),
+        ],
         (Input("x", step=0.01, low=-100.0, high=100.0),),
         ("a", "b"),
     )

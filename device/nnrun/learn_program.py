@@ -13,6 +13,12 @@ Two numbers, where to begin and where to end, then blocks; behind operation and 
 8 slope: units, deltas, derivatives, half, shift
 9 update: units, fan-in, inputs, deltas, weights, biases, remainders, multiplier, half, coarse shift, fine shift, mask,
   bias shift left, bias shift right, its half, then what the rate is added to: of weights, of biases
+
+Places in the file's header (SPEC 10.2): 16 inputs, 18 layers, 19 tables, 20 weight bits, 22 labels, 24 outputs, 26 frac of
+deltas, 30 scheme, 33 twice the derivative at 0, 34 softmax, 40 its end; in a layer (10.3): 0 units, 2 fan-in, 4 limit,
+8 c, 12 c', 16 frac of weights, 17 guard, 18 bias shift, 19 z shift, 20 and 21 guard and shift backward, 22 frac of the
+slope, 23 and 24 what the rate is added to, 25 whether it learns, then steps, constants, registers and result of 26 the
+value and 30 the slope, 36 its end. They are numbers below since a name takes memory on a board that compiles this.
 """
 
 from array import array
@@ -28,8 +34,8 @@ def fine(shift):
     return min(shift, 16)
 
 
-class Plan:
-    """A net's vectors, in room, and its program.
+class Program:
+    """A net's vectors, in room, and the blocks of its program.
 
     The program gives the last pre-activations, at z in room, by decided, the outputs, at y, by answered, and at its end
     the weights have learned. t and targets are the places of ticks and targets in room, units their number;
@@ -40,7 +46,7 @@ class Plan:
     def __init__(self, data):
         self.data = data
         self.room = array("i")
-        self.program = array("i", (0, 0))
+        self.blocks = array("i", (0, 0))
         self.state = u16(data, 4) | u16(data, 6) << 16
         count = u16(data, 16)
         self.t = self._make(count)
@@ -70,9 +76,9 @@ class Plan:
         return at
 
     def _emit(self, *block):
-        self.program.append(block[0])
-        self.program.append(len(block) + 1)
-        self.program.extend(array("i", block[1:]))
+        self.blocks.append(block[0])
+        self.blocks.append(len(block) + 1)
+        self.blocks.extend(array("i", block[1:]))
 
     def _code(self, head, slope):
         """The place of the value's or the slope's registers in room, of its result, and its block."""
@@ -97,21 +103,17 @@ class Plan:
             block.extend(array("i", (what, base + target * units, a, b)))
         return base, base + data[counts + 3] * units, block
 
-    def _gates(self, count):
-        """For each layer, the smallest z whose relu has derivative 1; None where the derivative is not 0 or 1."""
+    def _gate(self, head):
+        """The smallest z with derivative 1, where the value is max(z, 0) and lower z have derivative 0; else None.
+
+        A derivative that is 0, then 1, takes 3 steps where it is 1 at 0, and 4 where it is 0; all others take more.
+        """
         data = self.data
-        at = self.texts
-        gates = []
-        for n in range(u16(data, 22) + 2 * u16(data, 16) + count):
-            if n >= u16(data, 22) + 2 * u16(data, 16):
-                plain = data[at] == 4 and data[at + 1 : at + 5] == b"relu" and data[33] != 1
-                gates.append(1 - (data[33] >> 1) if plain else None)
-            at += 1 + data[at]
-        return gates
+        is_ramp = data[head + 26 : head + 30] == b"\1\1\1\0" and data[head + 36 : head + 44] == b"\0\0\0\0\5\0\0\x80"
+        return data[head + 30] - 3 if is_ramp and data[head + 30] < 5 else None
 
     def _forward(self, heads, x):
         data = self.data
-        gates = self._gates(len(heads))
         at = self.state + 4
         for n in range(len(heads)):
             h = heads[n]
@@ -124,7 +126,7 @@ class Plan:
             z = self._make(units)
             y = z
             block = None
-            gate = None if last else gates[n]
+            gate = None if last else self._gate(h)
             if gate is None and data[h + 26]:
                 base, result, block = self._code(h, 0)
                 y = z if last else base
@@ -140,7 +142,7 @@ class Plan:
             shifts = (data[h + 17], data[h + 18], half, words[1], data[h + 19], limit, floor)
             self._emit(1, units, fan_in, x, z, y, at, bias, *shifts)
             if block and not last:
-                self.program.extend(block)
+                self.blocks.extend(block)
             self._layers.append((h, x, z, at, bias, rest if data[30] < 2 else self.state + 2, gate))
             self.weights.append((at, size))
             self.shapes.append((units, (data[h + 16] ^ 128) - 128))
@@ -149,14 +151,14 @@ class Plan:
             at = rest + (2 * size + 3 & ~3 if data[30] == 0 else 4 if data[30] == 1 else 0)
         self.units = units
         self.z = z
-        self.decided = len(self.program)
+        self.decided = len(self.blocks)
         if block:
             self._emit(4 if data[34] else 3, units, z, base)
-            self.program.extend(block)
+            self.blocks.extend(block)
             if data[34]:
                 self._emit(5, units, result, data[26])
         self.y = result
-        self.answered = len(self.program)
+        self.answered = len(self.blocks)
         self.targets = self._make(units)
 
     def _backward(self):
@@ -168,7 +170,7 @@ class Plan:
         if data[h + 30]:
             base, result, block = self._code(h, 1)
             self._emit(3, units, z, base)
-            self.program.extend(block)
+            self.blocks.extend(block)
             self._slope(h, units, d, result)
         lowest = min([n for n in range(len(self._layers)) if data[self._layers[n][0] + 25]])
         self.updates = []
@@ -185,10 +187,10 @@ class Plan:
                 if below[6] is None and data[below[0] + 30]:
                     base, result, block = self._code(below[0], 1)
                     self._emit(3, fan_in, below[2], base)
-                    self.program.extend(block)
+                    self.blocks.extend(block)
                     self._slope(below[0], fan_in, e, result)
             if data[h + 25]:
-                self.updates.append(len(self.program))
+                self.updates.append(len(self.blocks))
                 bases = (data[h + 23] ^ 128) - 128, (data[h + 24] ^ 128) - 128
                 self._emit(9, units, fan_in, x, d, at, bias, rest, 0, 0, 0, 0, 0, 0, 0, 0, *bases)
             if n > lowest:
@@ -203,7 +205,7 @@ class Plan:
         """Learn at multiplier * 2^-shift; ValueError where that cannot be. Remainders are left to the caller (9.9)."""
         if multiplier not in (1, 3) or not 0 <= shift <= 20:
             raise ValueError("rate %s * 2^-%s: expected 1 or 3, and 0 to 20" % (multiplier, shift))
-        p = self.program
+        p = self.blocks
         for k in self.updates:
             # Up to 17 bits of coarse shift keep a product plus its half below 2^30.
             if not 0 <= p[k + 17] + shift <= 33:
