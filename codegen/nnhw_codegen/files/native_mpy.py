@@ -70,7 +70,7 @@ def splice(mpy: bytes, module: NativeModule) -> bytes:
     head = mpy[:2] + bytes((ARCHITECTURES[architecture] << 2 | _SUB_VERSION, mpy[3]))
     head += number(name_count) + number(constant_count) + texts + constants
     kind = reader.number()
-    parts = [number(kind), reader.bytes(kind >> 3)]
+    parts = [number(kind), reader.take(kind >> 3)]
     children = reader.number() if kind & _HAS_CHILDREN else 0
     if children != len(names):
         raise ValueError(f"the module has {children} functions, {len(names)} are named")
@@ -93,14 +93,14 @@ class _Reader:
         self._content = content
         self.position = position
 
-    def bytes(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         self.position += count
         return self._content[self.position - count : self.position]
 
     def number(self) -> int:
         value = 0
         while True:
-            (byte,) = self.bytes(1)
+            (byte,) = self.take(1)
             value = value << 7 | byte & 0x7F
             if not byte & 0x80:
                 return value
@@ -108,17 +108,17 @@ class _Reader:
     def name(self) -> None:
         length = self.number()
         if not length & 1:
-            self.bytes((length >> 1) + 1)
+            self.take((length >> 1) + 1)
 
     def constant(self) -> bytes:
         """The next constant as it stands, the one that asks for the run-time's table as that."""
         start = self.position
-        (marker,) = self.bytes(1)
+        (marker,) = self.take(1)
         if marker == _TUPLE:
             return bytes((marker,)) + self._members()
         if marker not in _PLAIN_MARKERS:
-            content = self.bytes(self.number())
-            self.bytes(marker in (5, _BYTES))
+            content = self.take(self.number())
+            self.take(marker in (5, _BYTES))
             if marker == _BYTES and content == RUN_TIME_TABLE:
                 return bytes((_TABLE,))
         return self._content[start : self.position]
@@ -130,7 +130,7 @@ class _Reader:
     def raw_code(self) -> None:
         """Step over bytecode and what is defined inside it."""
         kind = self.number()
-        self.bytes(kind >> 3)
+        self.take(kind >> 3)
         if kind & 3 != _BYTECODE:
             raise ValueError("expected functions of bytecode")
         if kind & _HAS_CHILDREN:

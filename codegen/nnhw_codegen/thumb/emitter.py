@@ -73,8 +73,8 @@ def machine_code(program: Program, form: Form = "auto") -> Blob:
     _predict(made.code, 4 * made.work_words)
     made.code.extend(made.data)
     content, places = made.code.assemble()
-    entries = (places[name] for name in ("ticks", "codes", "values", "predict"))
-    return Blob(content, *entries, work_words=made.work_words + len(program.inputs))
+    ticks, codes, from_values, predict = (places[name] for name in ("ticks", "codes", "values", "predict"))
+    return Blob(content, ticks, codes, from_values, predict, made.work_words + len(program.inputs))
 
 
 def parts(program: Program, form: Form = "auto") -> Parts:

@@ -190,5 +190,5 @@ def _calls_table(costs: list[bench_calls.CallCost], title: str, clock: int) -> T
     for cost in costs:
         ticks, values = cost.microseconds(clock)
         numbers = (f"{cost.ticks_cycles:,}", f"{ticks:,.1f}", f"{cost.values_cycles:,}", f"{values:,.1f}")
-        made.add_row(cost.code, cost.precision, *numbers)
+        made.add_row(f"{cost.code}, native .mpy" if cost.native else cost.code, cost.precision, *numbers)
     return made
