@@ -68,7 +68,9 @@ def test_a_call_of_thumb_code_stays_within_its_budget(pico):
 
 
 def test_a_call_of_viper_code_stays_within_its_budget(pico):
-    assert whole_calls.measure(quantized(IRIS, activations.get("relu"), "w8a8"), "viper", pico, 3).values_cycles <= 6_100
+    assert (
+        whole_calls.measure(quantized(IRIS, activations.get("relu"), "w8a8"), "viper", pico, 3).values_cycles <= 6_100
+    )
 
 
 def test_files_outlive_a_run_and_variables_do_not(pico):

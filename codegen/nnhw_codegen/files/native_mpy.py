@@ -35,11 +35,15 @@ def number(value: int) -> bytes:
 
 @dataclass(frozen=True)
 class NativeModule:
-    """MicroPython ``source`` with placeholders for ``functions``, which are machine code of one ``architecture`` by name."""
+    """MicroPython ``source`` with placeholders for ``functions``, which are machine code of one ``architecture`` by name.
+
+    ``reentrant``: an interrupt may call ``predict`` and ``predict_ticks`` while the program does.
+    """
 
     source: bytes
     functions: dict[str, bytes]
     architecture: str
+    reentrant: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -42,7 +42,8 @@ def emit(program: Program, origin: Origin) -> NativeModule:
         for name, one in (("predict_many", "predict"), ("predict_many_ticks", "predict_ticks")):
             with w.function(f"{name}(rows, out)"):
                 _many(w, len(program.inputs), one)
-    return NativeModule(w.text().encode(), made.functions, "armv6m")
+    reentrant = program.decision != "values" and not made.work_words
+    return NativeModule(w.text().encode(), made.functions, "armv6m", reentrant)
 
 
 def _many(w: Writer, count: int, one: str) -> None:

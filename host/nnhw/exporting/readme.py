@@ -7,6 +7,7 @@ from string import Template
 from typing import Any
 
 from nnhw.exporting.fill_template import fill
+from nnhw_codegen.files.native_mpy import NativeModule
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network.network import Column
 from nnhw_codegen.writer import Origin
@@ -22,11 +23,15 @@ board compares $count vectors with the integers of the PC."""
 
 _USAGE_NATIVE = """
 
-`$name.mpy` is machine code that MicroPython 1.23 or newer loads as it is: `predict` takes a tuple, a list or an
-`array('f')` without a step of bytecode, and `predict_many(rows, out)` and `predict_many_ticks(rows, out)` take rows that lie
-behind each other in an array, with a byte of `out` for each answer. Older firmware needs `$name.py` in its place. Never
-copy both: the `.py` would be loaded. `predict`, `predict_ticks` and `logits_...` keep
-what they compute on the stack, so an interrupt may call them too."""
+`$name.mpy` is machine code that MicroPython 1.23 or newer loads as it is. `predict` reads a tuple, a list or an `array('f')`
+itself. `predict_many(rows, out)` takes the values, `predict_many_ticks(rows, out)` the ticks of rows that lie behind each
+other in an array, with a place of `out` for each answer (fastest: a bytearray). Older firmware needs `$name.py` in its
+place, which is slower and has neither. Never copy both: the `.py` would be loaded."""
+
+_USAGE_REENTRANT = """
+
+What `predict` and `predict_ticks` compute lies on the stack, so an interrupt may call them while the program does, with an
+`array` of the right length, which takes no heap."""
 
 _USAGE_OTHER = (
     "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
@@ -73,7 +78,7 @@ def readme(
     files: Mapping[str, bytes],
     columns: Sequence[Column],
     agreement: Sequence[str],
-    native: bool,
+    native: NativeModule | None,
 ) -> bytes:
     modules = [file for file in emitted if file.endswith(".py")]
     example = golden[-1]
@@ -84,8 +89,9 @@ def readme(
         answer = tuple(name for j, name in enumerate(model.classes) if example["answer"] >> j & 1)
     elif model.classes:
         call, answer = f"label({values})", model.classes[example["answer"]]
+    native_usage = "" if native is None else _USAGE_NATIVE + _USAGE_REENTRANT * native.reentrant
     usage = Template(
-        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + _USAGE_NATIVE * native + _words(columns, bool(modules))
+        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + native_usage + _words(columns, bool(modules))
     ).substitute(
         copied=f"{origin.name}.mpy" if native else " ".join(modules),
         emitted=", ".join(f"`{file}`" for file in emitted),

@@ -132,7 +132,7 @@ def write(
         urls = [[file, file] for file in board_files]
         files["package.json"] = _json({"urls": urls, "version": __version__})
     files["README.md"] = readme(
-        model, origin, emitted, golden, files, columns, agreement, native is not None and bool(compiled)
+        model, origin, emitted, golden, files, columns, agreement, native if compiled else None
     )
     facts = {
         "name": name,

@@ -89,7 +89,10 @@ def module(whole: program.Program, code: str, native: bool = False) -> dict[str,
 
 
 def measure(model: QModel, code: str, target: ScriptTarget, inputs: int = 9, *, native: bool = False) -> CallCost:
-    """What the calls take over ``inputs`` random rows, with ``native`` of the native .mpy. Raises TargetError where a tool is missing or memory runs out."""
+    """What the calls take over ``inputs`` random rows, with ``native`` of the native .mpy.
+
+    Raises TargetError where a tool is missing or memory runs out.
+    """
     whole = program.build(model)
     files = module(whole, code, native)
     ticks = vectors.random_ticks(model, inputs)
