@@ -27,7 +27,7 @@ def accuracies(hidden: str, output: str) -> list[float]:
     result = []
     for seed in SEEDS:
         training, held_out = datasets.split(iris, HELD_OUT, seed)
-        network, _ = train(training, hidden=hidden, output=output, options=Options(seed=seed))
+        network, _ = train(training, (8,), hidden=hidden, output=output, options=Options(seed=seed))
         right = network.predict(held_out.rows) == held_out.targets
         result.append(100.0 * float(np.mean(right)))
     return result

@@ -36,8 +36,8 @@ def demo(seed: int) -> None:
     folder = _folder()
     dataset = datasets.load("iris")
     kept, held = datasets.split(dataset, HELD_OUT, seed)
-    with cli_train.progress_bar(Options().epochs, True) as progress:
-        network, _ = training.train(kept, options=Options(seed=seed), progress=progress)
+    with cli_train.progress_bar(True) as progress:
+        network, _ = training.train(kept, (8,), options=Options(seed=seed), progress=progress)
     network.training |= {"data": "iris", "target": None, "task": "auto", "held_out": HELD_OUT}
     path = folder / "iris.json"
     model_json.save(network, path)

@@ -38,7 +38,7 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
     except ValueError:
         units = (0,)
     if min(units) < 1:
-        raise click.BadParameter(f"{text!r}: expected units per hidden layer, as 8 or 16,16, or none")
+        raise click.BadParameter(f"{text!r}: expected units per hidden layer, as 16 or 16,16, or none")
     return units
 
 
@@ -54,7 +54,7 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
     show_default=True,
 )
 @click.option(
-    "--layers", callback=parse_layers, default="8", show_default=True, help="Hidden units: 8, or 16,16, or none."
+    "--layers", callback=parse_layers, default="16", show_default=True, help="Hidden units: 16, or 16,16, or none."
 )
 @click.option("--hidden", type=click.Choice(activations.names()), default="relu", show_default=True)
 @click.option(
@@ -68,11 +68,14 @@ def parse_layers(ctx: click.Context, parameter: click.Parameter, text: str) -> t
     help="By default softmax, or identity for values.",
 )
 @click.option("--loss", type=click.Choice(["auto", *losses.NAMES]), default=_DEFAULT["loss"], show_default=True)
-@click.option("--epochs", type=int, default=_DEFAULT["epochs"], show_default=True)
+@click.option("--epochs", type=int, default=_DEFAULT["epochs"], show_default="200 to 30, by rows")
 @click.option("--lr", "rate", type=float, default=_DEFAULT["rate"], show_default=True, help="Learning rate.")
 @click.option("--batch", type=int, default=_DEFAULT["batch"], show_default=True, help="Rows per step.")
 @click.option("--optimizer", type=click.Choice(optimizers.NAMES), default=_DEFAULT["optimizer"], show_default=True)
 @click.option("--momentum", type=float, default=_DEFAULT["momentum"], show_default=True, help="Of sgd.")
+@click.option(
+    "--decay", type=float, default=_DEFAULT["decay"], show_default=True, help="Of weights, per epoch; of adam."
+)
 @click.option(
     "--schedule", type=click.Choice(["cosine", "constant"]), default=_DEFAULT["schedule"], show_default=True
 )
@@ -131,7 +134,7 @@ def train(
     if held is not None and not len(held.rows):
         held = None  # too few rows of each class
     start = time.perf_counter()
-    with progress_bar(settings.epochs, not as_json) as progress, user_input():
+    with progress_bar(not as_json) as progress, user_input():
         network, history = training.train(
             kept, layers, hidden=hidden, output=output, slope=slope, options=settings, progress=progress
         )
@@ -172,7 +175,7 @@ def train(
 
 
 @contextmanager
-def progress_bar(epochs: int, wanted: bool) -> Iterator[Callable[[training.Epoch], None] | None]:
+def progress_bar(wanted: bool) -> Iterator[Callable[[training.Epoch], None] | None]:
     """A callback that draws a progress bar, or None where stderr is no terminal."""
     if not wanted or not sys.stderr.isatty():
         yield None
@@ -187,5 +190,5 @@ def progress_bar(epochs: int, wanted: bool) -> Iterator[Callable[[training.Epoch
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=epochs, loss=float("nan"))
-        yield lambda epoch: bar.update(task, completed=epoch.number, loss=epoch.loss)
+        task = bar.add_task("", total=None, loss=float("nan"))
+        yield lambda epoch: bar.update(task, completed=epoch.number, total=epoch.epochs, loss=epoch.loss)

@@ -36,6 +36,13 @@ class Parameters:
             matrix[:, :-1] = layer.weights
             matrix[:, -1] = layer.bias
 
+    def on_weights(self, value: float) -> Array:
+        """A flat vector like ``values``: ``value`` at every weight, 0 at every bias."""
+        flat = np.zeros_like(self.values)
+        for matrix in _views(flat, [matrix.shape for matrix in self.matrices]):
+            matrix[:, :-1] = value
+        return flat
+
     def store(self, layers: Sequence[Layer]) -> None:
         """Copy the values back into the layers, as float64."""
         for layer, matrix in zip(layers, self.matrices, strict=True):

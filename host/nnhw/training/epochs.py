@@ -55,9 +55,17 @@ class Run:
             self._loss = losses.make(loss, layers[-1].activation, len(kept.x), len(self._z))
         except ValueError as error:
             raise TrainingError(str(error)) from None
+        # Without a hidden layer the weights are the constants that are asked for: nothing overfits that decay could cure.
+        decay = options.decay_per_rate(len(kept.x)) if len(layers) > 1 else 0.0
         self._optimizer = optimizers.make(
-            options.optimizer, self._parameters.values, self._parameters.gradient, options.rate, options.momentum
+            options.optimizer,
+            self._parameters.values,
+            self._parameters.gradient,
+            options.rate,
+            options.momentum,
+            self._parameters.on_weights(decay),
         )
+        self._most = options.epochs_for(len(kept.x))
         self._generator = np.random.default_rng([options.seed, 1])
         self._epochs: list[Epoch] = []
         self._best = 0
@@ -81,16 +89,16 @@ class Run:
         """True after the last epoch, or once as many as the patience have not been better than the best."""
         done = len(self._epochs)
         impatient = self._options.patience and done - self._best >= self._options.patience
-        return done == self._options.epochs or bool(impatient)
+        return done == self._most or bool(impatient)
 
     def epoch(self) -> Epoch:
         """Go once through all rows. Raises TrainingError where the loss or a weight stops being finite."""
         options, number = self._options, len(self._epochs) + 1
         if options.schedule == "cosine":
-            self._optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / options.epochs))
+            self._optimizer.rate = options.rate * 0.5 * (1.0 + cos(pi * (number - 1) / self._most))
         with np.errstate(over="ignore", invalid="ignore"):
             self._descend()
-            epoch = Epoch(number, options.epochs, self._loss.value(self._z, self._shuffled.targets.T), self.watch())
+            epoch = Epoch(number, self._most, self._loss.value(self._z, self._shuffled.targets.T), self.watch())
         # The losses may still be finite where the last steps of the epoch left the weights infinite.
         if not (isfinite(epoch.loss) and isfinite(epoch.watched) and np.isfinite(self._parameters.values).all()):
             raise TrainingError(f"training diverged in epoch {number}; use a learning rate below {options.rate:g}")

@@ -27,11 +27,11 @@ except ImportError as error:
 class _NnhwEstimator(BaseEstimator):  # type: ignore[misc, unused-ignore]
     def __init__(
         self,
-        layers: Sequence[int] = (8,),
+        layers: Sequence[int] = (16,),
         hidden: str = "relu",
         output: str | None = None,
         slope: float | None = None,
-        epochs: int = 200,
+        epochs: int | None = None,
         batch: int = 8,
         optimizer: str = "adam",
         rate: float = 0.02,

@@ -26,13 +26,15 @@ class Optimizer(Protocol):
         """Apply the gradient, which is overwritten."""
 
 
-def make(name: str, values: Array, gradient: Array, rate: float, momentum: float) -> Optimizer:
-    """The optimizer called ``name`` for two flat vectors of one length; ``momentum`` matters to sgd only.
+def make(
+    name: str, values: Array, gradient: Array, rate: float, momentum: float, decay: Array | float = 0.0
+) -> Optimizer:
+    """The optimizer called ``name`` for flat vectors of one length; ``momentum`` matters to sgd only, ``decay`` to adam.
 
     Raises ValueError for an unknown name.
     """
     if name == "adam":
-        return Adam(values, gradient, rate)
+        return Adam(values, gradient, rate, decay)
     if name == "sgd":
         return Sgd(values, gradient, rate, momentum)
     raise InputError(f"unknown optimizer {name!r}; known: {', '.join(NAMES)}")
@@ -61,10 +63,16 @@ class Sgd:
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015) with the usual constants 0.9, 0.999 and 1e-8."""
+    """Adam (Kingma and Ba 2015) with the usual constants 0.9, 0.999 and 1e-8, and decoupled weight decay.
 
-    def __init__(self, values: Array, gradient: Array, rate: float) -> None:
+    Before its own move, a step at ``rate`` takes ``rate * decay`` of every value; ``decay`` is one share for all values, or
+    one for each.
+    """
+
+    def __init__(self, values: Array, gradient: Array, rate: float, decay: Array | float = 0.0) -> None:
         self.rate = rate
+        self._decay = decay
+        self._kept_at, self._kept = rate, 1.0 - rate * decay
         self._values = values
         self._gradient = gradient
         self._mean = np.zeros_like(values)
@@ -89,4 +97,7 @@ class Adam:
         np.add(work, _EPSILON * unbias, work)
         np.divide(mean, work, work)
         np.multiply(work, self.rate * unbias / (1.0 - self._mean_left), work)
+        if self._kept_at != self.rate:
+            self._kept_at, self._kept = self.rate, 1.0 - self.rate * self._decay
+        np.multiply(self._values, self._kept, self._values)
         np.subtract(self._values, work, self._values)

@@ -1,6 +1,6 @@
 """Training: networks of any depth, from a data set or layer by layer.
 
-    network, history = train(dataset, layers=(8,), hidden="leaky_relu")
+    network, history = train(dataset, layers=(16,), hidden="leaky_relu")
 
 ``train`` is ``create`` followed by ``fit``; use the two apart to set up or continue a network by hand.
 """
@@ -84,7 +84,7 @@ def create(
 
 def train(
     dataset: Dataset,
-    layers: Sequence[int] = (8,),
+    layers: Sequence[int] = (16,),
     *,
     hidden: str = "relu",
     output: str | None = None,

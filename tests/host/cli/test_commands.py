@@ -44,7 +44,7 @@ def test_leaky_relu_on_iris_is_trained_exported_and_verified(folder: Path) -> No
 
 def test_leaky_relu_on_iris_is_verified_on_the_microbit(folder: Path) -> None:
     usable_target("microbit")
-    nnhw("train", "iris", "--hidden", "leaky_relu", "-o", "m.json", "--epochs", "20")
+    nnhw("train", "iris", "--layers", "8", "--hidden", "leaky_relu", "-o", "m.json", "--epochs", "20")
     nnhw("export", "m.json")
     assert "rows: logits identical" in nnhw("verify", "build/m", "--on", "microbit", "--rows", "150")
 

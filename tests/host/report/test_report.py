@@ -83,7 +83,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "line.csv").write_text("\n".join(["x1,x2,y", *rows]) + "\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        nnhw("train", "iris", "-o", "iris.json", "--epochs", "12", "--validation", "0.2", "--hidden", "softplus")
+        chosen = ("--layers", "8", "--epochs", "12", "--validation", "0.2", "--hidden", "softplus")
+        nnhw("train", "iris", "-o", "iris.json", *chosen)
         nnhw("export", "iris.json", "--precision", "acc16")
         nnhw("train", "line.csv", "--target", "y", "--layers", "none", "-o", "line.json", "--epochs", "40")
         nnhw("export", "line.json", "--precision", "w8a16")

@@ -47,7 +47,7 @@ def test_targets_far_from_zero_are_learned_in_raw_units():
 def test_xor_is_learned_by_one_logsig_unit():
     rows = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
     xor = Dataset("xor", ("a", "b"), rows, np.array([0, 1, 1, 0]), ("same", "different"))
-    network, _ = train(xor, (8,), hidden="tanh", output="logsig", options=Options(epochs=400))
+    network, _ = train(xor, (8,), hidden="tanh", output="logsig", options=Options(epochs=400, decay=0.0))
     assert network.layers[-1].weights.shape == (1, 8)
     assert network.predict(rows).tolist() == [0, 1, 1, 0]
     assert network.probabilities(rows)[:, 1] == pytest.approx([0, 1, 1, 0], abs=0.1)
@@ -118,7 +118,7 @@ def test_progress_sees_every_epoch():
 
 def test_fit_continues_where_it_stopped():
     network, first = train(IRIS, options=Options(epochs=30))
-    second = fit(network, IRIS, Options(epochs=30, rate=0.001))
+    second = fit(network, IRIS, Options(epochs=30, rate=0.001, decay=0.0))
     assert second.epochs[-1].loss < first.epochs[-1].loss
 
 
