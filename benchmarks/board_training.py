@@ -22,11 +22,13 @@ from nnhw.boards.mpy_cross import compile_mpy
 from nnhw.data import datasets
 from nnhw.exporting import learning_files
 from nnhw.exporting.board_package import nnrun
+from nnhw.exporting.learning_files import Learning
 from nnhw.targets.pico import PicoTarget
 from nnhw.training.train import create
 from nnhw_codegen import emitters
 from nnhw_codegen.files import nnt
 from nnhw_codegen.learning.trainable import default_profile, trainable
+from nnhw_codegen.writer import Origin
 
 EPOCHS = 30
 FORMS = (
@@ -62,7 +64,7 @@ def measure(firmware: Path, code: str, form: str, fast: str, epochs: int) -> dic
     for _ in range(epochs):
         for x, wanted in zip(codes, targets, strict=True):
             model.learner.step(x[:, None], wanted[:, None])
-    made = learning_files.files(start, profile, "m", "a benchmark", emitters.get(code))
+    made = learning_files.files(Learning(start, profile), Origin("m", "a benchmark", ""), emitters.get(code))
     modules = {name: content for name, content in made.items() if name.startswith("m_learn")}
     modules |= nnrun() if fast else {}
     files = {f"{name[:-3]}.mpy": compile_mpy(text, name, "armv6m") for name, text in modules.items()}

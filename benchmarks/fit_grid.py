@@ -98,7 +98,7 @@ class Checker:
 def rows_of(models: Sequence[QModel]) -> Iterator[dict[str, Any]]:
     """A row per precision, code and form."""
     by_name = {model.precision.name: model for model in models}
-    forms: dict[tuple[str, str, str], dict[str, board_fit.Fit]] = {}
+    forms: dict[tuple[str, str, str], dict[str, board_fit.BoardFit]] = {}
     for told in board_fit.fit(models, BOARDS):
         forms.setdefault((told.precision, told.code, told.form), {})[told.board] = told
     for (name, code, form), tellings in forms.items():

@@ -23,7 +23,8 @@ from nnhw.data import datasets
 from nnhw.training.train import Options, target_matrix, train
 from nnhw.tuning.fine_tune import fine_tune
 from nnhw_codegen.integers import precision, reference
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.quantization.quantize import quantize
 

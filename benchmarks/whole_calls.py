@@ -23,6 +23,7 @@ from results import write
 from nnhw.data import datasets
 from nnhw.exporting import learning_files, vectors
 from nnhw.exporting.board_package import nnrun
+from nnhw.exporting.learning_files import Learning
 from nnhw.measuring import whole_calls
 from nnhw.measuring.machine_code import CLOCK
 from nnhw.targets import ScriptTarget, get_script_target
@@ -31,6 +32,7 @@ from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision, program
 from nnhw_codegen.learning.trainable import default_profile
 from nnhw_codegen.quantization.quantize import quantize
+from nnhw_codegen.writer import Origin
 
 SHOWN = ("Iris 4-8-3", "digits 64-32-10")
 FORMS = (("portable", "w8a8"), ("compact", "w8a8"), ("viper", "w8a8"), ("thumb", "w8a8"), ("thumb", "acc16"))
@@ -140,7 +142,7 @@ def steps(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
     rows = [(dataset.rows[n].tolist(), int(dataset.targets[n])) for n in chosen]
     for code in ("nnrun", "viper", "thumb"):
         emitter = emitters.get("viper" if code == "nnrun" else code)
-        files = learning_files.files(start, default_profile(start), "m", "a benchmark", emitter)
+        files = learning_files.files(Learning(start, default_profile(start)), Origin("m", "a benchmark", ""), emitter)
         content = {**nnrun(), **{name: files[name] for name in ("m.nnt", "m_learn.py")}}
         kernel = "fast = None" if code == "nnrun" else "import m_learn as fast"
         script = whole_calls.TIMER.format(arguments="x, y") + LEARN.format(rows=rows, kernel=kernel)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from nnhw_codegen.errors import InputError, NnhwError
 
 
+class DataError(InputError):
+    """A data set cannot be used; the message names file, place and remedy, a line for each fault."""
+
+
 class TargetError(NnhwError, RuntimeError):
     """A target failed: the guest's traceback, a time-out, a missing tool or a broken harness.
 
@@ -18,4 +22,4 @@ class TargetError(NnhwError, RuntimeError):
         self.output = output
 
 
-__all__ = ["InputError", "NnhwError", "TargetError"]
+__all__ = ["DataError", "InputError", "NnhwError", "TargetError"]

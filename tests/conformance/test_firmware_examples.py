@@ -40,7 +40,7 @@ def files(example: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     (build,) = (folder / "build").iterdir()
     made = build_folder.read(build)
     sources = {path.name: path.read_bytes() for path in (EXAMPLES / example).glob("*.py")}
-    return {**sources, **made.contents(made.manifest["modules"])}
+    return {**sources, **made.contents(made.manifest.modules)}
 
 
 @pytest.fixture

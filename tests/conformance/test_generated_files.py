@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from support.random_models import network
+from support.networks import plain_network as network
 
 from nnhw import __version__
 from nnhw.exporting import write_build

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 from support.covering import covering
-from support.learning_alone import modules, task, taught_on
-from support.learning_boards import FACTORS, LONG, count, learner
+from support.learning.alone import modules, task, taught_on
+from support.learning.boards import FACTORS, LONG, count, learner
 from support.small_disk import Disk, PowerCut
 
 from nnhw.data import datasets

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.learning_alone import modules, taught_on
-from support.learning_boards import LONG, PROFILES, Emit, Lesson, generated_cases, taught_by_nnrun
-from support.learning_core import steps_on_core
-from support.learning_extremes import CASES, STEEP_CASES, extremes
+from support.learning.alone import modules, taught_on
+from support.learning.boards import LONG, PROFILES, Emit, Lesson, generated_cases, taught_by_nnrun
+from support.learning.core import steps_on_core
+from support.learning.extremes import CASES, STEEP_CASES, extremes
 
 import nnrun
 from nnhw.targets import ScriptTarget

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from support.covering import covering
-from support.learning_boards import FACTORS, HEAP, count, learner, lesson, taught_by_nnrun
-from support.learning_core import steps_on_core
+from support.learning.boards import FACTORS, HEAP, count, learner, lesson, taught_by_nnrun
+from support.learning.core import steps_on_core
 
 import nnrun
 from nnhw_codegen.learning.profile import SCHEMES

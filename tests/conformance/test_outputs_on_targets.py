@@ -15,7 +15,7 @@ import nnrun
 from nnhw.exporting.board_package import nnrun as runtime
 from nnhw.running import exported as driver
 from nnhw.running.exported import Exported
-from nnhw.running.verify import verify
+from nnhw.running.verify import verify_module
 from nnhw_codegen import emitters
 from nnhw_codegen.files import nnb, nnt
 from nnhw_codegen.integers import precision, program, reference
@@ -59,7 +59,7 @@ def test_every_code_gives_the_integers_and_answers_of_the_reference(code: str, t
     usable_target(target)
     for name in ("w8a16",) if target == "microbit" else ("w16a16", "acc16"):
         for model in models(name):
-            assert verify(model, exported(model, code), target, 20).difference is None, (name, model.decision)
+            assert verify_module(model, exported(model, code), target, 20).difference is None, (name, model.decision)
 
 
 @EMULATORS

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from conformance.networks import emitted, network, quantized
 from conftest import usable_target
-from support.learning_boards import learner, lesson, taught_by_nnrun
+from support.learning.boards import learner, lesson, taught_by_nnrun
 
 from nnhw.cli import commands
 from nnhw.errors import TargetError
@@ -17,7 +17,7 @@ from nnhw.exporting.board_package import nnrun
 from nnhw.measuring import whole_calls
 from nnhw.model_files import model_json
 from nnhw.running.exported import Exported
-from nnhw.running.verify import verify
+from nnhw.running.verify import verify_module
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import precision
 from nnhw_codegen.network import activations
@@ -38,7 +38,7 @@ def test_every_code_gives_the_reference_s_integers_in_every_precision(code):
     hidden = activations.get("tanh" if code in ("viper", "thumb") else "relu")  # bytecode takes its time
     for name in precision.names():
         model = quantized(IRIS, hidden, name)
-        outcome = verify(model, emitted(model, code), "pico", 0, entries=("ticks",))
+        outcome = verify_module(model, emitted(model, code), "pico", 0, entries=("ticks",))
         assert outcome.passed, str(outcome)
 
 
@@ -46,7 +46,7 @@ def test_every_code_gives_the_reference_s_integers_in_every_precision(code):
 def test_nnrun_gives_the_reference_s_integers():
     model = quantized(IRIS, activations.get("tanh"), "w8a16")
     module = Exported("m", {**nnrun(), "m.nnb": nnb.to_bytes(model)}, model.sizes, True, "nnrun")
-    outcome = verify(model, module, "pico", 0, entries=("ticks",))
+    outcome = verify_module(model, module, "pico", 0, entries=("ticks",))
     assert outcome.passed, str(outcome)
 
 

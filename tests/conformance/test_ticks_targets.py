@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from conformance.networks import emitted, quantized
 from conftest import usable_target
-from support.learning_boards import LONG
+from support.learning.boards import LONG
 
 from nnhw.cli import commands
 from nnhw.exporting.board_package import nnrun

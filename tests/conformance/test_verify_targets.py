@@ -14,7 +14,7 @@ from nnhw.errors import TargetError
 from nnhw.exporting import write_build
 from nnhw.model_files import model_json
 from nnhw.running.exported import Exported
-from nnhw.running.verify import allocates, exported, verify
+from nnhw.running.verify import allocates, verify, verify_module
 from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.micropython.emitter import BAKED_WEIGHTS
 from nnhw_codegen.network import activations
@@ -53,7 +53,7 @@ def test_no_logit_differs_over_ten_thousand_rows_and_the_extremes(
     usable_target(target)
     for name in ("w16a16", "w8a16"):
         model = quantized(sizes, activations.get(hidden), name)
-        outcome = verify(model, emitted(model), target, 10_000, entries=("ticks",))
+        outcome = verify_module(model, emitted(model), target, 10_000, entries=("ticks",))
         assert (outcome.rows, outcome.difference) == (10_024, None), name
 
 
@@ -64,7 +64,7 @@ def test_no_logit_differs_in_any_precision_code_or_entry(hidden: str, target: st
     for name in precision.names():
         for code in ("portable", "compact"):
             model = quantized((4, 8, 3), activations.get(hidden), name)
-            assert verify(model, emitted(model, code), target, 200).difference is None, (name, code)
+            assert verify_module(model, emitted(model, code), target, 200).difference is None, (name, code)
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
@@ -72,7 +72,7 @@ def test_no_logit_differs_on_the_microbit(hidden: str) -> None:
     usable_target("microbit")
     for name in ("w16a16", "w8a16"):
         model = quantized((4, 8, 3), activations.get(hidden), name)
-        outcome = verify(model, emitted(model, "compact"), "microbit", 150)
+        outcome = verify_module(model, emitted(model, "compact"), "microbit", 150)
         assert (outcome.rows, outcome.difference) == (174, None), name
 
 
@@ -81,7 +81,7 @@ def test_a_large_network_in_loops_agrees() -> None:
     sizes = (24, 24, 5)
     assert BAKED_WEIGHTS < 24 * 24
     model = quantized(sizes, activations.get("softplus"), "w8a16")
-    assert verify(model, emitted(model), "unix", 500).passed
+    assert verify_module(model, emitted(model), "unix", 500).passed
 
 
 SWEEP = """
@@ -131,7 +131,7 @@ def test_a_made_up_activation_runs_everywhere_from_one_record(
     model_json.save(network((4, 8, 3), activations.get(made_up.name)), tmp_path / "new.json")
     loaded = model_json.load(tmp_path / "new.json")
     build = write_build.export(loaded, tmp_path / "build", "w8a8", "compact", source="new.json")
-    assert verify(build.model, exported(build), script_target.name, 150).passed
+    assert verify(build, script_target.name, 150).passed
 
 
 @pytest.mark.parametrize("code", ["portable", "compact"])
@@ -160,7 +160,7 @@ def test_a_wrong_integer_is_found_and_named(target: str) -> None:
     module = emitted(model)
     wrong = module.files["m.py"].replace(b"y[0] = r0", b"y[0] = r0 + (r0 % 97 == 5)")
     assert wrong != module.files["m.py"]
-    outcome = verify(model, Exported("m", {"m.py": wrong}, model.sizes, True), target, 2000)
+    outcome = verify_module(model, Exported("m", {"m.py": wrong}, model.sizes, True), target, 2000)
     assert outcome.difference is not None
     (expected,), (found,) = outcome.difference.expected[0], outcome.difference.found[0]
     assert found == expected + 1

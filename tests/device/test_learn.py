@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.covering import covering
-from support.learning_boards import FACTORS, learner, lesson, teach
-from support.learning_extremes import CASES, STEEP_CASES, extremes
+from support.learning.boards import FACTORS, learner, lesson, teach
+from support.learning.extremes import CASES, STEEP_CASES, extremes
 
 import nnrun.learn
 from nnhw.data import datasets

@@ -6,7 +6,7 @@ import contextlib
 import io
 
 import pytest
-from support.learning_boards import learner, lesson
+from support.learning.boards import learner, lesson
 from support.small_disk import Disk, PowerCut
 
 from nnrun import learn_store

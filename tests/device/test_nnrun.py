@@ -7,7 +7,8 @@ import zlib
 
 import numpy as np
 import pytest
-from support.random_models import expected, network, quantized, tick_rows
+from support.networks import plain_network as network
+from support.random_models import expected, quantized, tick_rows
 
 import nnrun
 from nnhw_codegen.files import nnb

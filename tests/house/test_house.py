@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -9,12 +10,14 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import nnhw
+from nnhw.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("host/nnhw", "codegen/nnhw_codegen", "device/nnrun")
@@ -22,6 +25,9 @@ FOLDERS = ("host", "codegen", "device", "tests", "benchmarks", "firmware_example
 MACHINE_PATH = re.compile(r"""(?<![\w.<>-])/(?:work|home|root|Users|tmp)/|[A-Z]:\\Users""")
 UNTRACKED = (".git", ".coverage", "uv.lock")
 LONGEST = 320
+MOST_MODULES = 16
+FLAT = ("host/nnhw/cli", "device/nnrun")
+"""One file per command; and a micro:bit has no folders."""
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -170,6 +176,33 @@ def test_no_source_file_is_longer_than_the_limit() -> None:
         if path.suffix == ".py"
     }
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_no_folder_holds_more_modules_than_the_limit() -> None:
+    counts = Counter(
+        path.parent.relative_to(ROOT).as_posix()
+        for path in sources()
+        if path.suffix == ".py" and path.name != "__init__.py"
+    )
+    assert {folder: count for folder, count in counts.items() if count > MOST_MODULES and folder not in FLAT} == {}
+
+
+def test_packages_list_the_names_that_they_offer() -> None:
+    for package in PACKAGES[:2]:
+        for path in (ROOT / package).rglob("__init__.py"):
+            body = ast.parse(path.read_text("utf-8")).body
+            offers = any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+            listed = any(isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__" for n in body)
+            assert offers == listed, path
+
+
+def test_commands_do_not_import_one_another() -> None:
+    modules = {place.partition(":")[0] for place, _ in COMMANDS.values()}
+    for module in modules:
+        text = (ROOT / "host" / f"{module.replace('.', '/')}.py").read_text("utf-8")
+        imported = re.findall(r"from nnhw\.cli(?:\.(\w+))? import ([^\n]*)", text)
+        names = {name for place, names in imported for name in ([place] if place else names.split(", "))}
+        assert not names & {name.rpartition(".")[2] for name in modules}, module
 
 
 def test_no_file_names_a_path_of_one_machine() -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from nnhw.targets.core import arm_c
 from nnhw.targets.core.core import Core
 from nnhw_codegen.c import emitter
 from nnhw_codegen.integers import program, reference
-from nnhw_codegen.network import activations
-from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.writer import Origin
 
 WARNINGS = ("-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic")
@@ -47,25 +43,6 @@ static void {m}_print(void) {{
     puts("");
 }}
 """
-
-
-def random_network(sizes, activation, seed=0, spread=1.5, zeros=0.0, classes=True):
-    """A network with weights of standard deviation spread/sqrt(fan-in), some of them and some whole rows zero."""
-    rng = np.random.default_rng(seed)
-    layers = []
-    for number, (fan_in, units) in enumerate(itertools.pairwise(sizes)):
-        weights = rng.normal(0, spread / np.sqrt(fan_in), (units, fan_in))
-        weights[rng.random(weights.shape) < zeros] = 0.0
-        weights[rng.random(units) < zeros / 2] = 0.0
-        last = number + 2 == len(sizes)
-        layers.append(Layer(weights, rng.normal(0, 0.3, units), None if last else activations.get(activation)))
-    inputs = tuple(Input(f"x{i}", 5.0, 2.0, 0.1, 0.0, 10.0) for i in range(sizes[0]))
-    count = max(2, sizes[-1])
-    names = tuple(f"class {n}" for n in range(count))
-    if classes:
-        return Network(layers, inputs, names)
-    layers[-1].activation = activations.get("identity")
-    return Network(layers, inputs, (), names[: sizes[-1]])
 
 
 def random_ticks(model, count, seed=0):

@@ -45,6 +45,34 @@ def network(
     return Network(layers, inputs, tuple(f"class {i}" for i in range(count)), names, multilabel=multilabel)
 
 
+def plain_network(
+    sizes: tuple[int, ...],
+    hidden: str | Activation = "relu",
+    seed: int = 0,
+    classes: bool = True,
+    spread: float = 1.5,
+    zeros: float = 0.0,
+) -> Network:
+    """A network with inputs in steps of 0.1 between 0 and 10, and weights of deviation ``spread`` / sqrt(fan-in).
+
+    A share of ``zeros`` of the weights is 0, and half that share of the units has no weight at all.
+    """
+    rng = np.random.default_rng(seed)
+    activation = activations.get(hidden) if isinstance(hidden, str) else hidden
+    layers = []
+    for fan_in, units in pairwise(sizes):
+        weights = rng.normal(0, spread / np.sqrt(fan_in), (units, fan_in))
+        if zeros:
+            weights[rng.random(weights.shape) < zeros] = 0.0
+            weights[rng.random(units) < zeros / 2] = 0.0
+        layers.append(Layer(weights, rng.normal(0, 0.3, units), activation))
+    layers[-1].activation = activations.get("softmax" if classes else "identity")
+    inputs = tuple(Input(f"x{i}", 5, 2, 0.1, 0, 10) for i in range(sizes[0]))
+    if classes:
+        return Network(layers, inputs, tuple(f"class {i}" for i in range(max(2, sizes[-1]))))
+    return Network(layers, inputs, (), tuple(f"y{i}" for i in range(sizes[-1])))
+
+
 def of_several_scales(network: Network) -> Network:
     """The regression network with outputs a thousand times apart from each other, every other one far from 0."""
     last = network.layers[-1]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw_codegen.integers.expr import Operand, Register, Step
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.program import Clips, Dense, Program
 from nnhw_codegen.writer import Writer
 

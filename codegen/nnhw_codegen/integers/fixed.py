@@ -13,9 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 IntArray = NDArray[np.int64]
 
-PROOF_LIMIT = 1 << 30
-"""No intermediate may reach this: MicroPython's small integers on 32-bit boards end here (SPEC 2.1)."""
-
 _MAX_FRAC = 40
 """Formats finer than this carry nothing: it keeps all-zero data from asking for infinitely many bits."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnhw_codegen.integers.fixed import PROOF_LIMIT
 from nnhw_codegen.registry import find
+
+PROOF_LIMIT = 1 << 30
+"""No intermediate may reach this: MicroPython's small integers on 32-bit boards end here (SPEC 2.1)."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class Precision:
     per_neuron: bool
     accumulator_limit: int = PROOF_LIMIT
     summary: str = ""
+
+    @property
+    def cost(self) -> tuple[int, ...]:
+        """To sort by, cheapest first: bits of weights, of activations, and of partial sums."""
+        return self.weight_bits, max(self.activation_bits), self.accumulator_limit.bit_length()
 
     @property
     def weight_limit(self) -> int:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr, evaluate, largest
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray
+from nnhw_codegen.integers.fixed import IntArray
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel
 from nnhw_codegen.integers.ticks import TICK_LIMIT
 from nnhw_codegen.network.network import MOST_ANSWERS

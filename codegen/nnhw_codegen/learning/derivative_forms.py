@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr, Z, evaluate, largest, maximum, minimum
-from nnhw_codegen.integers.fixed import PROOF_LIMIT
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.network.activations import Activation, Array, Curve
 from nnhw_codegen.quantization.activation_forms import integer_form
 

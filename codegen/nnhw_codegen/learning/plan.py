@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, rounding
+from nnhw_codegen.integers.fixed import rounding
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.proof import Z_LIMIT
 from nnhw_codegen.learning.derivative_forms import TABLE_LIMIT, exponential_form, slope_form, value_form
 from nnhw_codegen.learning.profile import Profile

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray, best_frac, rounding, saturate, to_real
-from nnhw_codegen.integers.precision import PRECISIONS
+from nnhw_codegen.integers.fixed import IntArray, best_frac, rounding, saturate, to_real
+from nnhw_codegen.integers.precision import PRECISIONS, PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QInput, QModel
 from nnhw_codegen.learning import plan as learning_plan
 from nnhw_codegen.learning.derivative_forms import TABLE_LIMIT

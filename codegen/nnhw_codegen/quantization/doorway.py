@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 from nnhw_codegen.errors import InputError
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, rounding
+from nnhw_codegen.integers.fixed import rounding
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QInput
 from nnhw_codegen.integers.ticks import TICK_LIMIT
 from nnhw_codegen.network.network import Input, Layer, Network

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.integers import precision as precisions
 from nnhw_codegen.integers import proof, reference
 from nnhw_codegen.integers.fixed import IntArray, best_frac, rounding, to_code, to_real
 from nnhw_codegen.integers.precision import Precision
@@ -41,14 +42,19 @@ class QuantizeReport:
     notes: tuple[str, ...] = ()
 
 
-def quantize(network: Network, precision: Precision, rows: FloatArray | None = None) -> QModel:
-    """Quantize ``network``.
+def quantize(network: Network, precision: Precision | str, rows: FloatArray | None = None) -> QModel:
+    """The integers of ``network`` (SPEC 2 to 6), their bounds proved (SPEC 5.3).
 
-    ``rows`` (n, inputs), in raw units, calibrate formats and widths; without them, rows spread evenly over the declared
-    input ranges do. Weights that were fine-tuned for ``precision``, as ``network.training`` tells, are taken as they are;
-    else the last layer of a regression makes up for what the layers before it lose. Raises ValueError where an input's
-    declared range cannot be represented.
+    ``precision`` is one of ``PRECISIONS`` or its name, as "acc16". ``rows`` (n, inputs), in raw units, calibrate formats
+    and widths; without them the network's own calibration rows do, else rows spread evenly over the declared input ranges.
+    Weights that were fine-tuned for ``precision``, as ``network.training`` tells, are taken as they are; else the last
+    layer of a regression makes up for what the layers before it lose. Raises ValueError for an unknown precision and where
+    an input's declared range cannot be represented.
     """
+    if isinstance(precision, str):
+        precision = precisions.get(precision)
+    if rows is None:
+        rows = network.calibration
     return quantize_report(network, precision, rows).model
 
 

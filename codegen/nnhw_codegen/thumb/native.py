@@ -263,6 +263,10 @@ class _Entries:
         if ticks:
             code("str r7, [sp, #4]")  # of two arguments there need be no record any more
         self._open()
+        self._rows(name, ticks)
+
+    def _rows(self, name: str, ticks: bool) -> None:
+        code = self._code
         code("cmp r5, r6", f"beq {name}.end")
         if ticks:
             code(f"ldr r0, [sp, #{self._kind}]", "cmp r0, #0", f"bne {name}.small")

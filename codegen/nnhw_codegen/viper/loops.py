@@ -30,7 +30,7 @@ def constants(w: Writer, program: Program) -> None:
     w.line("_AW, _AB = addressof(_W), addressof(_B)")
 
 
-def _doors(program: Program) -> list[tuple[int, ...]]:
+def _doors(program: Program) -> list[tuple[int, int, int, int, int]]:
     """The constants of each input's doorway, of all at once where they are the same."""
     doors = [(_ENDS + i.low, _ENDS + i.low + i.span, i.gain, i.offset + _LIFT.lift, i.shift) for i in program.inputs]
     return doors[:1] if len(set(doors)) == 1 else doors

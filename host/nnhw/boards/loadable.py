@@ -17,6 +17,9 @@ ARCHITECTURES = (
 """Architectures of native code, in the order of the numbers that .mpy files and sys.implementation._mpy use."""
 
 MPY_VERSION = 6
+KEPT_MAIN = "main_before.py"
+"""What becomes of a main.py that was on the board before."""
+
 _BY_NAME = ("main.py", "boot.py")
 """Files that the board itself starts: it looks for the source only."""
 

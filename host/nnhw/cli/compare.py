@@ -9,14 +9,17 @@ import click
 
 from nnhw.cli.commands import user_input
 from nnhw.cli.data_options import data_options, target_option
-from nnhw.cli.terminal import print_tables, progress_bar
-from nnhw.cli.train import parse_layers
-from nnhw.data import datasets
+from nnhw.cli.deferred import deferred
+from nnhw.cli.model_options import parse_layers, parse_names
+from nnhw.cli.terminal import VERDICT_COLORS, Table, print_table, progress_bar
+from nnhw.cli.training_options import relu_at_zero_option
+from nnhw.data.data_options import DataOptions
+from nnhw_codegen.whole_file import write_whole
 
-
-def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
-    """'relu,leaky_relu' -> ('relu', 'leaky_relu')."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+with deferred():
+    from nnhw.data import datasets
+    from nnhw.study import compare as engine
+    from nnhw.study import compare_page
 
 
 @click.command()
@@ -34,7 +37,7 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tu
 @click.option(
     "--precisions", callback=parse_names, default="w8a8,acc16", show_default=True, help="Of the quantized networks."
 )
-@click.option("--relu-at-zero", type=click.Choice(["0", "0.5", "1"]), default="1", show_default=True)
+@relu_at_zero_option()
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on this machine.")
 @click.option("--scheduler", metavar="ADDRESS", help="Run on a Dask cluster instead, as tcp://host:8786.")
 @click.option(
@@ -45,7 +48,7 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, text: str) -> tu
 def compare(
     data: str,
     target: str | None,
-    reading: datasets.DataOptions,
+    reading: DataOptions,
     task: datasets.Task,
     hidden: tuple[str, ...],
     layers: tuple[int, ...],
@@ -62,10 +65,6 @@ def compare(
 
     Trains many networks of each, in pairs, and quantizes them all.
     """
-    from nnhw.study import compare as engine
-    from nnhw.study import compare_page
-    from nnhw.study.relu_at_zero import write_atomically
-
     dataset = datasets.load(data, target, task, reading)
     with user_input():
         setting = engine.Setting(
@@ -76,10 +75,11 @@ def compare(
     chosen = [*(["--target", target] if target else []), *reading.words()]
     words = ["nnhw", "compare", data, *chosen, "--hidden", ",".join(hidden), "--seeds", str(seeds)]
     command = shlex.join([*words, "--epochs", str(epochs)])
-    write_atomically(out, compare_page.render(setting, rows, command))
+    write_whole(out, compare_page.render(setting, rows, command).encode())
     if as_json:
         click.echo(engine.to_json(setting, rows), nl=False)
         return
     title = f"{dataset.name}: {len(dataset.rows)} rows, {seeds} seeds, percent of held-out rows told rightly"
-    print_tables([(title, compare_page.HEADER, rows)], compare_page.cells_of)
+    cells = [compare_page.cells_of(row) for row in rows]
+    print_table(Table(compare_page.HEADER, cells, title, (0, 1), [VERDICT_COLORS.get(row.verdict) for row in rows]))
     click.echo(f"{engine.sentence(rows)}\nwrote {out}")

@@ -7,12 +7,14 @@ from pathlib import Path
 import click
 
 from nnhw.cli.commands import UserError
+from nnhw.cli.deferred import deferred
+from nnhw.cli.model_options import expect_directory
 from nnhw.cli.terminal import print_json
-from nnhw.model_files import model_json
-from nnhw.model_files.chain import KnownTask
-from nnhw.model_files.conversion import Settings
-from nnhw.model_files.load import READERS, load, need
 from nnhw_codegen.whole_file import write_whole
+
+with deferred():
+    from nnhw.model_files import chain, conversion, load, model_json
+    from nnhw.model_files.formats import onnx_write
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -73,14 +75,13 @@ def convert(
     target: str | None,
     input_range: tuple[float, float] | None,
     classes: tuple[str, ...],
-    task: KnownTask | None,
+    task: chain.KnownTask | None,
     activations: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Convert FILE, a network of scikit-learn (.skops), Keras (.keras, .h5), PyTorch (.pt2, .safetensors), TensorFlow
     Lite (.tflite, floats) or ONNX (.onnx), to a model.json; or a model.json to .onnx. No code in FILE is run."""
-    if not out.resolve().parent.is_dir():
-        raise click.BadParameter(f"--out {out}: there is no directory {out.parent}")
+    expect_directory(out)
     if file.suffix.lower() == ".json":
         _to_onnx(file, out)
         return
@@ -88,8 +89,8 @@ def convert(
         raise UserError(
             f"{out}: a network is converted to a model.json; from {file.suffix} to {out.suffix} goes through one"
         )
-    settings = Settings(classes=classes, task=task, input_range=input_range, activations=activations)
-    done = load(file, settings, data, target)
+    settings = conversion.Settings(classes=classes, task=task, input_range=input_range, activations=activations)
+    done = load.load(file, settings, data, target)
     model_json.save(done.network, out)
     if as_json:
         lines = [{"label": line.label, "text": line.text, "warning": line.warning} for line in done.lines]
@@ -102,11 +103,11 @@ def convert(
 
 def _to_onnx(file: Path, out: Path) -> None:
     if out.suffix.lower() != ".onnx":
-        raise UserError(f"{out}: a model.json is converted to .onnx; of the others, {', '.join(READERS)} are read")
+        raise UserError(
+            f"{out}: a model.json is converted to .onnx; of the others, {', '.join(load.READERS)} are read"
+        )
     network = model_json.load(file)
-    need(("onnx",), "writing .onnx")
-    from nnhw.model_files.onnx_write import dumps
-
-    write_whole(out, dumps(network))
+    load.need(("onnx",), "writing .onnx")
+    write_whole(out, onnx_write.dumps(network))
     click.echo(f"network   {network.describe()}")
     click.echo(f"wrote     {out}: raw inputs in, float32; opens in netron, runs in onnxruntime")

@@ -8,10 +8,12 @@ import sys
 import click
 
 from nnhw.cli.data_options import data_options, target_option
+from nnhw.cli.deferred import deferred
 from nnhw.cli.terminal import print_json
-from nnhw.data import datasets, describe, prepare
-from nnhw.data.choose_columns import names_in
-from nnhw.data.datasets import DataOptions
+from nnhw.data.data_options import DataOptions
+
+with deferred():
+    from nnhw.data import choose_columns, datasets, describe, prepare
 
 
 @click.command()
@@ -33,7 +35,7 @@ def data(file: str, target: str | None, task: datasets.Task, reading: DataOption
     between the cells; gzip as well), .npz or .npy, and .parquet or .xlsx where pandas is installed.
     """
     table = datasets.read_table(file, reading)
-    targets = names_in((target,), table.names) if target else ()
+    targets = choose_columns.names_in((target,), table.names) if target else ()
     prepared = prepare.prepare(table, targets, task, reading)
     if as_json:
         print_json(describe.as_json(prepared))

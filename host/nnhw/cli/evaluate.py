@@ -9,13 +9,16 @@ import click
 
 from nnhw.cli.commands import user_input
 from nnhw.cli.data_options import data_options, target_option
-from nnhw.cli.terminal import print_json
-from nnhw.data.datasets import DataOptions
-from nnhw.data.matching import rows_to_judge
-from nnhw.measuring import accuracy
-from nnhw.model_files import model_json
-from nnhw.tuning import choose_precision
-from nnhw_codegen.network.network import Network
+from nnhw.cli.deferred import deferred
+from nnhw.cli.terminal import Table, print_json, print_table
+from nnhw.data.data_options import DataOptions
+
+with deferred():
+    from nnhw.data import matching
+    from nnhw.measuring import accuracy
+    from nnhw.model_files import model_json
+    from nnhw.tuning import choose_precision
+    from nnhw_codegen.network import network as networks
 
 _PATH = click.Path(path_type=Path)
 
@@ -29,7 +32,7 @@ _PATH = click.Path(path_type=Path)
 def evaluate(model: Path, data: str | None, target: str | None, reading: DataOptions, as_json: bool) -> None:
     """Compare MODEL (a model.json) in floats and in each precision with the answers of a data set."""
     network = model_json.load(model)
-    parts = rows_to_judge(network, model, data, target, reading)
+    parts = matching.rows_to_judge(network, model, data, target, reading)
     with user_input(str(model)):
         models = accuracy.quantized(network)
         results = {name: accuracy.scores(network, part, models) for name, part in parts.items()}
@@ -38,7 +41,8 @@ def evaluate(model: Path, data: str | None, target: str | None, reading: DataOpt
         return
     for name, scores in results.items():
         click.echo(f"{name}: {len(parts[name].rows)} rows")
-        for line in (*_table(network, scores), *_output_table(network, scores)):
+        print_table(_table(network, scores))
+        for line in _output_lines(network, scores):
             click.echo("  " + line)
         for warning in (line for score in scores for line in accuracy.warnings(score)):
             click.echo(f"  warning   {warning}")
@@ -47,30 +51,21 @@ def evaluate(model: Path, data: str | None, target: str | None, reading: DataOpt
             click.echo(line)
 
 
-def _table(network: Network, scores: list[accuracy.Score]) -> list[str]:
-    if scores[0].accuracy is None:
-        lines = [
-            f"{'precision':<10}{'error (rms)':>12}{'like float':>12}{'off float by':>14}{'saturating':>12}{'.nnb bytes':>12}"
-        ]
-        for s in scores:
-            like = choose_precision.percent(network, s.agreement or 0.0)
-            lines.append(
-                f"{s.precision:<10}{s.error:>12.5g}{like:>12}{s.deviation:>14.3g}{_saturating(s):>12}{_size(s):>12}"
-            )
-        return lines
-    lines = [
-        f"{'precision':<10}{'accuracy':>10}{'like float':>12}{'logits off by':>15}{'saturating':>12}{'.nnb bytes':>12}"
-    ]
+def _table(network: networks.Network, scores: list[accuracy.Score]) -> Table:
+    values = scores[0].accuracy is None
+    own = ("error (rms)", "like float", "off float by") if values else ("accuracy", "like float", "logits off by")
+    rows = []
     for s in scores:
-        off = "" if s.logit_error is None else f"{s.logit_error:.3g}"
-        lines.append(
-            f"{s.precision:<10}{_percent(s.accuracy):>10}{_percent(s.agreement):>12}"
-            f"{off:>15}{_saturating(s):>12}{_size(s):>12}"
-        )
-    return lines
+        if values:
+            told = [f"{s.error:.5g}", choose_precision.percent(network, s.agreement or 0.0), f"{s.deviation:.3g}"]
+        else:
+            off = "" if s.logit_error is None else f"{s.logit_error:.3g}"
+            told = [_percent(s.accuracy), _percent(s.agreement), off]
+        rows.append([s.precision, *told, _saturating(s), _size(s)])
+    return Table(("precision", *own, "saturating", ".nnb bytes"), rows)
 
 
-def _output_table(network: Network, scores: list[accuracy.Score]) -> list[str]:
+def _output_lines(network: networks.Network, scores: list[accuracy.Score]) -> list[str]:
     """Output by output, where there are several answers; "like float" above is that of the worst."""
     lines = []
     for score in scores:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from nnhw.boards import catalog
+from nnhw.cli import choices
 from nnhw.cli.commands import user_input
-from nnhw.cli.learning_options import learning_files, learning_options
-from nnhw.cli.terminal import print_json
-from nnhw.data.data_options import from_record
-from nnhw.data.datasets import DataOptions, Dataset
-from nnhw.data.matching import load_matching
-from nnhw.exporting import build_folder, write_build
-from nnhw.exporting.build_folder import Build
-from nnhw.exporting.names import default_directory
-from nnhw.model_files import model_json
-from nnhw.training.train import target_matrix
-from nnhw.tuning import choose_precision
-from nnhw.tuning.fine_tune import fine_tune
-from nnhw_codegen import emitters
-from nnhw_codegen.integers import precision, reference
-from nnhw_codegen.network.network import Network
-from nnhw_codegen.quantization.quantize import QuantizeReport
+from nnhw.cli.deferred import deferred
+from nnhw.cli.learning_options import learning_options
+from nnhw.cli.terminal import print_json, print_table
+from nnhw.exporting.learning_options import LearningOptions
+from nnhw_codegen.integers import precision
+
+with deferred():
+    from nnhw.cli import build_text
+    from nnhw.data import matching
+    from nnhw.exporting import build_folder, learning_files, names, request, write_build
+    from nnhw.model_files import model_json
+    from nnhw.tuning import choose_precision, fine_tune
+
+_AUTO = "auto"
 
 _PATH = click.Path(path_type=Path)
 
@@ -36,7 +33,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--precision",
     "precision_name",
-    type=click.Choice([write_build.AUTO, *precision.names()]),
+    type=click.Choice([_AUTO, *precision.names()]),
     help="Widths of weights and activations: "
     + "; ".join(f"{p.name}: {p.summary}" for p in precision.PRECISIONS)
     + ". auto, the default unless MODEL was trained for one, is the cheapest that agrees with the float network.",
@@ -44,8 +41,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 100),
-    show_default=f"{100 * choose_precision.LEAST_AGREEMENT:g}; "
-    f"{100 * choose_precision.LEAST_AGREEMENT_OF_VALUES:g} for values",
+    show_default="99.5; 99.9999 for values",
     help="What auto asks for, and warns below: percent of calibration rows that get the float network's class, or of the "
     "variance of its values, of each output.",
 )
@@ -55,10 +51,10 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--code",
-    type=click.Choice(["auto", *emitters.names()]),
-    default="auto",
+    type=choices.code_names(_AUTO),
+    default=_AUTO,
     show_default=True,
-    help="; ".join(f"{e.name}: {e.summary}" for e in emitters.EMITTERS)
+    help="; ".join(f"{name}: {summary}" for name, summary in choices.CODES.items())
     + ". auto is the fastest that --board runs and has room for; portable without a board.",
 )
 @click.option("--board", type=click.Choice(catalog.names()), help="Board to pick code and to compile for.")
@@ -74,82 +70,53 @@ def export(
     code: str,
     board: str | None,
     as_json: bool,
-    **learning: Any,
+    learning: LearningOptions | None,
 ) -> None:
     """Quantize MODEL (a model.json), prove its bounds and write the folder to copy to a board."""
     network = model_json.load(model)
-    directory = out or default_directory(model.name)
+    directory = out or names.default_directory(model.name)
     build_folder.check_replaceable(directory)
-    precision_name = precision_name or str(network.training.get("precision", write_build.AUTO))
-    auto = precision_name == write_build.AUTO
-    rows, targets, quantizer, options = network.calibration, None, choose_precision.plain, []
+    precision_name = precision_name or str(network.training.get("precision", _AUTO))
+    auto = precision_name == _AUTO
+    least = None if min_agreement is None else min_agreement / 100
+    tried_ones = precision.PRECISIONS if auto else (precision.get(precision_name),)
+    words: list[str] = []
+    dataset = None
     if data is not None:
-        record = network.training
-        reading = from_record(record.get("reading")) if data == record.get("data") else DataOptions()
-        dataset = load_matching(network, data, target, reading, network.columns)
-        rows, targets, options = dataset.rows, dataset.targets, ["--fine-tune", Path(data).name]
-        options += [] if target is None else ["--target", target]
-        quantizer = partial(_fine_tuned, dataset)
-    extra, words = learning_files(network, learning)
+        dataset = matching.rows_to_tune(network, data, target)
+        words = ["--fine-tune", Path(data).name, *([] if target is None else ["--target", target])]
+    with user_input():
+        wanted = None
+        if learning is not None:
+            profile = learning_files.profile(network, learning)
+            wanted = learning_files.Learning(network, profile, learning.command_words)
     with user_input(str(model)):
-        tried = choose_precision.choose(
-            network,
-            rows,
-            targets,
-            None if min_agreement is None else min_agreement / 100,
-            precision.PRECISIONS if auto else (precision.get(precision_name),),
-            quantizer,
-        )
+        tried = fine_tune.choose(network, dataset, least, tried_ones)
         build = write_build.write(
-            tried.chosen.report.model,
-            directory,
-            code,
-            board=board,
-            source=model.name,
-            rows=network.calibration,
-            options=[*options, *words],
-            extra=extra,
-            columns=network.columns,
-            agreement=choose_precision.agreement_lines(network, tried),
+            request.ExportRequest(
+                tried.chosen.report.model,
+                directory,
+                model.name,
+                code,
+                board,
+                network.calibration,
+                network.columns,
+                tuple(choose_precision.agreement_lines(network, tried)),
+                wanted,
+                tuple(words),
+            )
         )
     if as_json:
         candidates = [choose_precision.facts(candidate) for candidate in tried.candidates]
         short = choose_precision.shortfall(network, tried)
-        print_json({"directory": str(build.directory), **build.manifest, "tried": candidates, "warning": short})
+        print_json(
+            {"directory": str(build.directory), **build.manifest.to_json(), "tried": candidates, "warning": short}
+        )
         return
-    for line in choose_precision.table(network, tried, auto):
+    print_table(build_text.tried_table(network, tried))
+    for line in build_text.tried_lines(network, tried, auto):
         click.echo(line)
     for note in tried.chosen.report.notes:
         click.echo(f"note      {note}")
-    for line in export_lines(network, build):
+    for line in build_text.build_lines(network, build):
         click.echo(line)
-
-
-def _fine_tuned(dataset: Dataset, network: Network, wanted: precision.Precision) -> QuantizeReport:
-    return fine_tune(network, wanted, dataset.rows, target_matrix(network, dataset)).report
-
-
-def _calibrated_on(network: Network) -> str:
-    if network.calibration is None:
-        return "rows spread over the declared input ranges, as the model keeps none"
-    return f"{len(network.calibration)} rows that the model keeps"
-
-
-def export_lines(network: Network, build: Build) -> list[str]:
-    """What the user should know about a fresh build."""
-    facts = build.manifest
-    files = ", ".join(f"{name} {build.size(name):,}" for name in facts["files"] if name.startswith(f"{build.name}."))
-    limit = build.model.precision.accumulator_limit
-    code = facts["code"] + (f" for {facts['board']}" if facts["board"] else "")
-    lines = [
-        f"wrote     {build.directory}: {facts['precision']}, {code}; bytes: {files}",
-        f"proof     no sum reaches 2^{limit.bit_length() - 1} and no integer 2^30, for any input",
-        f"rows      calibrated on {_calibrated_on(network)}",
-    ]
-    if network.calibration is not None and network.classes:
-        same = reference.predict(build.model, network.calibration) == network.predict(network.calibration)
-        same, what = (same, "class") if same.ndim == 1 else (same.all(axis=1), "answers")
-        lines.append(f"agreement {int(same.sum())}/{len(same)} training rows get the float network's {what}")
-    lines += [f"note      {note}" for note in facts["notes"]]
-    lines.append(f"next      nnhw verify {build.directory}; nnhw report {build.directory}")
-    return lines

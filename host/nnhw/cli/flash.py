@@ -8,10 +8,13 @@ from pathlib import Path
 
 import click
 
-from nnhw.boards.loadable import FORMS
+from nnhw.boards.loadable import FORMS, KEPT_MAIN
+from nnhw.cli.deferred import deferred
 from nnhw.cli.terminal import print_json
-from nnhw.deploying import flash as deploy
-from nnhw.exporting import build_folder
+
+with deferred():
+    from nnhw.deploying import flash as deploy
+    from nnhw.exporting import build_folder
 
 
 @click.command()
@@ -29,7 +32,7 @@ from nnhw.exporting import build_folder
     "--main",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"Install FILE as main.py; another main.py on the board becomes {deploy.KEPT_MAIN}.",
+    help=f"Install FILE as main.py; another main.py on the board becomes {KEPT_MAIN}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def flash(build: Path, port: str, form: str, with_runtime: bool, main: Path | None, as_json: bool) -> None:

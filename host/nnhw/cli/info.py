@@ -10,13 +10,15 @@ from importlib import metadata, resources
 import click
 
 from nnhw import __version__
-from nnhw.boards import link as board_link
-from nnhw.boards import mpy_cross as mpy
-from nnhw.boards.link import Link
-from nnhw.boards.loadable import architecture, mpy_format
+from nnhw.cli.deferred import deferred
 from nnhw.cli.terminal import print_json
 from nnhw.errors import TargetError
-from nnhw.targets import TARGETS
+
+with deferred():
+    from nnhw import targets as places
+    from nnhw.boards import link as board_link
+    from nnhw.boards import loadable
+    from nnhw.boards import mpy_cross as mpy
 
 _EXTRAS = {
     "": ("numpy", "click", "rich"),
@@ -41,7 +43,8 @@ _EXTRAS = {
 def targets(as_json: bool) -> None:
     """List the places where exported code can run, and why one cannot be used here."""
     found = [
-        (target.name, target.summary, target.why_unavailable()) for target in sorted(TARGETS, key=lambda t: t.name)
+        (target.name, target.summary, target.why_unavailable())
+        for target in sorted(places.TARGETS, key=lambda t: t.name)
     ]
     if as_json:
         print_json([{"name": n, "summary": s, "available": not why, "why": why} for n, s, why in found])
@@ -90,7 +93,7 @@ def _boards(ports: tuple[str, ...]) -> Iterator[str]:
         yield "none found on a USB port"
     for port in ports:
         try:
-            with Link(port) as link:
+            with board_link.Link(port) as link:
                 firmware = link.firmware()
                 names = set(link.names())
                 link.restart()
@@ -98,8 +101,8 @@ def _boards(ports: tuple[str, ...]) -> Iterator[str]:
             yield str(error).removeprefix("board:")
             continue
         heap = "" if firmware.heap is None else f", {firmware.heap:,} bytes of heap free"
-        arch = architecture(firmware) or "no native code"
-        yield f"{port}: {firmware}{heap}, .mpy {mpy_format(firmware)}, {arch}"
+        arch = loadable.architecture(firmware) or "no native code"
+        yield f"{port}: {firmware}{heap}, .mpy {loadable.mpy_format(firmware)}, {arch}"
         for stem in sorted(name[:-3] for name in names if name.endswith(".py") and f"{name[:-3]}.mpy" in names):
             yield f"  {stem}.py and {stem}.mpy are both there: the board loads {stem}.py; delete one"
 

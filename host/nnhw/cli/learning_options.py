@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
-from nnhw.cli.commands import UserError, user_input
-from nnhw.exporting import learning_files as learnable
-from nnhw_codegen.emitters import Emitter
+from nnhw.cli.commands import UserError
+from nnhw.exporting.learning_options import LearningOptions
 from nnhw_codegen.learning.profile import SCHEMES, TRAINED
-from nnhw_codegen.network.network import Network
 
-_DEFAULTS = {"learn_rate": 2.0**-5, "learn_bits": "16", "learn_layers": "all", "learn_rounding": "residual"}
+_DEFAULT = LearningOptions()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def learning_options(function: Function) -> Function:
-    """The options of export that begin with --learn."""
+    """Add the options; the function receives them as ``learning``, LearningOptions, or None without --learn."""
+
+    @wraps(function)
+    def gathered(*arguments: Any, learn: bool, learn_bits: str, **values: Any) -> Any:
+        given = {name: values.pop(f"learn_{name}") for name in ("rate", "layers", "rounding")}
+        options = LearningOptions(bits=int(learn_bits), **given)
+        if options.changed and not learn:
+            raise UserError(f"--learn-{next(iter(options.changed))} needs --learn")
+        return function(*arguments, learning=options if learn else None, **values)
+
     for option in (
         click.option(
             "--learn-rounding",
             type=click.Choice(SCHEMES),
-            default=_DEFAULTS["learn_rounding"],
+            default=_DEFAULT.rounding,
             show_default=True,
             help="What becomes of the rest of an update; carry and lcg keep none per weight, and so take less memory.",
         ),
         click.option(
             "--learn-layers",
             type=click.Choice(TRAINED),
-            default=_DEFAULTS["learn_layers"],
+            default=_DEFAULT.layers,
             show_default=True,
             help="Which layers the board trains.",
         ),
         click.option(
-            "--learn-bits", type=click.Choice(["16", "8"]), default=_DEFAULTS["learn_bits"], show_default=True,
+            "--learn-bits", type=click.Choice(["16", "8"]), default=str(_DEFAULT.bits), show_default=True,
             help="Bits of the weights that the board trains.",
         ),
         click.option(
-            "--learn-rate", type=float, default=_DEFAULTS["learn_rate"], show_default=True,
+            "--learn-rate", type=float, default=_DEFAULT.rate, show_default=True,
             help="Learning rate on the board; becomes the nearest 2^-k or 3 * 2^-k.",
         ),
         click.option(
@@ -51,28 +58,5 @@ def learning_options(function: Function) -> Function:
             "Thumb with --code thumb, else viper. With --code compact modules that need no nnrun.",
         ),
     ):  # fmt: skip
-        function = option(function)
-    return function
-
-
-def learning_files(
-    network: Network, options: Mapping[str, Any]
-) -> tuple[Callable[[str, str, Emitter], Mapping[str, bytes]] | None, list[str]]:
-    """What export adds, a maker of files out of name, banner and emitter, and the words of the command that ask for it."""
-    given = {name: value for name, value in options.items() if name != "learn" and value != _DEFAULTS[name]}
-    if not options["learn"]:
-        if given:
-            raise UserError(f"--{next(iter(given)).replace('_', '-')} needs --learn")
-        return None, []
-    with user_input():
-        wanted = learnable.profile(
-            network,
-            options["learn_rate"],
-            int(options["learn_bits"]),
-            options["learn_layers"],
-            options["learn_rounding"],
-        )
-    words = ["--learn"]
-    for name, value in given.items():
-        words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else value]
-    return partial(learnable.files, network, wanted), words
+        gathered = option(gathered)
+    return gathered  # type: ignore[return-value]

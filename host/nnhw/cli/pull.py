@@ -7,10 +7,13 @@ from pathlib import Path
 import click
 
 from nnhw.cli.commands import UserError, user_input
-from nnhw.deploying import pull as board_pull
-from nnhw.exporting import learning_files
-from nnhw.model_files import model_json
-from nnhw_codegen.files import nnt
+from nnhw.cli.deferred import deferred
+
+with deferred():
+    from nnhw.deploying import pull as board_pull
+    from nnhw.exporting import learning_files
+    from nnhw.model_files import model_json
+    from nnhw_codegen.files import nnt
 
 _OUT = click.Path(dir_okay=False, path_type=Path)
 

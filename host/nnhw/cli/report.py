@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from nnhw.cli.commands import UserError, user_input
-from nnhw.cli.terminal import print_json
-from nnhw.data.matching import rows_to_judge
-from nnhw.exporting import build_folder
-from nnhw.report import facts, page, words
-from nnhw.report.facts import Report
-from nnhw_codegen.whole_file import write_whole
+from nnhw.cli.commands import user_input
+from nnhw.cli.deferred import deferred
+from nnhw.cli.model_options import expect_directory
+from nnhw.cli.terminal import print_json, progress_bar
+
+with deferred():
+    from nnhw.data import matching
+    from nnhw.exporting import build_folder
+    from nnhw.report import facts, page, words
 
 _PATH = click.Path(path_type=Path)
 
@@ -39,33 +38,15 @@ def report(
     with user_input():
         source, network = facts.find_network(build, model)
     known = data is not None or isinstance(network.training.get("data"), str)
-    rows = rows_to_judge(network, source, data, target) if known else None
+    rows = matching.rows_to_judge(network, source, data, target) if known else None
     out = out or build.directory / build_folder.REPORT
-    if not out.resolve().parent.is_dir():
-        raise UserError(f"--out {out}: there is no directory {out.parent}")
-    with progress_text() as progress, user_input(str(source)):
-        made = facts.collect(build, source, network, rows, progress=progress)
-    write(made, out)
+    expect_directory(out)
+    with progress_bar(None) as advance, user_input(str(source)):
+        made = facts.collect(build, source, network, rows, progress=lambda text: advance(0, text))
+    page.write(made, out)
     if as_json:
-        print_json({"page": str(out), "model": build.manifest.get("model"), "outcome": words.outcome(made)})
+        print_json({"page": str(out), "model": build.manifest.model, "outcome": words.outcome(made)})
         return
     for sentence in words.outcome(made):
         click.echo(sentence)
     click.echo(f"wrote {out}")
-
-
-def write(made: Report, out: Path) -> None:
-    """Write the page, whole or not at all."""
-    write_whole(out, page.render(made).encode())
-
-
-@contextmanager
-def progress_text() -> Iterator[Callable[[str], None]]:
-    """A function that names what is being worked on, where stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("") as status:
-        yield status.update

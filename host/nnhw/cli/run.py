@@ -5,23 +5,20 @@ from __future__ import annotations
 import sys
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
 from nnhw.cli.data_options import data_options, target_option
+from nnhw.cli.deferred import deferred
 from nnhw.cli.target_options import firmware_option, fitting, on_option, runtime_option
 from nnhw.cli.terminal import print_json
-from nnhw.data.datasets import DataOptions, Dataset
-from nnhw.data.encode import encode_row
-from nnhw.data.matching import load_matching
-from nnhw.exporting import build_folder
-from nnhw.exporting.build_folder import Build
-from nnhw.running.compare import compare, quality_lines
-from nnhw.running.exported import Exported
-from nnhw_codegen.integers import reference
+from nnhw.data.data_options import DataOptions
+
+with deferred():
+    from nnhw.data import dataset as data_rows
+    from nnhw.data import encode, matching
+    from nnhw.exporting import build_folder
+    from nnhw.running import compare, exported
 
 _DIRECTORY = click.Path(path_type=Path)
 
@@ -55,13 +52,19 @@ def run(
     if data is not None:
         if values:
             raise click.UsageError("give either VALUES or --data, not both")
-        _run_data(made, module, load_matching(made.model, data, target, reading, made.columns), names, as_json)
+        _run_data(
+            made,
+            module,
+            matching.load_matching(made.model, data, target, reading, made.manifest.columns),
+            names,
+            as_json,
+        )
         return
     row = _row(made, values)
     results = {}
     for name in names:
-        found = module.run(name, "values", np.array([row]))
-        results[name] = {"answer": _answer(made, found.logits), "logits": found.logits[0].tolist()}
+        logits = module.run(name, "values", [row]).logits
+        results[name] = {"answer": compare.answer(made, logits), "logits": logits[0].tolist()}
     if as_json:
         print_json(results)
         return
@@ -69,15 +72,15 @@ def run(
         click.echo(f"{name}: {result['answer']}   logits {' '.join(map(str, result['logits']))}")
 
 
-def _row(build: Build, values: tuple[str, ...]) -> list[float]:
+def _row(build: build_folder.Build, values: tuple[str, ...]) -> list[float]:
     """The inputs' values, given as such or as the cells of a row."""
-    columns = build.columns
+    columns = build.manifest.columns
     if columns and len(values) == len(columns):
         cells = [
             None if text in ("", "?") else text if column.categories else _number(text)
             for text, column in zip(values, columns, strict=True)
         ]
-        return encode_row(columns, cells)
+        return encode.encode_row(columns, cells)
     expected = [entry.name for entry in build.model.inputs]
     if len(values) != len(expected):
         cells_too = f", the cells of a row ({', '.join(column.name for column in columns)})" if columns else ""
@@ -97,24 +100,20 @@ def _number(text: str) -> float:
     return value
 
 
-def _answer(build: Build, logits: NDArray[np.int64]) -> Any:
-    answer = reference.decide(build.model, logits)[0]
-    if build.model.decision == "multilabel":
-        return [name for name, yes in zip(build.model.classes, answer, strict=True) if yes]
-    if build.model.classes:
-        return build.model.classes[int(answer)]
-    values = answer.tolist()
-    return values[0] if len(values) == 1 else values
-
-
-def _run_data(build: Build, module: Exported, dataset: Dataset, names: tuple[str, ...], as_json: bool) -> None:
-    runs = {name: compare(build, name, dataset, module) for name in names}
+def _run_data(
+    build: build_folder.Build,
+    module: exported.Exported,
+    dataset: data_rows.Dataset,
+    names: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    runs = {name: compare.compare(build, name, dataset, module) for name in names}
     if as_json:
         print_json({name: {"rows": len(dataset.rows), "identical": n} for name, (n, _) in runs.items()})
     else:
         for name, (identical, _) in runs.items():
             click.echo(f"{name}: {identical}/{len(dataset.rows)} rows: logits identical")
-        for line in quality_lines(build, dataset, runs[names[0]][1]):
+        for line in compare.quality_lines(build, dataset, runs[names[0]][1]):
             click.echo(line)
     if any(identical < len(dataset.rows) for identical, _ in runs.values()):
         sys.exit(1)

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 
 from nnhw.cli.commands import UserError
-from nnhw.cli.terminal import print_json, print_tables, progress_bar
+from nnhw.cli.deferred import deferred
+from nnhw.cli.terminal import VERDICT_COLORS, Table, print_json, print_table, progress_bar
+from nnhw_codegen.whole_file import write_whole
+
+with deferred():
+    from nnhw.study import answer, markdown, page
+    from nnhw.study import relu_at_zero as engine
 
 
 @click.group()
@@ -33,10 +39,6 @@ def relu_at_zero(out: Path, quick: bool, jobs: int, scheduler: str | None, seeds
 
     Writes results.json, results.csv, index.html and report.md into the folder.
     """
-    from nnhw.study import markdown, page
-    from nnhw.study import relu_at_zero as engine
-    from nnhw.study.answer import answer
-
     if scheduler is not None and jobs != 1:
         raise UserError(
             "--jobs is for this machine; the workers of --scheduler decide for themselves. Give one of the two"
@@ -48,22 +50,24 @@ def relu_at_zero(out: Path, quick: bool, jobs: int, scheduler: str | None, seeds
         )
     rows = engine.summarize(cells, outcomes)
     options = "".join([" --quick" * quick, f" --seeds {seeds}" if seeds else ""])
-    engine.write_atomically(out / "results.json", engine.to_json(rows))
-    engine.write_atomically(out / "results.csv", engine.to_csv(rows))
     command = f"nnhw study relu-at-zero{options}"
-    engine.write_atomically(out / "index.html", page.render(rows, command))
-    engine.write_atomically(out / "report.md", markdown.render(rows, command))
+    texts = {
+        "results.json": engine.to_json(rows),
+        "results.csv": engine.to_csv(rows),
+        "index.html": page.render(rows, command),
+        "report.md": markdown.render(rows, command),
+    }
+    for name, text in texts.items():
+        write_whole(out / name, text.encode())
     if as_json:
-        print_json({"page": str(out / "index.html"), "answer": answer(rows).headline, "rows": len(rows)})
+        print_json({"page": str(out / "index.html"), "answer": answer.answer(rows).headline, "rows": len(rows)})
         return
-    print_tables(
-        [
-            (f"{group[0].title}, hidden bias {group[0].bias:g}, {group[0].measure}", page.HEADER, group)
-            for group in (list(g) for _, g in groupby(rows, lambda row: (row.task, row.bias)))
-        ],
-        page.cells_of,
-    )
-    said = answer(rows)
+    for _, group in groupby(rows, lambda row: (row.task, row.bias)):
+        listed = list(group)
+        title = f"{listed[0].title}, hidden bias {listed[0].bias:g}, {listed[0].measure}"
+        lines = [page.cells_of(row) for row in listed]
+        print_table(Table(page.HEADER, lines, title, (0, 1), [VERDICT_COLORS.get(row.verdict) for row in listed]))
+    said = answer.answer(rows)
     click.echo(f"\n{said.headline}")
     for sentence in [*said.findings, *said.advice]:
         click.echo(f"- {sentence}")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import click
 
-from nnhw import targets
+from nnhw.cli.choices import PLACES
 from nnhw.cli.commands import UserError
+from nnhw.cli.deferred import deferred
 from nnhw.errors import TargetError
-from nnhw.exporting.build_folder import Build
-from nnhw.running import exported
-from nnhw.running import verify as verification
-from nnhw.running.exported import Exported
-from nnhw_codegen import emitters
+
+with deferred():
+    from nnhw import targets
+    from nnhw.exporting import build_folder
+    from nnhw.running import exported
+    from nnhw.running import verify as verification
 
 FIRMWARE = "nnhw.firmware"
 """Where the context of a command keeps the file of --firmware."""
@@ -48,7 +50,9 @@ def with_firmware(ctx: click.Context, names: tuple[str, ...]) -> tuple[str, ...]
     return tuple(f"pico:{path}" if name == "pico" else name for name in names)
 
 
-def fitting(build: Build, names: tuple[str, ...], runtime: str = "module") -> tuple[Exported, tuple[str, ...]]:
+def fitting(
+    build: build_folder.Build, names: tuple[str, ...], runtime: str = "module"
+) -> tuple[exported.Exported, tuple[str, ...]]:
     """What to run, and where: ``names``, or without any the first target of the code.
 
     Raises UserError, exit code 2, where the code does not run on one of them, with what would.
@@ -78,10 +82,7 @@ on_option = click.option(
     callback=usable,
     metavar="TARGET,...",
     help="Where to run: "
-    + "; ".join(
-        f"{code} on {', '.join(target.kind for target in exported.runs_on(code))}"
-        for code in (*emitters.names(), exported.NNRUN)
-    )
+    + "; ".join(f"{code} on {', '.join(places)}" for code, places in PLACES.items())
     + ". By default the first of these.",
 )
 firmware_option = click.option(
@@ -94,7 +95,7 @@ firmware_option = click.option(
 )
 runtime_option = click.option(
     "--runtime",
-    type=click.Choice(["module", exported.NNRUN]),
+    type=click.Choice(["module", "nnrun"]),
     default="module",
     show_default=True,
     help="Run the generated code, or the .nnb file under the board package nnrun.",

@@ -6,9 +6,28 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import click
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells to print: ``heads``, and under them ``rows``.
+
+    ``left`` are the columns whose cells start at the left, the others end at the right. ``colors`` are the rows', None
+    for the terminal's own.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str | None = None
+    left: Sequence[int] = (0,)
+    colors: Sequence[str | None] = ()
+
+
+VERDICT_COLORS = {"better": "green", "worse": "red"}
 
 
 def print_json(value: Any) -> None:
@@ -18,8 +37,14 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def progress_bar(total: float) -> Iterator[Callable[[float, str], None]]:
-    """A function that counts up by an amount and names what was done; it draws a bar where stderr is a terminal."""
+def progress_bar(total: float | None, wanted: bool = True) -> Iterator[Callable[[float, str], None]]:
+    """A function that counts up by an amount and names what was done; it draws a bar where stderr is a terminal.
+
+    Without a ``total`` the bar moves, but counts nothing; where it is not ``wanted``, there is none.
+    """
+    if not wanted or not sys.stderr.isatty():
+        yield lambda amount, text: None
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -30,9 +55,6 @@ def progress_bar(total: float) -> Iterator[Callable[[float, str], None]]:
         TimeRemainingColumn,
     )
 
-    if not sys.stderr.isatty():
-        yield lambda amount, text: None
-        return
     columns = (
         BarColumn(),
         TaskProgressColumn(),
@@ -47,20 +69,18 @@ def progress_bar(total: float) -> Iterator[Callable[[float, str], None]]:
         yield lambda amount, text: bar.update(task, advance=amount, description=text)
 
 
-def print_tables(
-    tables: Sequence[tuple[str, Sequence[str], Sequence[Any]]], cells_of: Callable[[Any], Sequence[str]]
-) -> None:
-    """Print tables, each a title, a header and rows; ``cells_of`` gives a row's cells, its ``verdict`` the color."""
+def print_table(table: Table) -> None:
+    """Print a table: as wide as the terminal, into a file or pipe as wide as it needs."""
     from rich import box
+    from rich import table as rich_table
     from rich.console import Console
-    from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    for title, header, rows in tables:
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-        for column, name in enumerate(header):
-            table.add_column(name, justify="left" if column < 2 else "right", no_wrap=True)
-        for row in rows:
-            style = {"better": "green", "worse": "red"}.get(row.verdict)
-            table.add_row(*cells_of(row), style=style)
-        console.print(table)
+    made = rich_table.Table(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for place, head in enumerate(table.heads):
+        made.add_column(head, justify="left" if place in table.left else "right", no_wrap=True)
+    for place, row in enumerate(table.rows):
+        made.add_row(*row, style=table.colors[place] if table.colors else None)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=console.measure(made, options=console.options.update(width=10_000)).maximum)
+    console.print(made)

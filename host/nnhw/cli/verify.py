@@ -8,11 +8,14 @@ from typing import Any
 
 import click
 
+from nnhw.cli.deferred import deferred
 from nnhw.cli.target_options import firmware_option, fitting, on_option, runtime_option
 from nnhw.cli.terminal import print_json
 from nnhw.errors import TargetError
-from nnhw.exporting import build_folder
-from nnhw.running import verify as verification
+
+with deferred():
+    from nnhw.exporting import build_folder
+    from nnhw.running import verify as verification
 
 _DIRECTORY = click.Path(path_type=Path)
 
@@ -25,7 +28,7 @@ _DIRECTORY = click.Path(path_type=Path)
 @click.option(
     "--rows",
     type=click.IntRange(0),
-    help=f"Random rows; by default {verification.ROWS:,}, {verification.ROWS_SLOW} on targets that take long.",
+    help="Random rows; by default 10,000, 300 on targets that take long.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -42,14 +45,14 @@ def verify(
     made = [build_folder.read(build) for build in builds]
     fits = [fitting(build, names, runtime) for build in made]
     results, passed = [], True
-    for build, (module, places) in zip(made, fits, strict=True):
+    for build, (_, places) in zip(made, fits, strict=True):
         for name in places:
             result: dict[str, Any] = {"build": str(build.directory), "target": name}
             reference_file = f"{build.name}.nnb"
             try:
                 if not build.is_as_written(reference_file):
                     raise TargetError(f"{reference_file} is not the file that export wrote; run 'nnhw export' again")
-                outcome = verification.verify(build.model, module, name, rows, seed=seed)
+                outcome = verification.verify(build, name, rows, runtime=runtime, seed=seed)
                 result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
                 result |= {"distinct": dict(zip(outcome.entries, outcome.distinct, strict=True))}
             except TargetError as error:

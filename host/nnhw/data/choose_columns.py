@@ -10,7 +10,7 @@ from nnhw.data import leaks
 from nnhw.data.columns import MOST_WORDS, ColumnFacts
 from nnhw.data.data_options import DataOptions
 from nnhw.data.faults import Fault
-from nnhw.data.table import Table
+from nnhw.data.tables.table import Table
 
 _TOLD = 12  # column names in a message
 

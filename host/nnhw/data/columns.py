@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.data import infer_inputs, outliers
-from nnhw.data.cells import LARGEST, MISSING, is_date, numbers
-from nnhw.data.table import Table
+from nnhw.data.tables.cells import LARGEST, MISSING, is_date, numbers
+from nnhw.data.tables.table import Table
 
 Kind = Literal["number", "category", "date", "index", "constant", "text", "empty"]
 

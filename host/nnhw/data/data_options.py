@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from nnhw.data.dataset import DataError
+from nnhw.errors import DataError
 
 Missing = Literal["refuse", "drop", "mean", "flag"]
 

@@ -8,15 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw_codegen.errors import InputError
+from nnhw.errors import DataError, InputError
 from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]
 Task = Literal["auto", "classification", "multilabel", "regression"]
-
-
-class DataError(InputError):
-    """A data set cannot be used; the message names file, place and remedy, a line for each fault."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,14 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Dataset, Da
     """
     kept, held = split_rows(dataset, fraction, seed)
     return dataset.take(kept), dataset.take(held)
+
+
+def split_off(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset | None]:
+    """``split``, with None where nothing is held out: at a fraction of 0, or with too few rows of each class."""
+    if not fraction:
+        return dataset, None
+    kept, held = split(dataset, fraction, seed)
+    return kept, held if len(held.rows) else None
 
 
 def split_rows(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

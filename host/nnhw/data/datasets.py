@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from nnhw.data import frames, infer_inputs, prepare, table
+from nnhw.data import infer_inputs, prepare
 from nnhw.data.choose_columns import names_in
 from nnhw.data.columns import examine, likely_answer
 from nnhw.data.data_options import DataOptions
-from nnhw.data.dataset import Array, DataError, Dataset, Task, split, split_rows
-from nnhw.data.table import Table
+from nnhw.data.dataset import Array, Dataset, Task, split, split_off, split_rows
+from nnhw.data.tables import frames, table
+from nnhw.data.tables.table import Table
+from nnhw.errors import DataError
 from nnhw_codegen.network.network import Column, Input
 
 __all__ = [
     "Array", "DataError", "DataOptions", "Dataset", "Task", "inputs_from", "load", "load_for", "load_rows",
-    "names", "read_table", "split", "split_rows",
+    "names", "read_table", "split", "split_off", "split_rows",
 ]  # fmt: skip
 
 _SKLEARN_NAMES = ("wine", "breast_cancer", "digits")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.data.cells import LARGEST
 from nnhw.data.columns import ColumnFacts
 from nnhw.data.data_options import Missing
-from nnhw.data.dataset import DataError
 from nnhw.data.faults import Fault, in_cell
+from nnhw.data.tables.cells import LARGEST
+from nnhw.errors import DataError
 from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nnhw.data.dataset import DataError
+from nnhw.errors import DataError
 
 MOST_OF_A_KIND = 4
 """So many faults of a column with the same remedy are told one by one; the others are counted."""

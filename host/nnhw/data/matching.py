@@ -36,6 +36,13 @@ def rows_to_judge(
     return {data: dataset}
 
 
+def rows_to_tune(network: Network, data: str, target: str | None) -> Dataset:
+    """The data set to fine-tune on, read as for training where it is the one that the network was trained on."""
+    record = network.training
+    reading = from_record(record.get("reading")) if data == record.get("data") else DataOptions()
+    return load_matching(network, data, target, reading, network.columns)
+
+
 def load_matching(
     network: Network | QModel,
     data: str,

@@ -16,7 +16,7 @@ from nnhw.data.columns import ColumnFacts, examine
 from nnhw.data.data_options import DataOptions
 from nnhw.data.dataset import Array, Dataset, Task
 from nnhw.data.faults import Fault, in_cell, refuse
-from nnhw.data.table import Table
+from nnhw.data.tables.table import Table
 from nnhw_codegen.network.network import Column
 
 _TOLD = 6

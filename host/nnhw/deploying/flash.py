@@ -12,14 +12,13 @@ from pathlib import Path, PurePosixPath
 
 from nnhw.boards.firmware import Firmware
 from nnhw.boards.link import STAGED, Link
-from nnhw.boards.loadable import architecture, loadable, mpy_format, twin
+from nnhw.boards.loadable import KEPT_MAIN, architecture, loadable, mpy_format, twin
 from nnhw.boards.scripts import script
 from nnhw.errors import TargetError
 from nnhw.exporting.build_folder import Build, BuildError
 from nnhw_codegen import emitters
 
 RUNTIME_FOLDER = "lib/nnrun"
-KEPT_MAIN = "main_before.py"
 SELF_TEST_SECONDS = 120.0
 
 
@@ -68,15 +67,14 @@ def flash(
 
 
 def _files(build: Build, with_runtime: bool) -> dict[str, bytes]:
-    modules = list(build.manifest["modules"])
+    modules = list(build.manifest.modules)
     if not modules:
         raise BuildError(
-            f"{build.directory}: was exported with --code {build.manifest['code']}, which makes no MicroPython module; "
+            f"{build.directory}: was exported with --code {build.manifest.code}, which makes no MicroPython module; "
             "export it again with --code portable"
         )
     files = build.contents(
-        [*modules, *build.manifest.get("native", ()), "selftest.py", "vectors.jsonl"]
-        + [f"{build.name}.nnb"] * with_runtime
+        [*modules, *build.manifest.native, "selftest.py", "vectors.jsonl"] + [f"{build.name}.nnb"] * with_runtime
     )
     return files | (runtime() if with_runtime else {})
 
@@ -96,9 +94,9 @@ def _refuse(name: str, build: Build, firmware: Firmware) -> None:
     if not firmware.files:
         raise TargetError(
             f"{name}: {firmware} has no rename, sha256 or base64, so files cannot be copied and checked; "
-            f"copy {', '.join(build.manifest['modules'])} with the board's own editor, or update the firmware"
+            f"copy {', '.join(build.manifest.modules)} with the board's own editor, or update the firmware"
         )
-    needs = emitters.get(build.manifest["code"]).requires
+    needs = emitters.get(build.manifest.code).requires
     arch = architecture(firmware) or ""
     able = {
         "": True,
@@ -108,7 +106,7 @@ def _refuse(name: str, build: Build, firmware: Firmware) -> None:
     if not able:
         better = "viper or portable" if firmware.viper or arch else "portable"
         raise TargetError(
-            f"{name}: this build has --code {build.manifest['code']}, which needs {needs}; {firmware} "
+            f"{name}: this build has --code {build.manifest.code}, which needs {needs}; {firmware} "
             f"(.mpy {mpy_format(firmware)}, {arch or 'no native code'}) has none; export it again with --code {better}"
         )
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,37 +29,109 @@ class BuildError(InputError):
     """A build folder that cannot be read or must not be replaced; the message names it and says what to do."""
 
 
+@dataclass(frozen=True)
+class FileFacts:
+    """One file of a build: its bytes, and their SHA-256 in hexadecimal digits."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> FileFacts:
+        """Those of a file that holds ``content``."""
+        return cls(len(content), hashlib.sha256(content).hexdigest())
+
+    @classmethod
+    def from_json(cls, node: Node) -> FileFacts:
+        """Those that a manifest tells. Raises Fault."""
+        return cls(node.at("bytes").integer(0), node.at("sha256").text())
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json tells of a build.
+
+    ``name`` is imported on the board and the stem of the generated files. ``source`` is the name of the model file,
+    ``command`` what makes the build from it, ``model`` the first 16 digits of the SHA-256 of the .nnb file. ``precision``,
+    ``code`` and ``board`` (None: any) are names; ``modules`` are the files that the board imports, ``native`` those .mpy
+    that it imports in their place where it loads them, ``notes`` lines for the user. ``columns`` tell how a row of words
+    and numbers becomes the inputs, empty where each is a number. ``version`` and ``format`` are those of the nnhw that
+    wrote it.
+    """
+
+    name: str
+    source: str
+    command: str
+    model: str
+    precision: str
+    code: str
+    board: str | None
+    modules: tuple[str, ...]
+    native: tuple[str, ...]
+    notes: tuple[str, ...]
+    columns: tuple[Column, ...]
+    files: Mapping[str, FileFacts]
+    version: str = __version__
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of manifest.json."""
+        return {
+            "kind": KIND,
+            "nnhw": self.version,
+            "format": self.format,
+            "name": self.name,
+            "source": self.source,
+            "command": self.command,
+            "model": self.model,
+            "precision": self.precision,
+            "code": self.code,
+            "board": self.board,
+            "modules": list(self.modules),
+            "native": list(self.native),
+            "notes": list(self.notes),
+            **({"columns": columns.to_json(self.columns)} if self.columns else {}),
+            "files": {name: {"bytes": file.size, "sha256": file.sha256} for name, file in self.files.items()},
+        }
+
+    @classmethod
+    def from_json(cls, node: Node, inputs: Sequence[str]) -> Manifest:
+        """The manifest of a model with these ``inputs``. Raises Fault."""
+        listed = node.at("files")
+        return cls(
+            name=node.at("name").text(),
+            source=node.at("source").text(),
+            command=node.at("command").text(),
+            model=node.at("model").text(),
+            precision=node.at("precision").text(),
+            code=node.at("code").text(),
+            board=None if node.at("board").value is None else node["board"].text(),
+            modules=tuple(item.text() for item in node.at("modules").items()),
+            native=tuple(item.text() for item in node.at("native").items()),
+            notes=tuple(item.text() for item in node.at("notes").items()),
+            columns=columns.from_json(node["columns"], inputs) if "columns" in node else (),
+            files={name: FileFacts.from_json(listed[name]) for name in listed.mapping()},
+            version=node.at("nnhw").text(),
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Build:
-    """An exported model. ``manifest`` is the content of manifest.json; ``model`` the integers of the .nnb file."""
+    """An exported model: its folder, the integers of its .nnb file, and what its manifest tells."""
 
     directory: Path
     model: QModel
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
     @property
     def name(self) -> str:
         """The name to import on the board, and the stem of the generated files."""
-        return str(self.manifest["name"])
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """How a row of words and numbers becomes the inputs; empty where each is a number."""
-        if "columns" not in self.manifest:
-            return ()
-        try:
-            return columns.from_json(Node(self.manifest["columns"], "columns"), [i.name for i in self.model.inputs])
-        except Fault as fault:
-            raise BuildError(f"{self.directory / MANIFEST}: {fault}; run 'nnhw export' again") from None
-
-    def size(self, name: str) -> int:
-        """Bytes of one file."""
-        return int(self.manifest["files"][name]["bytes"])
+        return self.manifest.name
 
     def is_as_written(self, name: str) -> bool:
         """Whether one file holds what export put there. Raises BuildError where it is missing."""
         content = self.contents([name])[name]
-        return hashlib.sha256(content).hexdigest() == str(self.manifest["files"][name]["sha256"])
+        return hashlib.sha256(content).hexdigest() == self.manifest.files[name].sha256
 
     def contents(self, names: Iterable[str]) -> dict[str, bytes]:
         """The files called ``names``, {name: content}. Raises BuildError where one is missing."""
@@ -69,18 +141,10 @@ class Build:
             raise BuildError(f"{error.filename}: {error.strerror}; run 'nnhw export' again") from None
 
 
-def manifest(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
-    """``facts`` with what this nnhw is and what each of ``files`` holds."""
-    described = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
-    }
-    return {"kind": KIND, "nnhw": __version__, "format": FORMAT, **facts, "files": described}
-
-
-def read(directory: Path) -> Build:
+def read(directory: str | Path) -> Build:
     """The build in ``directory``, its bounds proved again. Raises BuildError, FileError or ProofError."""
-    found = _read_manifest(directory)
+    directory = Path(directory)
+    found = _read_json(directory)
     if found is None:
         raise BuildError(f"{directory}: not a build folder, there is no {MANIFEST} of nnhw in it; run 'nnhw export'")
     if found.get("format") != FORMAT:
@@ -90,10 +154,14 @@ def read(directory: Path) -> Build:
     path = directory / f"{found['name']}.nnb"
     if not path.is_file():
         raise BuildError(f"{path}: missing; run 'nnhw export' again")
-    return Build(directory, nnb.load(path), found)
+    model = nnb.load(path)
+    try:
+        return Build(directory, model, Manifest.from_json(Node(found), [entry.name for entry in model.inputs]))
+    except Fault as fault:
+        raise BuildError(f"{directory / MANIFEST}: {fault}; run 'nnhw export' again") from None
 
 
-def _read_manifest(directory: Path) -> dict[str, Any] | None:
+def _read_json(directory: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((directory / MANIFEST).read_bytes())
     except (OSError, ValueError):
@@ -110,7 +178,7 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
     """
     directory = directory.resolve()
     check_replaceable(directory)
-    earlier = _read_manifest(directory) or {"files": {}}
+    earlier = _read_json(directory) or {"files": {}}
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = directory.with_name(f".{directory.name}.new-{os.getpid()}")
     stale = directory.with_name(f".{directory.name}.old-{os.getpid()}")
@@ -140,7 +208,7 @@ def check_replaceable(directory: Path) -> None:
         return
     if not directory.is_dir():
         raise BuildError(f"{directory}: is a file; choose another directory with -o")
-    if _read_manifest(directory) is None:
+    if _read_json(directory) is None:
         raise BuildError(
             f"{directory}: holds other files and no {MANIFEST} of nnhw, so it is not replaced; "
             "choose another directory with -o"

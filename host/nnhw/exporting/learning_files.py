@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.exporting.fill_template import fill
+from nnhw.exporting.learning_options import LearningOptions
 from nnhw.model_files.model_json import ModelFileError
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.errors import InputError
@@ -22,6 +23,7 @@ from nnhw_codegen.learning import board_program
 from nnhw_codegen.learning.profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
 from nnhw_codegen.learning.trainable import Trainable, default_profile, trainable
 from nnhw_codegen.network.network import Network
+from nnhw_codegen.writer import Origin
 
 STEPS = 64
 
@@ -34,28 +36,38 @@ def rate(wanted: float) -> tuple[int, int]:
     return min(able, key=lambda pair: abs(math.log(pair[0] * 2.0 ** -pair[1] / wanted)))
 
 
-def profile(network: Network, learning_rate: float, bits: int, layers: str, scheme: str) -> Profile:
-    """The default profile with these changes. Raises ValueError."""
+def profile(network: Network, options: LearningOptions) -> Profile:
+    """The default profile of a network, as ``options`` change it. Raises InputError for a rate out of reach."""
     start = default_profile(network)
-    multiplier, shift = rate(learning_rate)
-    if bits == 8:
+    multiplier, shift = rate(options.rate)
+    if options.bits == 8:
         start = replace(start, weight_bits=8, weight_frac=5, seen_bits=8)
     return replace(
         start,
         rate_multiplier=multiplier,
         rate_shift=shift,
-        scheme=scheme,  # type: ignore[arg-type]
-        trained=layers,  # type: ignore[arg-type]
+        scheme=options.rounding,
+        trained=options.layers,
         relu_at_zero=float(network.training.get("relu_at_zero", 1.0)),
     )
 
 
-def files(network: Network, wanted: Profile, name: str, banner: str, emitter: Emitter) -> dict[str, bytes]:
-    """The files of a trainable model called ``name``: for nnrun with the faster step that ``emitter`` makes, or alone.
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """A float network that a board goes on training, and how; ``command_words`` are the options that ask for it."""
+
+    network: Network
+    profile: Profile
+    command_words: Sequence[str] = ()
+
+
+def files(wanted: Learning, origin: Origin, emitter: Emitter) -> dict[str, bytes]:
+    """The files of a trainable model: for nnrun with the faster step that ``emitter`` makes, or alone.
 
     Raises ValueError where the board cannot train the network.
     """
-    model = trainable(network, wanted)
+    network, name, banner = wanted.network, origin.name, origin.banner
+    model = trainable(network, wanted.profile)
     before = nnt.to_bytes(model)
     lesson = _lesson(model)
     values = tuple(float(f"{entry.mean:.4g}") for entry in network.inputs)

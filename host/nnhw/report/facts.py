@@ -26,7 +26,8 @@ from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.expr import evaluate as integer_value
 from nnhw_codegen.integers.expr import largest
-from nnhw_codegen.integers.fixed import PROOF_LIMIT, IntArray, to_real
+from nnhw_codegen.integers.fixed import IntArray, to_real
+from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QLayer, QModel
 from nnhw_codegen.network.network import Network
 from nnhw_codegen.quantization import activation_forms
@@ -124,7 +125,7 @@ class Report:
     @property
     def cost(self) -> Cost | None:
         """The fastest cost of the folder's own code; where that is bytecode, of one for MicroPython rather than of C."""
-        own = [cost for cost in self.costs if cost.code == self.build.manifest["code"]]
+        own = [cost for cost in self.costs if cost.code == self.build.manifest.code]
         modules = [cost for cost in self.costs if emitters.get(cost.code).makes_module]
         return min(own or modules or self.costs, key=lambda cost: cost.ticks_cycles, default=None)
 
@@ -135,7 +136,7 @@ def find_network(build: Build, model: Path | None = None) -> tuple[Path, Network
     That is looked for in the working directory, the build folder and the folders around it; the first that has the
     folder's integers is taken. Raises ReportError where there is none, and what model_file.load raises.
     """
-    source = str(build.manifest.get("source", "model.json"))
+    source = build.manifest.source
     folder = build.directory.resolve()
     places = [Path(source), *(place / source for place in (folder, *folder.parents[:3]))]
     found = [model] if model is not None else [place for place in places if place.is_file()]
@@ -149,14 +150,14 @@ def find_network(build: Build, model: Path | None = None) -> tuple[Path, Network
         if belongs(network, build):
             return path, network
     raise ReportError(
-        f"{found[0]}: does not quantize to the integers of {build.directory} (model {build.manifest.get('model')}); "
+        f"{found[0]}: does not quantize to the integers of {build.directory} (model {build.manifest.model}); "
         "name the model.json that it was made from with --model, or run 'nnhw export' again"
     )
 
 
 def is_fine_tuned(build: Build) -> bool:
     """True where export adapted the weights."""
-    return "--fine-tune" in shlex.split(str(build.manifest.get("command", "")))
+    return "--fine-tune" in shlex.split(build.manifest.command)
 
 
 def belongs(network: Network, build: Build) -> bool:

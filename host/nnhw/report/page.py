@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 from nnhw.measuring.machine_code import CLOCK, LEFT_OUT
 from nnhw.plot import bars, intervals, page
@@ -14,6 +15,7 @@ from nnhw.report.facts import Report
 from nnhw.report.integers import activations, proof, weights
 from nnhw.report.words import commands, facts, outcome
 from nnhw_codegen import emitters
+from nnhw_codegen.whole_file import write_whole
 
 _GRAY, _BLUE, _RED, _GREEN = 0, 1, 2, 4
 
@@ -40,9 +42,14 @@ def render(report: Report) -> str:
     return page.page(title, "\n".join(filter(None, body)))
 
 
+def write(report: Report, path: Path) -> None:
+    """Write the page to ``path``, whole or not at all. Raises OSError."""
+    write_whole(path, render(report).encode())
+
+
 def _files(report: Report) -> str:
-    files = report.build.manifest["files"]
-    lines = [[(name, ""), (f"{facts['bytes']:,}", ""), (facts["sha256"][:16], "")] for name, facts in files.items()]
+    files = report.build.manifest.files
+    lines = [[(name, ""), (f"{facts.size:,}", ""), (facts.sha256[:16], "")] for name, facts in files.items()]
     listed = page.table(("file", "bytes", "SHA-256, first 16 digits"), lines)
     return f"<details><summary>{len(files)} files in the folder</summary>{listed}</details>"
 

@@ -78,17 +78,16 @@ def _each(values: Sequence[tuple[float | None, str]], single: float | None, form
 def _size(report: Report) -> str:
     build = report.build
     files = [f"{build.name}{suffix}" for suffix in (".mpy", ".py", ".h")]
-    name = next((name for name in files if name in build.manifest["files"]), f"{build.name}.nnb")
-    return (
-        f"Weights and tables take {report.data_bytes:,} bytes; {name}, which goes on the board, {build.size(name):,}."
-    )
+    name = next((name for name in files if name in build.manifest.files), f"{build.name}.nnb")
+    size = build.manifest.files[name].size
+    return f"Weights and tables take {report.data_bytes:,} bytes; {name}, which goes on the board, {size:,}."
 
 
 def _speed(report: Report) -> list[str]:
     cost = report.cost
     if cost is None:
         return []
-    own = cost.code == report.build.manifest["code"]
+    own = cost.code == report.build.manifest.code
     said = f"A prediction takes {cost.ticks_cycles:,} cycles or {cost.microseconds():.3g} µs on an RP2040 at 125 MHz"
     code = emitters.get(cost.code).title
     how = "" if own else f" as {code} (--code {cost.code})"
@@ -98,7 +97,7 @@ def _speed(report: Report) -> list[str]:
 def facts(report: Report) -> list[tuple[str, str]]:
     """(what, value) for the table."""
     manifest, model = report.build.manifest, report.build.model
-    board = f" for {manifest['board']}" if manifest.get("board") else ""
+    board = f" for {manifest.board}" if manifest.board else ""
     tuned = ", fine-tuned on the integers" if report.fine_tuned else ""
     weights = sum(layer.weights.size for layer in model.layers)
     return [
@@ -106,11 +105,11 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("inputs", _inputs(model.inputs)),
         ("answer", ", ".join(model.classes or model.outputs) or f"{model.sizes[-1]} values"),
         ("precision", f"{report.precision}: {model.precision.summary}{tuned}"),
-        ("code", f"{manifest['code']}{board}"),
+        ("code", f"{manifest.code}{board}"),
         ("weights and tables", f"{report.data_bytes:,} bytes"),
         ("multiplications", f"{weights:,} per prediction"),
-        ("model", f"{manifest.get('model')} (SHA-256 of the .nnb file, first 16 digits)"),
-        ("made with", f"nnhw {manifest.get('nnhw')}, format {manifest.get('format')}"),
+        ("model", f"{manifest.model} (SHA-256 of the .nnb file, first 16 digits)"),
+        ("made with", f"nnhw {manifest.version}, format {manifest.format}"),
     ]
 
 
@@ -123,10 +122,8 @@ def _inputs(inputs: Sequence[QInput]) -> str:
 def commands(report: Report) -> list[str]:
     """What to type to get here again, as far as it is known."""
     training = training_command(report.network, report.source.name)
-    exported = report.build.manifest.get("command")
     made = [training] if training else []
-    made += [str(exported)] if exported else []
-    return [*made, f"nnhw report {shlex.quote(str(report.build.directory))}"]
+    return [*made, report.build.manifest.command, f"nnhw report {shlex.quote(str(report.build.directory))}"]
 
 
 def training_command(network: Network, source: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,17 @@ def compare(
     model = build.model
     expected = reference.logits(model, reference.codes(model, reference.ticks(model, held(target, dataset.rows))))
     return int((found == expected).all(axis=1).sum()), found
+
+
+def answer(build: Build, logits: NDArray[np.int64]) -> Any:
+    """What the logits (1, units) of one row tell: a class, the names of the yeses, a value, or a list of values."""
+    found = reference.decide(build.model, logits)[0]
+    if build.model.decision == "multilabel":
+        return [name for name, yes in zip(build.model.classes, found, strict=True) if yes]
+    if build.model.classes:
+        return build.model.classes[int(found)]
+    values = found.tolist()
+    return values[0] if len(values) == 1 else values
 
 
 def quality_lines(build: Build, dataset: Dataset, logits: NDArray[np.int64]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nnhw.errors import TargetError
 from nnhw.exporting.board_package import flatten
@@ -116,8 +116,9 @@ class Exported:
         """The entries that the code has on a target: without its doorway for raw values, nnrun has ticks only."""
         return ("ticks",) if self.code == NNRUN and get_script_target(target).is_shallow else ENTRIES
 
-    def run(self, target: str, entry: Entry, rows: NDArray[Any]) -> Results:
+    def run(self, target: str, entry: Entry, rows: ArrayLike) -> Results:
         """Run the module on ``rows`` (n, inputs): raw values, ticks or codes, as ``entry`` says. Raises TargetError."""
+        rows = np.asarray(rows)
         reason = why_not(self.code, target)
         if reason is not None:
             raise TargetError(f"{target}: {reason}")

@@ -94,8 +94,7 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
     Raises BuildError where a file is missing.
     """
-    code, names = str(build.manifest["code"]), [*build.manifest["modules"], *build.manifest.get("native", ())]
-    files = {}
+    code, names, files = build.manifest.code, [*build.manifest.modules, *build.manifest.native], {}
     if runtime == NNRUN:
         code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
     elif runs_in(code) == C:
@@ -106,6 +105,25 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
 
 def verify(
+    build: Build,
+    on: str = "wasm",
+    count: int | None = None,
+    *,
+    runtime: str = "module",
+    seed: int = 0,
+    entries: Sequence[Entry] = (),
+) -> Outcome:
+    """Run a build on the target called ``on`` and compare every integer with the reference (SPEC 1).
+
+    ``count`` seeded random rows and the extremes enter from each of ``entries``, "values", "ticks" and "codes", by default
+    from all that the code has there. ``runtime`` "nnrun" runs the .nnb file under the board package, not the generated
+    code. Raises TargetError where the target is unavailable, does not run the code or the module fails on it, BuildError
+    where a file is missing.
+    """
+    return verify_module(build.model, exported(build, runtime), on, count, seed=seed, entries=entries)
+
+
+def verify_module(
     model: QModel,
     module: Exported,
     target: str,
@@ -114,7 +132,7 @@ def verify(
     seed: int = 0,
     entries: Sequence[Entry] = (),
 ) -> Outcome:
-    """Run ``count`` seeded random rows and the extremes from each of ``entries``, by default all that there are.
+    """``verify`` of a module that need not be in a build: ``count`` random rows and the extremes from each of ``entries``.
 
     Where draws of the decision are found, up to 32 of the random rows, at most half of them, give way to those. Stops at
     the first entry with a difference. Raises TargetError where the target is unavailable or the module fails on it.

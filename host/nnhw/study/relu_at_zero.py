@@ -7,7 +7,6 @@ stopped, and its result does not depend on who ran which cell.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from nnhw.study.cell import Cell
 from nnhw.study.jobs import StudyError, outcomes
 from nnhw.study.statistics import holm, paired, verdict
 from nnhw.study.tasks import BASE, TASKS, Task
+from nnhw_codegen.whole_file import write_whole
 
 ARITHMETICS = ("float64", "float32", "float16", "fx16", "fx12", "fx8")
 QUICK_SEEDS = 100
@@ -64,7 +64,7 @@ def run(
     # The longest first: what is left for the end is then short, and no worker waits long for the last one.
     missing.sort(key=lambda cell: -cell.cost)
     for cell, outcome in outcomes(_job, missing, jobs, scheduler):
-        write_atomically(store / f"{cell.name}.json", json.dumps(outcome) + "\n")
+        write_whole(store / f"{cell.name}.json", (json.dumps(outcome) + "\n").encode())
         if done:
             done(cell)
     return [_read(store, cell) for cell in cells]
@@ -83,13 +83,6 @@ def _read(store: Path, cell: Cell) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{path}: cannot be used: {error}; delete it and run the study again") from None
     return outcome
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path``, so that the file is never seen half-written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 @dataclass(frozen=True)

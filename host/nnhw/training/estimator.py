@@ -71,9 +71,9 @@ class _NnhwEstimator(BaseEstimator):  # type: ignore[misc, unused-ignore]
 
 
 class NnhwClassifier(ClassifierMixin, _NnhwEstimator):  # type: ignore[misc, unused-ignore]
-    """A dense network that tells classes; the parameters are those of ``nnhw.training.train.train`` and ``Options``.
+    """A dense network that tells classes; the parameters are those of ``nnhw.train`` and ``nnhw.Options``.
 
-    After ``fit``: ``network_`` (save it with ``model_json.save``), ``history_``, ``classes_``, ``n_iter_``.
+    After ``fit``: ``network_`` (save it with ``nnhw.save``), ``history_``, ``classes_``, ``n_iter_``.
     """
 
     def fit(self, X: Any, y: Any) -> NnhwClassifier:
@@ -98,9 +98,9 @@ class NnhwClassifier(ClassifierMixin, _NnhwEstimator):  # type: ignore[misc, unu
 
 
 class NnhwRegressor(RegressorMixin, _NnhwEstimator):  # type: ignore[misc, unused-ignore]
-    """A dense network that tells values; the parameters are those of ``nnhw.training.train.train`` and ``Options``.
+    """A dense network that tells values; the parameters are those of ``nnhw.train`` and ``nnhw.Options``.
 
-    After ``fit``: ``network_`` (save it with ``nnhw.model_files.model_json.save``), ``history_``, ``n_iter_``.
+    After ``fit``: ``network_`` (save it with ``nnhw.save``), ``history_``, ``n_iter_``.
     """
 
     def fit(self, X: Any, y: Any) -> NnhwRegressor:

@@ -15,12 +15,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.training.options import LOSSES
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.network.activations import Activation, get
 
 Array = NDArray[np.float64]
-
-NAMES = ("cross_entropy", "mse")
 
 
 class Loss(Protocol):
@@ -39,8 +38,8 @@ def make(name: str, activation: Activation, rows: int, units: int, relu_at_zero:
     Raises ValueError for an unknown name, and for cross-entropy behind anything but softmax or logsig, whose
     outputs are not probabilities.
     """
-    if name not in NAMES:
-        raise InputError(f"unknown loss {name!r}; known: {', '.join(NAMES)}")
+    if name not in LOSSES:
+        raise InputError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
     if activation.across_units:
         softmax = _Softmax(rows, units)
         return _SoftmaxCrossEntropy(softmax) if name == "cross_entropy" else _SoftmaxSquaredError(softmax)

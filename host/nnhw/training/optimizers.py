@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.training.options import OPTIMIZERS
 from nnhw_codegen.errors import InputError
 
 Array = NDArray[np.float64]
 
-NAMES = ("adam", "sgd")
 
 _DECAY_MEAN, _DECAY_SQUARE, _EPSILON = 0.9, 0.999, 1e-8
 
@@ -37,7 +37,7 @@ def make(
         return Adam(values, gradient, rate, decay)
     if name == "sgd":
         return Sgd(values, gradient, rate, momentum)
-    raise InputError(f"unknown optimizer {name!r}; known: {', '.join(NAMES)}")
+    raise InputError(f"unknown optimizer {name!r}; known: {', '.join(OPTIMIZERS)}")
 
 
 class Sgd:

@@ -7,9 +7,10 @@ from math import ceil, isfinite
 from numbers import Integral, Real
 from typing import Literal
 
-from nnhw.training import losses, optimizers
 from nnhw_codegen.errors import InputError
 
+LOSSES = ("cross_entropy", "mse")
+OPTIMIZERS = ("adam", "sgd")
 HELD_OUT = 0.2
 """The share of the rows that nnhw train keeps for the test."""
 
@@ -30,8 +31,8 @@ class Options:
     rate          learning rate of the first epoch
     schedule      "cosine" lowers the rate to zero over the epochs, "constant" keeps it
     momentum      of sgd
-    decay         of adam: the share of every weight, not of a bias, that an epoch at the first rate takes away apart from the
-                  gradient: decoupled weight decay (Loshchilov and Hutter 2019), constant per epoch. 0: none;
+    decay         of adam: the share of every weight, not of a bias, that an epoch at the first rate takes away apart from
+                  the gradient: decoupled weight decay (Loshchilov and Hutter 2019), constant per epoch. 0: none;
                   networks without a hidden layer have none
     loss          "auto" (cross_entropy for classes, else mse), "cross_entropy" or "mse"
     relu_at_zero  derivative of relu and leaky_relu at 0: 0 (from the left), 1 (from the right), 0.5 (their mean)
@@ -83,9 +84,9 @@ class Options:
         _expect(0 <= self.validation < 1, "validation", self.validation, "a share from 0 to below 1")
         _expect(self.relu_at_zero in (0, 0.5, 1), "relu_at_zero", self.relu_at_zero, "0, 0.5 or 1")
         for name, known in (
-            ("optimizer", optimizers.NAMES),
+            ("optimizer", OPTIMIZERS),
             ("schedule", ("cosine", "constant")),
-            ("loss", ("auto", *losses.NAMES)),
+            ("loss", ("auto", *LOSSES)),
         ):
             _expect(getattr(self, name) in known, name, getattr(self, name), f"one of {', '.join(known)}")
 

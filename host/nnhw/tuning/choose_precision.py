@@ -70,7 +70,7 @@ def choose(
     precisions: Sequence[Precision] = precision.PRECISIONS,
     quantizer: Callable[[Network, Precision], QuantizeReport] = plain,
 ) -> Choice:
-    """Try ``precisions``, dearest first, from the last on; the first that agrees on a share of ``least_agreement`` wins.
+    """Try ``precisions``, cheapest first; the first that agrees on a share of ``least_agreement`` wins.
 
     Where none does, the one that agrees best is chosen. ``rows`` (n, inputs), raw, are those to agree on; without them
     the network's own calibration rows, or rows spread over the declared ranges. ``least_agreement`` None asks for
@@ -82,7 +82,7 @@ def choose(
     if least_agreement is None:
         least_agreement = LEAST_AGREEMENT if network.classes else LEAST_AGREEMENT_OF_VALUES
     tried: list[Candidate] = []
-    for entry in reversed(precisions):
+    for entry in sorted(precisions, key=lambda one: one.cost):
         tried.append(candidate(network, entry, quantizer(network, entry), rows, targets))
         if tried[-1].agreement >= least_agreement:
             return Choice(tuple(tried), tried[-1], True, least_agreement)
@@ -154,32 +154,6 @@ def agreement_lines(network: Network, choice: Choice) -> list[str]:
     lines = [f"{name}: {percent(network, value)}" for name, value in pairs]
     warning = shortfall(network, choice)
     return [*lines, *([f"Warning: {warning}."] if warning else [])]
-
-
-def table(network: Network, choice: Choice, why: bool) -> list[str]:
-    """What was tried, line by line, and, with ``why``, why the choice fell as it did; a warning where it is too far off."""
-    labeled = choice.candidates[0].accuracy is not None
-    lines = [
-        f"{'precision':<10}{'like float':>12}{'accuracy' if labeled else '':>{10 * labeled}}"
-        f"{'bytes':>9}{'bound / limit':>15}  bits given up to the proof, per layer"
-    ]
-    for c in choice.candidates:
-        accuracy = "" if c.accuracy is None else f"{100 * c.accuracy:.1f} %"
-        bits = ", ".join(f"{value:.1f}" for value in c.bits_given_up)
-        lines.append(
-            f"{c.precision.name:<10}{percent(network, c.agreement):>12}{accuracy:>{10 * labeled}}"
-            f"{c.size:>9,}{f'2^{c.bound:.1f}':>15}  {bits}"
-        )
-        if len(c.agreements) > 1:
-            pairs = zip(output_names(network), c.agreements, strict=True)
-            lines.append("  " + ", ".join(f"{name} {percent(network, value)}" for name, value in pairs))
-    if why:
-        name, floor = choice.chosen.precision.name, f"{100 * choice.least_agreement:g} %"
-        reason = "the cheapest that reaches" if choice.met else "the nearest, but none reaches"
-        lines.append(f"chosen    {name}: {reason} {floor} agreement with the float network")
-    elif warning := shortfall(network, choice):
-        lines.append(f"warning   {warning}; --precision auto looks for a better one")
-    return lines
 
 
 def facts(candidate: Candidate) -> dict[str, Any]:

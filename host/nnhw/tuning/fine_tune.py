@@ -6,6 +6,7 @@ meet, are what the integers should give. Known answers may take part of the teac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.data.dataset import Dataset
 from nnhw.training import losses, optimizers
+from nnhw.training.train import target_matrix
+from nnhw.tuning import choose_precision
+from nnhw.tuning.choose_precision import Choice
 from nnhw.tuning.straight_through import Grid
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.fixed import IntArray
-from nnhw_codegen.integers.precision import Precision
+from nnhw_codegen.integers.precision import PRECISIONS, Precision
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Network
@@ -41,6 +46,23 @@ MIXTURES = 1500
 
 SPARE = 1.15
 """A neuron gets a bit back that it gave up to the proof where this factor on its limit would have been enough."""
+
+
+def choose(
+    network: Network,
+    dataset: Dataset | None = None,
+    least_agreement: float | None = None,
+    precisions: Sequence[Precision] = PRECISIONS,
+) -> Choice:
+    """``choose_precision.choose``, where there is a ``dataset`` with weights fine-tuned on it for each precision."""
+    if dataset is None:
+        return choose_precision.choose(network, None, None, least_agreement, precisions)
+    targets = target_matrix(network, dataset)
+
+    def tuned(start: Network, wanted: Precision) -> QuantizeReport:
+        return fine_tune(start, wanted, dataset.rows, targets).report
+
+    return choose_precision.choose(network, dataset.rows, dataset.targets, least_agreement, precisions, tuned)
 
 
 @dataclass(frozen=True, eq=False)

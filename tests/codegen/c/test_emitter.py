@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import c_programs as c
+from support.networks import plain_network
 
 from nnhw.errors import TargetError
 from nnhw.targets import get
@@ -36,7 +37,7 @@ FEW_EXAMPLES = settings(
 def networks(draw, widest=70, most_weights=3000):
     sizes = draw(st.lists(st.integers(1, widest), min_size=2, max_size=5).filter(
         lambda s: sum(a * b for a, b in itertools.pairwise(s)) <= most_weights))  # fmt: skip
-    network = c.random_network(
+    network = plain_network(
         sizes,
         draw(st.sampled_from(activations.names())),
         seed=draw(st.integers(0, 999)),
@@ -82,7 +83,7 @@ def test_random_networks_give_the_reference_on_the_core(models, level):
 def every_kind():
     """One small network for every activation and precision."""
     return [
-        quantize(c.random_network((3, 5, 3), name, seed), p)
+        quantize(plain_network((3, 5, 3), name, seed), p)
         for seed, name in enumerate(activations.names())
         for p in precision.PRECISIONS
     ]
@@ -145,7 +146,7 @@ def test_full_lanes_do_not_disturb_each_other(target):
 
 @HERE
 def test_a_dead_unit_that_shares_a_word_with_a_live_one_is_left_out(target):
-    network = c.random_network((3, 4, 4, 2), "relu")
+    network = plain_network((3, 4, 4, 2), "relu")
     _, second, third = network.layers
     second.weights[:] = [[0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 0.5, 0], [0, 0, 0, 0.5]]
     third.weights[:] = [[1, 0, 0, 0], [0, 0, 0, 1]]
@@ -161,7 +162,7 @@ def test_a_dead_unit_that_shares_a_word_with_a_live_one_is_left_out(target):
 @pytest.mark.parametrize("form", c.FORMS)
 @pytest.mark.parametrize(("activation", "p"), [("relu", "w8a8"), ("softplus", "w16a16"), ("logsig", "acc16")])
 def test_a_prediction_takes_the_same_cycles_for_every_input(activation, p, form):
-    model = quantize(c.random_network((4, 8, 3), activation, 3), precision.get(p))
+    model = quantize(plain_network((4, 8, 3), activation, 3), precision.get(p))
     entry = (
         '#include "m.h"\nint32_t f(const int32_t *t);\nint32_t f(const int32_t *t) { return m_predict_ticks(t); }\n'
     )
@@ -185,7 +186,7 @@ def test_a_prediction_stays_within_its_cycle_budget(sizes):
         '#include "m.h"\nint32_t f(const int32_t *x);\nint32_t f(const int32_t *x) { return m_predict_codes(x); }\n'
     )
     for p, budget in zip(("w8a8", "acc16"), BUDGETS[sizes], strict=True):
-        model = quantize(c.random_network(sizes, "relu", 1), precision.get(p))
+        model = quantize(plain_network(sizes, "relu", 1), precision.get(p))
         core = Core()
         core.load_program(
             arm_c.compile_c({"m.h": c.header(model, form="unrolled").encode(), "main.c": entry.encode()})
@@ -197,7 +198,7 @@ AWKWARD = ('quote " and \\', "trigraph ??/", "Größe\n2")
 
 
 def awkward():
-    network = c.random_network((2, 3), "relu")
+    network = plain_network((2, 3), "relu")
     names = [f"{text} */ int x; /* //" for text in AWKWARD[:2]]
     inputs = tuple(
         type(i)(name, i.mean, i.scale, i.step, i.low, i.high) for name, i in zip(names, network.inputs, strict=True)
@@ -224,7 +225,7 @@ def test_another_format_is_refused_with_what_to_do(target):
 
 @HERE
 def test_raw_values_become_the_ticks_of_the_reference(target):
-    model = quantize(c.random_network((3, 2), "relu"), precision.get("w8a16"))
+    model = quantize(plain_network((3, 2), "relu"), precision.get("w8a16"))
     grid = np.arange(-30, 131).repeat(3).reshape(-1, 3)
     far = np.array([[1e9, -1e9, 1e30], [-1e30, np.inf, -np.inf], [-0.0, 1e-40, -1e-40]])
     values = np.vstack([grid * 0.1, far])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import c_programs as c
+from support.networks import plain_network
 
 from nnhw.targets.core import arm_c
 from nnhw.targets.core.core import Core
@@ -29,7 +30,7 @@ extern SerialPort Serial;
 
 @pytest.fixture(scope="module")
 def model():
-    layers = c.random_network((4, 8, 3), "leaky_relu", 2).layers
+    layers = plain_network((4, 8, 3), "leaky_relu", 2).layers
     names = ("sepal length", "sepal width", "petal length", "petal width")
     inputs = tuple(Input(name, 4.0, 2.0, 0.1, 0.0, 8.0) for name in names)
     return quantize(Network(layers, inputs, CLASSES), precision.get("w8a8"))

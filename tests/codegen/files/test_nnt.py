@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.scalar_learning import ScalarLearner
+from support.learning.scalar import ScalarLearner
 from vectors import make_training_vectors
 
 from nnhw.data import datasets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.covering import covering
-from support.learning_boards import FACTORS, learner
+from support.learning.boards import FACTORS, learner
 
 from nnhw_codegen.files import nnt
 from nnhw_codegen.integers.expr import linearize

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.covering import covering
-from support.learning_boards import FACTORS, count, generated_cases, learner, lesson, taught
-from support.learning_core import CoreRun, steps_on_core
-from support.learning_extremes import extremes
+from support.learning.boards import FACTORS, count, generated_cases, learner, lesson, taught
+from support.learning.core import CoreRun, steps_on_core
+from support.learning.extremes import extremes
 
 from nnhw.data import datasets
 from nnhw.training.train import create

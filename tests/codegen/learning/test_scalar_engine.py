@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.covering import covering
-from support.learning_boards import count
-from support.scalar_learning import ScalarLearner
+from support.learning.boards import count
+from support.learning.scalar import ScalarLearner
 
 from nnhw_codegen.learning import plan as learning_plan
 from nnhw_codegen.learning.engine import Learner

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.networks import plain_network
 
 from nnhw.boards.mpy_cross import compile_mpy
 from nnhw.targets import get
@@ -41,25 +42,15 @@ def networks(draw, largest):
         weights *= random.random(weights.shape) < density
         weights[random.integers(units)] = random.choice((0.0, 1.0, -1.0, 0.5))
         last = len(layers) + 2 == len(sizes)
-        activation = None if last and classifies else activations.get(name)
+        activation = activations.get("identity" if last and classifies else name)
         layers.append(Layer(weights, random.normal(0, scale / 2, units), activation))
     center = random.choice((-20.0, 0.0, 5.0))
     inputs = tuple(Input(f"x{i}", center, 2.0, 0.1, center - 5, center + 6) for i in range(sizes[0]))
     return Network(layers, inputs, tuple(map(str, range(max(2, sizes[-1])))) if classifies else ())
 
 
-def classifier(sizes, activation="relu", seed=1):
-    random = np.random.default_rng(seed)
-    layers = [
-        Layer(
-            random.normal(0, 1.5 / np.sqrt(fan_in), (units, fan_in)),
-            random.normal(0, 0.3, units),
-            activations.get(activation if number + 2 < len(sizes) else "softmax"),
-        )
-        for number, (fan_in, units) in enumerate(pairwise(sizes))
-    ]
-    inputs = tuple(Input(f"x{i}", 5, 2, 0.1, 0, 10) for i in range(sizes[0]))
-    return Network(layers, inputs, tuple(map(str, range(max(2, sizes[-1])))))
+def classifier(sizes, activation="relu"):
+    return plain_network(sizes, activation, seed=1)
 
 
 def tick_rows(model, count, seed=0):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from conftest import usable_target
 from support.output_cases import explained, large_offset, several_scales, yes_or_no
 
-from nnhw.cli import commands
+from nnhw.cli import build_text, commands
 from nnhw.data.datasets import DataError, load
 from nnhw.measuring import accuracy
 from nnhw.model_files import model_json
@@ -64,7 +64,7 @@ def test_the_worst_output_decides_and_each_is_told() -> None:
         assert len(candidate.agreements) == 3
         assert candidate.agreement == min(candidate.agreements)
         assert (candidate.agreement >= 0.9999) == (candidate is found.chosen)
-    text = "\n".join(choose_precision.table(network, found, True))
+    text = "\n".join(build_text.tried_lines(network, found, True))
     assert all(f"{name} 99." in text or f"{name} 100." in text for name in network.outputs)
 
 

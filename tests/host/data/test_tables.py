@@ -11,7 +11,7 @@ import pytest
 
 from nnhw.data.data_options import Missing
 from nnhw.data.datasets import DataError, DataOptions, inputs_from, load
-from nnhw.data.table import read_text
+from nnhw.data.tables.table import read_text
 
 BODY = "1.5,2,u\n2.5,3,v\n3.5,5,u\n4.5,8,v\n"
 WANTED = [[1.5, 2], [2.5, 3], [3.5, 5], [4.5, 8]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
-from support.random_models import network
+from support.networks import plain_network as network
 
 from nnhw.boards import line, mpy_cross
 from nnhw.boards.link import Link

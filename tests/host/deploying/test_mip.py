@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import usable_target
-from support.random_models import network
+from support.networks import plain_network as network
 
 from nnhw.exporting import write_build
 

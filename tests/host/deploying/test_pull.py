@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
-from support.learning_alone import modules
+from support.learning.alone import modules
 
 import nnrun
 from nnhw.boards.link import Link

@@ -85,8 +85,8 @@ ARCHITECTURE_BYTE = {"armv6m": 4, "armv7emsp": 7, "xtensawin": 10, "rv32imc": 11
 @pytest.mark.parametrize("board", catalog.BOARDS, ids=lambda board: board.name)
 def test_auto_picks_the_fastest_code_of_a_board_and_compiles_for_it(board: catalog.Board, tmp_path: Path) -> None:
     build = write_build.export(network((4, 8, 3)), tmp_path / "m", "w8a8", "auto", board=board.name, source="m.json")
-    assert build.manifest["code"] == PICKED[board.name]
-    assert build.manifest["command"].endswith(f"--code {PICKED[board.name]} --board {board.name}")
+    assert build.manifest.code == PICKED[board.name]
+    assert build.manifest.command.endswith(f"--code {PICKED[board.name]} --board {board.name}")
     compiled = tmp_path / "m/m.mpy"
     assert compiled.is_file() == (board.arch is not None)
     if board.arch is not None:
@@ -100,8 +100,8 @@ def test_auto_takes_less_where_the_heap_is_too_small(tmp_path: Path, monkeypatch
     build = write_build.export(
         network((56, 56, 10)), tmp_path / "m", "w16a16", "auto", board="small", source="m.json"
     )
-    assert build.manifest["code"] == "viper"
-    assert build.size("m.mpy") <= 18_000
+    assert build.manifest.code == "viper"
+    assert build.manifest.files["m.mpy"].size <= 18_000
 
 
 @MPY
@@ -109,8 +109,8 @@ def test_without_a_board_viper_is_compiled_for_every_architecture(tmp_path: Path
     build = write_build.export(network((2, 3, 2)), tmp_path / "m", "w8a8", "viper", source="m.json")
     found = {path.name for path in (tmp_path / "m").glob("*.mpy")}
     assert found == {f"m-{arch}.mpy" for arch in catalog.ARCHITECTURES["viper"]}
-    assert "copy the .mpy" in build.manifest["notes"][0]
-    assert write_build.export(network((2, 3, 2)), tmp_path / "p", "w8a8", "auto").manifest["code"] == "portable"
+    assert "copy the .mpy" in build.manifest.notes[0]
+    assert write_build.export(network((2, 3, 2)), tmp_path / "p", "w8a8", "auto").manifest.code == "portable"
 
 
 def test_code_that_a_board_does_not_run_is_refused_with_what_it_does(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ import pytest
 from onnx import TensorProto, helper
 from support.foreign_models import FOLDER, ModelFile, files
 
-from nnhw.model_files import archive
 from nnhw.model_files.conversion import ConversionError, Settings
+from nnhw.model_files.formats import archive
 from nnhw.model_files.load import READERS, load
 
 LONG = bool(os.environ.get("NNHW_LONG"))

@@ -23,8 +23,8 @@ from support.foreign_models import TOLERANCE
 from support.networks import network
 
 from nnhw.model_files.conversion import ConversionError, Settings
+from nnhw.model_files.formats.onnx_write import dumps
 from nnhw.model_files.load import from_keras, from_sklearn, from_torch, load
-from nnhw.model_files.onnx_write import dumps
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Network
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from support.foreign_models import FOLDER, TOLERANCE
 
 from nnhw.model_files.conversion import ConversionError, Settings
+from nnhw.model_files.formats.pytorch import bfloat16
 from nnhw.model_files.load import from_torch, load
-from nnhw.model_files.pytorch import bfloat16
 
 ROWS = np.random.default_rng(0).normal(0, 2, (50, 4))
 DRAW = np.random.default_rng(1)

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
-from support.random_models import network
+from support.networks import plain_network as network
 
 from nnhw.cli import commands
 from nnhw.errors import TargetError
 from nnhw.exporting import write_build
 from nnhw.exporting.build_folder import read
-from nnhw.running.verify import exported, verify
+from nnhw.running.verify import verify
 from nnhw.targets import get, pico
 
 FILES = {"model.py": b"x = 1\n", "nnrun/__init__.py": b"", "data.bin": bytes(range(256)) * 40}
@@ -203,4 +203,4 @@ def test_a_model_runs_on_the_real_firmware(tmp_path: Path) -> None:
     usable_target("pico")
     write_build.export(network((4, 8, 3), "relu"), tmp_path / "m", "w8a8", "viper", source="m.json")
     build = read(tmp_path / "m")
-    assert verify(build.model, exported(build), "pico", 4).passed
+    assert verify(build, "pico", 4).passed

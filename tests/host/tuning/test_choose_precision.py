@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nnhw.cli import build_text
 from nnhw.data.datasets import Dataset
 from nnhw.measuring import accuracy
 from nnhw.training.train import create
@@ -41,7 +42,7 @@ def test_the_nearest_is_taken_and_named_where_none_reaches_the_floor(network: Ne
     found = choose_precision.choose(network, least_agreement=1.1)
     assert not found.met
     assert found.chosen.agreement == max(c.agreement for c in found.candidates)
-    assert "none reaches 110 %" in choose_precision.table(network, found, True)[-1]
+    assert "none reaches 110 %" in build_text.tried_lines(network, found, True)[-1]
 
 
 def test_the_table_tells_accuracy_bytes_bound_and_bits(network: Network) -> None:
@@ -51,10 +52,11 @@ def test_the_table_tells_accuracy_bytes_bound_and_bits(network: Network) -> None
     assert only.accuracy == only.agreement
     assert only.size == 60 * 16 + 16 * 3
     assert -1 <= only.bound < 0
-    lines = choose_precision.table(network, found, True)
-    assert "accuracy" in lines[0]
-    assert f"2^{only.bound:.1f}" in lines[1]
-    assert ", ".join(f"{bits:.1f}" for bits in only.bits_given_up) in lines[1]
+    table = build_text.tried_table(network, found)
+    row = dict(zip(table.heads, table.rows[0], strict=True))
+    assert row["accuracy"] == f"{100 * only.accuracy:.1f} %"
+    assert row["bound / limit"] == f"2^{only.bound:.1f}"
+    assert table.rows[0][-1] == ", ".join(f"{bits:.1f}" for bits in only.bits_given_up)
 
 
 def test_given_up_bits_are_those_between_the_widest_weight_and_the_limit(network: Network) -> None:

@@ -15,11 +15,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnhw.model_files.archive import Archive
 from nnhw.model_files.chain import ACTIVATIONS, Chain, Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Settings
-from nnhw.model_files.hdf5 import Hdf5
-from nnhw.model_files.keras_layers import LAYERS
+from nnhw.model_files.formats.archive import Archive
+from nnhw.model_files.formats.hdf5 import Hdf5
+from nnhw.model_files.formats.keras_layers import LAYERS
 from nnhw.model_files.strict_json import Node, read_json
 
 Weights = Callable[[str, str], list[NDArray[Any]]]

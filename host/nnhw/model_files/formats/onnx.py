@@ -16,7 +16,7 @@ from onnx import TensorProto
 
 from nnhw.model_files.chain import ACTIVATIONS, Chain, Imported, Refusal
 from nnhw.model_files.conversion import Settings
-from nnhw.model_files.onnx_graph import Graph, Step
+from nnhw.model_files.formats.onnx_graph import Graph, Step
 
 _NOTHING = ("Identity", "Dropout")
 _LABELS = ("ArgMax", "ArrayFeatureExtractor", "ZipMap", "Cast", "Reshape", "Identity", "Sub", "Concat")

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.data import lines, text
-from nnhw.data.cells import MISSING, Decimal, decimal_mark, number
-from nnhw.data.dataset import DataError
 from nnhw.data.faults import Fault
-from nnhw.data.lines import SEPARATORS, Row, Rows
+from nnhw.data.tables import lines, text
+from nnhw.data.tables.cells import MISSING, Decimal, decimal_mark, number
+from nnhw.data.tables.lines import SEPARATORS, Row, Rows
+from nnhw.errors import DataError
 
 _MOST_TITLES = 30
 _MOST_FOOTERS = 5

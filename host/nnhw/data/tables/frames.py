@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.data.dataset import DataError
-from nnhw.data.table import Cells, Table, named
+from nnhw.data.tables.table import Cells, Table, named
+from nnhw.errors import DataError
 
 ARRAYS = (".npz", ".npy")
 THROUGH_PANDAS = {".parquet": "read_parquet", ".xlsx": "read_excel"}

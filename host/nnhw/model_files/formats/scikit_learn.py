@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.model_files.archive import Archive
 from nnhw.model_files.chain import Array, Chain, Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Settings
+from nnhw.model_files.formats.archive import Archive
 from nnhw.model_files.strict_json import Node, read_json
 
 _SCALERS = ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler")

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnhw.data.dataset import DataError
+from nnhw.errors import DataError
 
 _FOREIGN = (
     (b"\x89HDF", "an HDF5 file"),

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.model_files.archive import Archive
 from nnhw.model_files.chain import ACTIVATIONS, LARGEST, Chain, Imported, Refusal
 from nnhw.model_files.conversion import Settings
-from nnhw.model_files.pytorch import LEAK, batch_norm, bfloat16, close, softplus
+from nnhw.model_files.formats.archive import Archive
+from nnhw.model_files.formats.pytorch import LEAK, batch_norm, bfloat16, close, softplus
 from nnhw.model_files.strict_json import Node
 
 _SCHEMA = 8

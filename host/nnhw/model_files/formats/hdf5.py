@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw.model_files.archive import MOST_BYTES
 from nnhw.model_files.chain import Refusal
+from nnhw.model_files.formats.archive import MOST_BYTES
 
 _LARGEST_ATTRIBUTE = 2**24
 _HEAP = b"GCOL\x01\0\0\0"  # begins a collection of texts: signature, version, then 8 bytes of its size

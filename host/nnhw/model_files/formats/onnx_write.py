@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nnhw import __version__
-from nnhw.model_files.onnx_graph import CLASSES_KEY, INPUTS_KEY
+from nnhw.model_files.formats.onnx_graph import CLASSES_KEY, INPUTS_KEY
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.network.network import Layer, Network
 

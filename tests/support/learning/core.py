@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 from conftest import usable_target
-from support.learning_boards import Lesson, teach
+from support.learning.boards import Lesson, teach
 
 from nnhw.boards.mpy_cross import compile_mpy, why_unavailable
 from nnhw.targets.core.mpy_functions import ViperModule

@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 
 import numpy as np
-from support.learning_boards import HEAP, Lesson, learner, lesson, taught
+from support.learning.boards import HEAP, Lesson, learner, lesson, taught
 
 from nnhw.targets.target import ScriptTarget
 from nnhw_codegen.files import nnt

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnhw.data.cells import decimal_mark, number
 from nnhw.data.faults import Fault
+from nnhw.data.tables.cells import decimal_mark, number
 
 BLANKS = " "
 SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", BLANKS: "blanks"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from support.covering import covering
-from support.learning_boards import AT_ZERO, HIDDEN, OUTPUTS, PROFILES, STEEP, Lesson, learner, taught
+from support.learning.boards import AT_ZERO, HIDDEN, OUTPUTS, PROFILES, STEEP, Lesson, learner, taught
 
 from nnhw_codegen.integers.proof import Z_LIMIT
 from nnhw_codegen.learning.engine import Learner

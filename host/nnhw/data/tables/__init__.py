@@ -1,0 +1,1 @@
+"""Tables as people have them, read: text of any kind, arrays, DataFrames."""

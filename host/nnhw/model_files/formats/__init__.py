@@ -1,0 +1,1 @@
+"""The model files of other libraries: what each tells, layer by layer."""
