@@ -37,6 +37,7 @@ class Emitter:
     native      turns a program and an origin into the module that becomes a native .mpy, in place of a compiled one
     learn       turns a .nnt file and a banner into a module with a faster step of training, which a port that cannot run it
                 does without
+    learn_runs_in  what runs that module, as ``runs_in``
     learn_alone turns a .nnt file, a name and a banner into modules that train without nnrun
     """
 
@@ -51,6 +52,7 @@ class Emitter:
     estimate: Callable[[Program], int] = micropython_emitter.estimate_loops
     native: Callable[[Program, Origin], NativeModule] | None = None
     learn: Callable[[bytes, str], bytes] = viper_learn.source
+    learn_runs_in: str = "viper"
     learn_alone: Callable[[bytes, str, str], dict[str, bytes]] | None = None
 
     @property
@@ -70,7 +72,7 @@ EMITTERS: tuple[Emitter, ...] = (
         "portable code",
         "plain MicroPython, runs on every port",
         micropython_emitter.emit,
-        forms=("baked", "table"),
+        forms=("baked", "loops"),
         form_for=micropython_emitter.form_for,
         speed_rank=3,
         estimate=micropython_emitter.estimate,
@@ -80,8 +82,8 @@ EMITTERS: tuple[Emitter, ...] = (
         "compact code",
         "the same in loops: less heap to import, slower",
         micropython_emitter.emit_loops,
-        forms=("table",),
-        form_for=lambda program: "table",
+        forms=("loops",),
+        form_for=lambda program: "loops",
         speed_rank=4,
         learn_alone=micropython_learn.files,
     ),
@@ -101,13 +103,14 @@ EMITTERS: tuple[Emitter, ...] = (
         "ARMv6-M machine code, for every Cortex-M",
         thumb_emitter.emit,
         "asm_thumb",
-        ("baked", "table"),
+        ("baked", "loops"),
         thumb_emitter.form_for,
         speed_rank=1,
         native=thumb_native.emit,
         learn=thumb_learn.source,
+        learn_runs_in="asm_thumb",
     ),
-    Emitter("c", "C", "one freestanding C99 header", c_emitter.emit, C, ("unrolled", "loop"), c_emitter.form_for),
+    Emitter("c", "C", "one freestanding C99 header", c_emitter.emit, C, ("baked", "loops"), c_emitter.form_for),
 )
 
 

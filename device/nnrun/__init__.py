@@ -65,9 +65,12 @@ class Net(Core):
         if self.decision == "values":
             raise ValueError("this model gives values, not classes: use predict")
         if self.decision == "multilabel":
-            answer = self.predict(values)
-            return tuple([name for j, name in enumerate(self.classes) if answer >> j & 1])  # pyright: ignore[reportOperatorIssue, reportOptionalOperand] - bits
+            return self._named(self.predict(values))
         return self.classes[self.predict(values)]  # pyright: ignore[reportArgumentType, reportCallIssue] - an index where there are classes
+
+    def _named(self, answer):
+        # Not in label: there the list would make ``answer`` a cell, which takes heap for one class too.
+        return tuple([name for j, name in enumerate(self.classes) if answer >> j & 1])
 
 
 def load(path, check=False):

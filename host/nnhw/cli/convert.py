@@ -47,7 +47,12 @@ def _range(context: click.Context, parameter: click.Parameter, value: str | None
     help="Rows of raw values, as many as there are: a CSV file with a header, an .npy file, or a data set by name. They "
     "give every input its range, resolution, mean and scale, and calibrate the integers.",
 )
-@click.option("--target", metavar="COLUMN", help="Column of that CSV file to leave out, as it holds the answers.")
+@click.option(
+    "--target",
+    "answer_column",
+    metavar="COLUMN",
+    help="Column of that CSV file to leave out, as it holds the answers.",
+)
 @click.option(
     "--range",
     "input_range",
@@ -72,7 +77,7 @@ def convert(
     file: Path,
     out: Path,
     data: str | None,
-    target: str | None,
+    answer_column: str | None,
     input_range: tuple[float, float] | None,
     classes: tuple[str, ...],
     task: chain.KnownTask | None,
@@ -90,7 +95,7 @@ def convert(
             f"{out}: a network is converted to a model.json; from {file.suffix} to {out.suffix} goes through one"
         )
     settings = conversion.Settings(classes=classes, task=task, input_range=input_range, activations=activations)
-    done = load.load(file, settings, data, target)
+    done = load.load(file, settings, data, answer_column)
     model_json.save(done.network, out)
     if as_json:
         lines = [{"label": line.label, "text": line.text, "warning": line.warning} for line in done.lines]

@@ -16,7 +16,7 @@ from nnhw_codegen.network.network import Column, Network
 
 
 def rows_to_judge(
-    network: Network, model: Path, data: str | None, target: str | None, reading: DataOptions | None = None
+    network: Network, model: Path, data: str | None, answer_column: str | None, reading: DataOptions | None = None
 ) -> dict[str, Dataset]:
     """The data sets to evaluate on: held-out rows first where the training record tells which these are."""
     record = network.training
@@ -24,11 +24,11 @@ def rows_to_judge(
     if data is None:
         if not isinstance(trained_on, str):
             raise DataError(f"{model}: does not say which data it was trained on; name them with --data")
-        data, target = trained_on, target or record.get("target")
+        data, answer_column = trained_on, answer_column or record.get("target")
     reading = reading or DataOptions()
     if data == trained_on and not reading.record():
         reading = from_record(record.get("reading"))
-    dataset = load_matching(network, data, target, reading, network.columns)
+    dataset = load_matching(network, data, answer_column, reading, network.columns)
     if data == trained_on and record.get("held_out"):
         held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))[1]
         if len(held.rows):
@@ -36,17 +36,17 @@ def rows_to_judge(
     return {data: dataset}
 
 
-def rows_to_tune(network: Network, data: str, target: str | None) -> Dataset:
+def rows_to_tune(network: Network, data: str, answer_column: str | None) -> Dataset:
     """The data set to fine-tune on, read as for training where it is the one that the network was trained on."""
     record = network.training
     reading = from_record(record.get("reading")) if data == record.get("data") else DataOptions()
-    return load_matching(network, data, target, reading, network.columns)
+    return load_matching(network, data, answer_column, reading, network.columns)
 
 
 def load_matching(
     network: Network | QModel,
     data: str,
-    target: str | None,
+    answer_column: str | None,
     reading: DataOptions | None = None,
     columns: Sequence[Column] = (),
 ) -> Dataset:
@@ -59,7 +59,7 @@ def load_matching(
     answers = network.outputs
     if network.decision == "multilabel":
         task, answers = "multilabel", network.classes
-    wanted = answers if target is None and len(answers) > 1 else target
+    wanted = answers if answer_column is None and len(answers) > 1 else answer_column
     dataset = datasets.load_for(inputs, columns, data, wanted, task, reading or DataOptions())
     if len(dataset.features) != len(inputs):
         raise DataError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(inputs)}")

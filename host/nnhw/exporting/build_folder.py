@@ -130,8 +130,7 @@ class Build:
 
     def is_as_written(self, name: str) -> bool:
         """Whether one file holds what export put there. Raises BuildError where it is missing."""
-        content = self.contents([name])[name]
-        return hashlib.sha256(content).hexdigest() == self.manifest.files[name].sha256
+        return FileFacts.of(self.contents([name])[name]) == self.manifest.files[name]
 
     def contents(self, names: Iterable[str]) -> dict[str, bytes]:
         """The files called ``names``, {name: content}. Raises BuildError where one is missing."""

@@ -76,7 +76,7 @@ class ModuleBoard:
         return self._placed[id(buffer)][1]
 
     def _viper(self, function: FunctionType) -> Callable[..., Any]:
-        """One that computes with numbers runs on the core; one whose parameters are objects is Python round it."""
+        """A function of objects, not of machine words, is the runtime's affair, which is not here: it stays Python."""
         return self._on_core(function) if function.__annotations__ else function
 
     def _on_core(self, function: FunctionType) -> Callable[..., int]:
