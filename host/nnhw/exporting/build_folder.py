@@ -60,9 +60,10 @@ class Manifest:
 
     ``name`` is imported on the board and the stem of the generated files. ``source`` is the name of the model file,
     ``command`` what makes the build from it, ``model`` the first 16 digits of the SHA-256 of the .nnb file. ``precision``,
-    ``code`` and ``board`` (None: any) are names; ``modules`` are the files that the board imports, ``notes`` lines for the
-    user. ``columns`` tell how a row of words and numbers becomes the inputs, empty where each is a number. ``version`` and
-    ``format`` are those of the nnhw that wrote it.
+    ``code`` and ``board`` (None: any) are names; ``modules`` are the files that the board imports, ``native`` those .mpy
+    that it imports in their place where it loads them, ``notes`` lines for the user. ``columns`` tell how a row of words
+    and numbers becomes the inputs, empty where each is a number. ``version`` and ``format`` are those of the nnhw that
+    wrote it.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Manifest:
     code: str
     board: str | None
     modules: tuple[str, ...]
+    native: tuple[str, ...]
     notes: tuple[str, ...]
     columns: tuple[Column, ...]
     files: Mapping[str, FileFacts]
@@ -93,6 +95,7 @@ class Manifest:
             "code": self.code,
             "board": self.board,
             "modules": list(self.modules),
+            "native": list(self.native),
             "notes": list(self.notes),
             **({"columns": columns.to_json(self.columns)} if self.columns else {}),
             "files": {name: {"bytes": file.size, "sha256": file.sha256} for name, file in self.files.items()},
@@ -111,6 +114,7 @@ class Manifest:
             code=node.at("code").text(),
             board=None if node.at("board").value is None else node["board"].text(),
             modules=tuple(item.text() for item in node.at("modules").items()),
+            native=tuple(item.text() for item in node.at("native").items()),
             notes=tuple(item.text() for item in node.at("notes").items()),
             columns=columns.from_json(node["columns"], inputs) if "columns" in node else (),
             files={name: FileFacts.from_json(listed[name]) for name in listed.mapping()},

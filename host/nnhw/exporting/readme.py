@@ -18,11 +18,23 @@ from nnhw_codegen.network.network import Column
 _USAGE_MICROPYTHON = """\
 Copy the module to the board and use it there; nothing else is needed:
 
-    mpremote cp $modules :
+    mpremote cp $copied :
     mpremote exec "import $name; print($name.$call)"     # prints $answer
 
 Or `mpremote mip install package.json`, which brings the self-test too: `import $name`, then `import selftest` on the
 board compares $count vectors with the integers of the PC."""
+
+_USAGE_NATIVE = """
+
+`$name.mpy` is machine code that MicroPython 1.23 or newer loads as it is. `predict` reads a tuple, a list or an `array('f')`
+itself. `predict_many(rows, out)` takes the values, `predict_many_ticks(rows, out)` the ticks of rows that lie behind each
+other in an array, with a place of `out` for each answer (fastest: a bytearray). Older firmware needs `$name.py` in its
+place, which is slower and has neither. Never copy both: the `.py` would be loaded."""
+
+_USAGE_REENTRANT = """
+
+What `predict` and `predict_ticks` compute lies on the stack, so an interrupt may call them while the program does, with an
+`array` of the right length, which takes no heap."""
 
 _USAGE_OTHER = (
     "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
@@ -86,10 +98,11 @@ def readme(request: ExportRequest, chosen: Chosen, golden: list[dict[str, Any]],
         answer = tuple(name for j, name in enumerate(model.classes) if example["answer"] >> j & 1)
     elif model.classes:
         call, answer = f"label({values})", model.classes[example["answer"]]
+    native = "" if chosen.native is None else _USAGE_NATIVE + _USAGE_REENTRANT * chosen.native.reentrant
     usage = Template(
-        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + _words(request.columns, bool(modules))
+        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + native + _words(request.columns, bool(modules))
     ).substitute(
-        modules=" ".join(modules),
+        copied=f"{origin.name}.mpy" if native else " ".join(modules),
         emitted=", ".join(f"`{file}`" for file in chosen.emitted),
         name=origin.name,
         call=call,
