@@ -58,14 +58,14 @@ OURS = (
     ("viper", "auto", "", "w8a8"),
     ("thumb", "auto", "", "w8a8"),
     ("thumb", "auto", "", "acc16"),
-    ("thumb", "table", "", "w8a8"),
-    ("thumb", "table", "", "acc16"),
-    ("c", "unrolled", "-O3", "w8a8"),
-    ("c", "unrolled", "-O3", "acc16"),
-    ("c", "unrolled", "-Os", "w8a8"),
-    ("c", "unrolled", "-Os", "acc16"),
-    ("c", "loop", "-O3", "w8a8"),
-    ("c", "loop", "-O3", "acc16"),
+    ("thumb", "loops", "", "w8a8"),
+    ("thumb", "loops", "", "acc16"),
+    ("c", "baked", "-O3", "w8a8"),
+    ("c", "baked", "-O3", "acc16"),
+    ("c", "baked", "-Os", "w8a8"),
+    ("c", "baked", "-Os", "acc16"),
+    ("c", "loops", "-O3", "w8a8"),
+    ("c", "loops", "-O3", "acc16"),
 )
 
 BUDGETS: dict[tuple[str, str], dict[str, int]] = {

@@ -33,6 +33,7 @@ class Emitter:
     estimate    of bytecode: about how many cycles of a Cortex-M0+ lie between ticks and answer
     learn       turns a .nnt file and a banner into a module with a faster step of training, which a port that cannot run it
                 does without
+    learn_runs_in  what runs that module, as ``runs_in``
     learn_alone turns a .nnt file, a name and a banner into modules that train without nnrun
     """
 
@@ -46,6 +47,7 @@ class Emitter:
     speed_rank: int | None = None
     estimate: Callable[[Program], int] = micropython_emitter.estimate_loops
     learn: Callable[[bytes, str], bytes] = viper_learn.source
+    learn_runs_in: str = "viper"
     learn_alone: Callable[[bytes, str, str], dict[str, bytes]] | None = None
 
     @property
@@ -65,7 +67,7 @@ EMITTERS: tuple[Emitter, ...] = (
         "portable code",
         "plain MicroPython, runs on every port",
         micropython_emitter.emit,
-        forms=("baked", "table"),
+        forms=("baked", "loops"),
         form_for=micropython_emitter.form_for,
         speed_rank=3,
         estimate=micropython_emitter.estimate,
@@ -75,8 +77,8 @@ EMITTERS: tuple[Emitter, ...] = (
         "compact code",
         "the same in loops: less heap to import, slower",
         micropython_emitter.emit_loops,
-        forms=("table",),
-        form_for=lambda program: "table",
+        forms=("loops",),
+        form_for=lambda program: "loops",
         speed_rank=4,
         learn_alone=micropython_learn.files,
     ),
@@ -96,12 +98,13 @@ EMITTERS: tuple[Emitter, ...] = (
         "ARMv6-M machine code, for every Cortex-M",
         thumb_emitter.emit,
         "asm_thumb",
-        ("baked", "table"),
+        ("baked", "loops"),
         thumb_emitter.form_for,
         speed_rank=1,
         learn=thumb_learn.source,
+        learn_runs_in="asm_thumb",
     ),
-    Emitter("c", "C", "one freestanding C99 header", c_emitter.emit, C, ("unrolled", "loop"), c_emitter.form_for),
+    Emitter("c", "C", "one freestanding C99 header", c_emitter.emit, C, ("baked", "loops"), c_emitter.form_for),
 )
 
 

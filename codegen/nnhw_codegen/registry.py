@@ -36,3 +36,8 @@ def unknown(names: Iterable[str], name: str, what: str) -> str:
     near = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"there is no {what} {name!r}: {hint}The {what}s are: {', '.join(names)}."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence: "a, b and c"."""
+    return " and ".join(", ".join(names).rsplit(", ", 1))

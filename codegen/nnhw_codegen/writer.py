@@ -57,11 +57,14 @@ class Writer:
 
     @contextmanager
     def function(self, head: str, doc: str = "") -> Iterator[None]:
-        """A top-level Python function: two empty lines, the head, its docstring, and the body indented."""
+        """A top-level Python function: two empty lines, the head, what it does, and the body indented.
+
+        A docstring would lie on the heap while a small board compiles the module, a comment does not.
+        """
         self.lines("", "")
         with self.block(f"def {head}:"):
             if doc:
-                self.line(f'"""{doc}"""')
+                self.line(f"# {doc}")
             yield
 
     def text(self) -> str:

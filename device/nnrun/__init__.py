@@ -65,18 +65,27 @@ class Net(Core):
         if self.decision == "values":
             raise ValueError("this model gives values, not classes: use predict")
         if self.decision == "multilabel":
-            answer = self.predict(values)
-            return tuple([name for j, name in enumerate(self.classes) if answer >> j & 1])  # pyright: ignore[reportOperatorIssue, reportOptionalOperand] - bits
+            return self._named(self.predict(values))
         return self.classes[self.predict(values)]  # pyright: ignore[reportArgumentType, reportCallIssue] - an index where there are classes
+
+    def _named(self, answer):
+        # Not in label: there the list would make ``answer`` a cell, which takes heap for one class too.
+        return tuple([name for j, name in enumerate(self.classes) if answer >> j & 1])
 
 
 def load(path, check=False):
     """The model in a .nnb file; check=True proves its bounds again, which takes a board some seconds.
 
-    Raises ValueError for a file that is damaged, of another format, or not proved; OSError if it cannot be read.
+    Without the proof a forged file may give wrong answers, but never reads or writes outside itself. Raises ValueError
+    for a file that is damaged, of another format, or not proved; OSError if it cannot be read; MemoryError if it does
+    not fit the heap.
     """
     try:
-        net = Net(*read(path))
+        from nnrun.structure import check as look
+
+        parts = read(path)
+        look(*parts)
+        net = Net(*parts)
         if check:
             from nnrun.check import check as prove
 

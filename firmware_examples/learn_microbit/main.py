@@ -12,6 +12,7 @@ import iris_learn_load as loader
 
 loader.load("iris.nnt")
 del loader.load, loader.read, loader.take
+gc.collect()
 for part in "curve0", "update", "layers", "forward", "error", "backward":
     __import__("iris_learn_" + part)
     gc.collect()

@@ -9,7 +9,7 @@ import pytest
 from support.learning.alone import modules, taught_on
 from support.learning.boards import LONG, PROFILES, Emit, Lesson, generated_cases, taught_by_nnrun
 from support.learning.core import steps_on_core
-from support.learning.extremes import CASES, STEEP_CASES, extremes
+from support.learning.extremes import CASES, STEEP_CASES, extremes, shared_halves
 
 import nnrun
 from nnhw.targets import ScriptTarget
@@ -87,6 +87,16 @@ def test_no_integer_differs_at_the_edges(engine, target, bits):
     found = ENGINES[engine][0](target, list(lessons.values()))
     wanted = [state(task, task.after[:-4]) for task in lessons.values()]
     assert [name for name, a, b in zip(lessons, found, wanted, strict=True) if a != b] == []
+
+
+HALVES = ((1, 3), "relu", 1, "residual", 16, ("softmax", "auto"), (1, 5), "all")
+
+
+@pytest.mark.parametrize(("engine", "target", "bits"), [run for run in RUNS if run[2] == 16], indirect=["target"])
+def test_a_probability_with_no_remainder_is_divided_exactly(engine, target, bits):
+    lessons = shared_halves(HALVES, 1 if target.name in SLOW else 4)
+    found = ENGINES[engine][0](target, lessons)
+    assert found == [state(task, task.after[:-4]) for task in lessons]
 
 
 def size(task: Lesson) -> int:

@@ -18,8 +18,10 @@ from nnhw.cli import commands
 from nnhw.exporting.board_package import nnrun
 from nnhw.running.exported import Exported
 from nnhw.targets import get_script_target
+from nnhw.targets.core.module_on_core import ModuleBoard
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import reference
+from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network import activations
 
 RUNS = [
@@ -142,11 +144,12 @@ def test_a_class_from_raw_values_takes_nothing_from_the_heap(target: str, code: 
     assert printed.splitlines() == [" ".join(answers), "done"]
 
 
-FAR = """
+OTHERS = '((big, -big, big, 0), [-big, big, 40, -1 << 70], ends, b"\\x05\\x06\\x07\\xff")'
+FAR = f"""
 from array import array
 big = 1 << 33
 ends = array("i", (2147483647, -2147483648, 2147483647, 7))
-for t in ((big, -big, big, 0), [-big, big, 40, -1 << 70], ends, b"\\x05\\x06\\x07\\xff"):
+for t in {OTHERS}:
     print(m.predict_ticks(t))
 rows = ((1e9, -1e12, 1e20, 3e38), (1 << 40, -1 << 40, 0, 1 << 70), (inf, -inf, 1e-40, -0.0), (4343.104450, 0, 9.8, 2500))
 for v in rows:
@@ -160,10 +163,28 @@ for n in range(4):
 """
 
 
-@pytest.mark.parametrize(
-    ("target", "code"),
-    [("wasm", "portable"), ("wasm", "compact"), ("wasm", "nnrun"), ("unix", "portable"), ("unix", "nnrun")],
-)
+def printed_by(target: str, model: QModel, code: str, script: str) -> list[str]:
+    """The words that a script prints, with the module under the name m."""
+    if target != "rp2040-core":
+        return get_script_target(target).run(dict(module(model, code).files), start(code) + script).split()
+    lines: list[str] = []
+    names = {
+        "m": ModuleBoard(module(model, code).files["m.py"]).module,
+        "print": lambda *w: lines.extend(map(str, w)),
+    }
+    exec(script, names)
+    return lines
+
+
+EVERYWHERE = [
+    *(("wasm", code) for code in ("portable", "compact", "nnrun")),
+    *(("unix", code) for code in ("portable", "viper", "nnrun")),
+    *(("rp2040-core", code) for code in ("viper", "thumb")),
+    *(("pico", code) for code in ("portable", "compact", "viper", "thumb", "nnrun")),
+]
+
+
+@pytest.mark.parametrize(("target", "code"), EVERYWHERE)
 def test_what_lies_far_outside_saturates_however_it_enters(target: str, code: str) -> None:
     usable_target(target)
     model = quantized((4, 5, 3), activations.get("relu"), "w8a8")
@@ -186,9 +207,73 @@ def test_what_lies_far_outside_saturates_however_it_enters(target: str, code: st
         *reference.decide(model, reference.logits(model, reference.codes(model, within))),
         *reference.predict(model, values),
     ]
-    script = start(code) + "inf = 1e300 * 1e300\nnan = inf - inf\n" + FAR
-    printed = get_script_target(target).run(dict(module(model, code).files), script)
-    assert printed.split() == [*map(str, wanted), *["refused"] * 4]
+    script = "inf = 1e300 * 1e300\nnan = inf - inf\n" + FAR
+    if code == "thumb":  # which takes the address of an array('i'), and looks at nothing else
+        script, wanted = script.replace(OTHERS, "(ends,)"), wanted[2:3] + wanted[4:]
+    assert printed_by(target, model, code, script) == [*map(str, wanted), *["refused"] * 4]
+
+
+CONTAINERS = """
+from array import array
+y = array("i", (0, 0, 0))
+def tell(call, *given):
+    try:
+        call(*given)
+        print("accepted")
+    except (TypeError, ValueError):
+        print("refused")
+for t in ((5, 6, 7, 8), [5, 6, 7, 8], array("h", (5, 6, 7, 8)), array("I", (5, 6, 7, 8)), b"\\x05\\x06\\x07\\x08"):
+    print(m.predict_ticks(t))
+    m.logits_from_ticks(t, y)
+    print(*y)
+for t in (None, 5, 2.5, "abcd", (5, 6, 7), [5] * 5, bytes(16), array("i", (1, 2)), array("f", (1, 2, 3, 4)),
+          (1, 2, 3.5, 4), iter("ab")):
+    tell(m.predict_ticks, t)
+    tell(m.logits_from_ticks, t, y)
+    tell(m.logits_from_codes, t, y)
+t = array("i", (1, 2, 3, 4))
+for out in (None, 5, (1, 2, 3), [0, 0, 0], bytes(12), bytearray(12), array("i", (1, 2)),
+            array("h", (1, 2, 3)), array("f", (1, 2, 3))):
+    tell(m.logits_from_ticks, t, out)
+    tell(m.logits_from_codes, t, out)
+for out in (None, 5, (1, 2, 3, 4), [0, 0, 0, 0], bytearray(16), array("i", (1, 2)), array("f", (1, 2, 3, 4))):
+    tell(m.ticks_from_values, (1, 2, 3, 4), out)
+"""
+
+
+@pytest.mark.parametrize(("target", "code"), [run for run in EVERYWHERE if run[1] == "viper"])
+def test_viper_never_reads_or_writes_what_is_no_buffer_of_words(target: str, code: str) -> None:
+    usable_target(target)
+    model = quantized((4, 5, 3), activations.get("relu"), "w8a8")
+    logits = reference.logits(model, reference.codes(model, np.array([[5, 6, 7, 8]])))
+    answer = [str(reference.decide(model, logits)[0]), *map(str, logits[0])]
+    refused = ["refused"] * (11 * 3 + 9 * 2 + 7)
+    assert printed_by(target, model, code, CONTAINERS) == answer * 5 + refused
+
+
+TAKES_NOTHING = """
+import micropython
+from array import array
+given = ((5, 6, 7, 8), [5, 6, 7, 268435456], array("i", (5, 6, 7, 8)))
+for t in given:
+    print(m.predict_ticks(t))
+m.predict_ticks(given[2])
+micropython.heap_lock()
+m.predict_ticks(given[2])
+m.predict_ticks(given[0])
+m.predict_ticks(given[1])
+micropython.heap_unlock()
+print("done")
+"""
+
+
+@pytest.mark.parametrize(("target", "code"), [run for run in RUNS if run[1] != "thumb"])
+def test_a_class_from_ticks_takes_nothing_from_the_heap(target: str, code: str) -> None:
+    usable_target(target)
+    model = quantized((4, 5, 3), activations.get("relu"), "w8a8")
+    ticks = np.array([[5, 6, 7, 8], [5, 6, 7, 1 << 28], [5, 6, 7, 8]])
+    wanted = reference.decide(model, reference.logits(model, reference.codes(model, ticks)))
+    assert printed_by(target, model, code, TAKES_NOTHING) == [*map(str, wanted), "done"]
 
 
 @pytest.mark.parametrize("target", ["wasm", "unix", "microbit", "rp2040-core", *(["pico"] if LONG else [])])

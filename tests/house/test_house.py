@@ -196,6 +196,21 @@ def test_packages_list_the_names_that_they_offer() -> None:
             assert offers == listed, path
 
 
+def test_ways_through_the_code_lead_where_they_say() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    stops = re.findall(r"^\| `((?:host|codegen)/[\w/]+\.py)` \| (.*) \|$", text, re.MULTILINE)
+    assert len(stops) == 18
+    for name, told in stops:
+        code = (ROOT / name).read_text("utf-8")
+        for quoted in re.findall(r"`([A-Za-z_]+(?:\.[a-z_]+)?)`", told):
+            for word in () if quoted.endswith(".py") else quoted.split("."):
+                assert re.search(rf"\b(def|class) {word}\b|^    {word}: ", code, re.MULTILINE) or word == "nnrun", (
+                    name
+                )
+    (line,) = re.findall(r"`(shift = [^`]*)`", text)
+    assert line in (ROOT / "codegen/nnhw_codegen/quantization/quantize.py").read_text("utf-8")
+
+
 def test_commands_do_not_import_one_another() -> None:
     modules = {place.partition(":")[0] for place, _ in COMMANDS.values()}
     for module in modules:

@@ -11,7 +11,7 @@ from nnhw_codegen.integers import program, reference
 from nnhw_codegen.writer import Origin
 
 WARNINGS = ("-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic")
-FORMS = ("unrolled", "loop")
+FORMS = ("baked", "loops")
 
 # Row layout of `run`: codes, outputs, answer (the class; for values 1 where the outputs from ticks are the same).
 RUN = """

@@ -15,7 +15,7 @@ from nnhw_codegen.integers.qmodel import FORMAT
 from nnhw_codegen.integers.ticks import TICK_LIMIT
 from nnhw_codegen.writer import Origin, Writer
 
-UNROLLED_WEIGHTS = 1024
+BAKED_WEIGHTS = 1024
 """Nets with more weights than this become loops: straight-line code takes 6 to 8 bytes of flash per weight."""
 
 _ANSWER = {
@@ -24,7 +24,7 @@ _ANSWER = {
     "multilabel": "answers: bit j is 1 where output j is above 0",
 }
 
-Form = Literal["auto", "unrolled", "loop"]
+Form = Literal["auto", "baked", "loops"]
 
 
 def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, bytes]:
@@ -32,9 +32,9 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.h": source(program, origin, form).encode()}
 
 
-def form_for(program: Program) -> Literal["unrolled", "loop"]:
+def form_for(program: Program) -> Literal["baked", "loops"]:
     """The form that "auto" stands for."""
-    return "unrolled" if program.weight_count <= UNROLLED_WEIGHTS else "loop"
+    return "baked" if program.weight_count <= BAKED_WEIGHTS else "loops"
 
 
 def source(program: Program, origin: Origin, form: Form = "auto") -> str:
@@ -51,7 +51,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     activations = layers.activations(w, program, prefix)
     _doorway(w, program, prefix, form)
     names = [activations.get(layer.steps, "") for layer in program.layers]
-    if form == "unrolled":
+    if form == "baked":
         _unrolled(w, program, prefix, names)
     else:
         _loops(w, program, prefix, names)
@@ -107,7 +107,7 @@ def _helpers(w: Writer, prefix: str, form: Form) -> None:
         w.line("return (int32_t)((uint32_t)a << 16) >> 16;")
     with w.braces(f"static inline int32_t {prefix}_high(int32_t a)"):
         w.line(f"return (a - {prefix}_low(a)) >> 16;")
-    if form == "unrolled":
+    if form == "baked":
         with w.braces(f"static inline int32_t {prefix}_weight(int32_t w)"):
             w.line("#if defined(__GNUC__) && defined(__ARM_ARCH_6M__)")
             w.line(
@@ -120,7 +120,7 @@ def _helpers(w: Writer, prefix: str, form: Form) -> None:
 def _doorway(w: Writer, program: Program, prefix: str, form: Form) -> None:
     """SPEC 3.3."""
     w.lines("", "/* Ticks, any int32_t, to input codes. */")
-    if form == "loop":
+    if form == "loops":
         rows = [v for i in program.inputs for v in (i.low, i.low + i.span, i.gain, i.offset, i.shift)]
         layers.array(w, "int32_t", f"{prefix}_doorway", rows)
     w.line(
@@ -131,14 +131,14 @@ def _doorway(w: Writer, program: Program, prefix: str, form: Form) -> None:
         w.line("const int32_t tail = ((tick >> 1) - ((low + 1) >> 1)) >> 31;")
         w.line("return (((tick & below) | (high & ~below)) & ~tail) - (low & ~tail);")
     with w.braces(f"static inline void {prefix}_codes(const int32_t *ticks, int32_t *codes)"):
-        if form == "loop":
+        if form == "loops":
             w.lines(f"const int32_t *p = {prefix}_doorway;", "size_t i;")
         for n, entry in enumerate(program.inputs):
             w.line(f"/* {n}: {_comment(entry.name)}, ticks of {float(entry.step)!r} */")
-            if form == "unrolled":
+            if form == "baked":
                 u = f"{prefix}_within(ticks[{n}], {entry.low}, {entry.low + entry.span})"
                 w.line(f"codes[{n}] = ({u} * {entry.gain}{_less(-entry.offset)}) >> {entry.shift};")
-        if form == "loop":
+        if form == "loops":
             with w.braces(f"for (i = 0; i < {len(program.inputs)}; i++)"):
                 w.line(f"codes[i] = ({prefix}_within(ticks[i], p[0], p[1]) * p[2] + p[3]) >> p[4];")
                 w.line("p += 5;")

@@ -54,7 +54,9 @@ class Trainable:
 
     @property
     def _door(self) -> QModel:
-        return QModel(PRECISIONS[0], self.doorway, (), self.classes, self.outputs)
+        return QModel(
+            max(PRECISIONS, key=lambda precision: precision.cost), self.doorway, (), self.classes, self.outputs
+        )
 
     def input_codes(self, rows: NDArray[np.floating[Any]]) -> Codes:
         """Raw rows (n, inputs) -> codes (n, inputs)."""

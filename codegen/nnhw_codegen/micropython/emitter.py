@@ -20,7 +20,7 @@ BAKED_WEIGHTS = 512
 _BAKED_CYCLES, _LOOPS_CYCLES = 340, 1100
 """Per multiplication, on a Cortex-M0+."""
 
-Form = Literal["auto", "baked", "table"]
+Form = Literal["auto", "baked", "loops"]
 
 
 def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, bytes]:
@@ -28,19 +28,19 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.py": source(program, origin, form).encode()}
 
 
-def emit_loops(program: Program, origin: Origin, form: Form = "table") -> dict[str, bytes]:
+def emit_loops(program: Program, origin: Origin, form: Form = "loops") -> dict[str, bytes]:
     """The module in loops, whatever its size."""
-    return emit(program, origin, "table")
+    return emit(program, origin, "loops")
 
 
-def form_for(program: Program) -> Literal["baked", "table"]:
+def form_for(program: Program) -> Literal["baked", "loops"]:
     """The form that "auto" stands for."""
-    return "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
+    return "baked" if program.weight_count <= BAKED_WEIGHTS else "loops"
 
 
 def estimate(program: Program) -> int:
     """Cycles of a Cortex-M0+ from ticks to the answer, about, in the form that "auto" stands for."""
-    return estimate_loops(program) if form_for(program) == "table" else program.weight_count * _BAKED_CYCLES
+    return estimate_loops(program) if form_for(program) == "loops" else program.weight_count * _BAKED_CYCLES
 
 
 def estimate_loops(program: Program) -> int:
@@ -78,7 +78,7 @@ def _buffers(w: Writer, program: Program, form: Form) -> str:
     and values are as many as their buffer holds: there the outputs have their own, ``_y``.
     """
     length = max(len(program.inputs), program.layers[-1].units)
-    w.line(f"_t = [0] * {loops.work_length(program) if form == 'table' else length}")
+    w.line(f"_t = [0] * {loops.work_length(program) if form == 'loops' else length}")
     if program.decision != "values" and (form == "baked" or len(program.layers) > 1):
         return "_t"
     w.line(f"_y = [0] * {program.layers[-1].units}")

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.integers.qmodel import FORMAT
+from nnhw_codegen.integers.ticks import TICK_LIMIT
 from nnhw_codegen.micropython import values
 from nnhw_codegen.writer import Origin, Writer, bytes_literal
 
@@ -28,6 +29,12 @@ MOST_UNROLLED = 8
 
 BUFFER = "array('i', bytes(4 * {}))"
 """The expression for a buffer of so many words."""
+
+SEEN = "{0} if {0} is _seen else _words({0}, {1}, 0)"
+"""The expression for integers that machine code may read."""
+
+SEEN_OUTPUTS = ("global _out", "if y is not _out:", "    _out = _words(y, {}, 1)")
+"""Before machine code writes y."""
 
 _DECISION = {
     "argmax": "The index of the largest output, the first of equals.",
@@ -81,21 +88,51 @@ def buffers(w: Writer, program: Program) -> None:
         w.line(f"{name} = {BUFFER.format(length)}")
 
 
+def arguments(w: Writer, program: Program) -> None:
+    """What lets viper see nothing but array('i') objects of the right length, which it reads as they are.
+
+    To tell one takes 12,000 cycles of a Pico, and heap, so the last one is remembered. What else holds integers is
+    copied into ``_t``.
+    """
+    w.line(
+        "# The array('i') that brought integers last, and the one that took outputs: they are not looked at again."
+    )
+    w.line("_seen, _out = _t, _y")
+    with w.function("_words(a, n, out)"):
+        w.line("global _seen")
+        with w.block("if len(a) != n:"):
+            w.line('raise ValueError("expected %d integers, found %d" % (n, len(a)))')
+        with w.block("try:"), w.block("if type(a) is array and repr(a[:0]) == \"array('i')\":"):
+            with w.block("if not out:"):
+                w.line("_seen = a")
+            w.line("return a")
+        with w.block("except MemoryError:  # in an interrupt: it is copied each time"):
+            w.line("pass")
+        with w.block("if out:"):
+            w.line("raise TypeError(\"expected an array('i')\")")
+        with w.block("for i in range(n):"):
+            w.line(f"_t[i] = min(max(a[i], {-TICK_LIMIT}), {TICK_LIMIT})")
+        w.line("return _t")
+
+
 def tables(w: Writer, program: Program) -> None:
     """The tables, where the machine code does not bring its own."""
     for number, table in enumerate(program.tables):
         w.line(f"_T{number} = {bytes_literal(table.to_bytes())}")
 
 
-def doorway(w: Writer, program: Program, call: str) -> None:
-    """``ticks_from_values`` for machine code: ``call`` makes ticks t of float32 f, true where one is not a number."""
+def doorway(w: Writer, program: Program, call: str, *check: str) -> None:
+    """``ticks_from_values`` for machine code: ``call`` makes ticks t of float32 f, true where one is not a number.
+
+    ``check`` are lines that look at t first.
+    """
     count = len(program.inputs)
     with w.function("ticks_from_values(values, t)", "Raw values to ticks t, an array('i')."):
-        values.expect(w, count)
-        w.line("f = _f")
-        if count <= MOST_UNROLLED:
+        w.lines(*check, "f = _f")
+        if count <= MOST_UNROLLED:  # which refuses another number
             w.line(f"{', '.join(f'f[{n}]' for n in range(count))}{',' * (count == 1)} = values")
         else:
+            values.expect(w, count)
             with w.block(f"for i in range({count}):"):
                 w.line("f[i] = values[i]")
         with w.block(f"if {call}:"):

@@ -23,7 +23,7 @@ from nnhw_codegen.writer import Origin, Writer, bytes_literal
 BAKED_WEIGHTS = 4096
 """Nets with more weights than this become loops over tables: a baked weight takes about 6 bytes of code."""
 
-Form = Literal["auto", "baked", "table"]
+Form = Literal["auto", "baked", "loops"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ def emit(program: Program, origin: Origin, form: Form = "auto") -> dict[str, byt
     return {f"{origin.name}.py": source(program, origin, form).encode()}
 
 
-def form_for(program: Program) -> Literal["baked", "table"]:
+def form_for(program: Program) -> Literal["baked", "loops"]:
     """The form that "auto" stands for."""
-    return "baked" if program.weight_count <= BAKED_WEIGHTS else "table"
+    return "baked" if program.weight_count <= BAKED_WEIGHTS else "loops"
 
 
 def machine_code(program: Program, form: Form = "auto") -> Blob:
@@ -66,7 +66,7 @@ def machine_code(program: Program, form: Form = "auto") -> Blob:
         _layer(Task(layers, data, dense, place, target, labels, f"layer{number}"), form)
         place = target
     doorway_and_decision.decision(layers, program)
-    doorway_and_decision.doorway(doorway, data, program, loop=form == "table")
+    doorway_and_decision.doorway(doorway, data, program, loop=form == "loops")
     even, odd = _buffers(program)
     saved = sorted(layers.registers() & {"r8", "r9", "r10", "r11"}, key=lambda name: int(name[1:]))
     code = Assembler()
@@ -93,8 +93,8 @@ def machine_code(program: Program, form: Form = "auto") -> Blob:
 def _layer(task: Task, form: Form) -> None:
     weights = task.layer.weights
     if stream.has_lanes(task.layer):
-        stream.layer(task, loop=form == "table" or _rather_loop(task.layer))
-    elif form == "table":
+        stream.layer(task, loop=form == "loops" or _rather_loop(task.layer))
+    elif form == "loops":
         packed.layer(task, 8 if weights.min() >= -128 and weights.max() <= 127 else 16)
     elif np.abs(weights).max() <= baked.WEIGHT_LIMIT:
         baked.layer(task)

@@ -1,7 +1,7 @@
 """Thumb kernel "packed": weights of 8 or 16 bits, four neurons at once, in loops of a fixed length for any layer.
 
 A word holds the weights of four neurons (8 bits), two words do (16 bits). Portable twin: micropython.emitter, form
-"table". Constant time.
+"loops". Constant time.
 
     r0  inputs, then outputs     r4, r5    words of weights    r8 to r11  four sums, then z in r4 to r7
     r1  stream                   r6        product             lr         next output

@@ -2,7 +2,7 @@
 
 A word holds one weight, or, where every partial sum is proved below 2^15, two: high * 65536 + low. One muls by x then
 multiplies both, and word sums add both, exactly: the low sum is the sign-extended low half, the high sum is what
-remains above it. Portable twin: micropython.emitter, form "table". Constant time.
+remains above it. Portable twin: micropython.emitter, form "loops". Constant time.
 
     r0  inputs, then outputs     r2 to r6  words times x; then z in r2 to r5, scratch r6
     r1  x, then scratch          r7        stream of words

@@ -7,8 +7,10 @@ The function keeps x and r in registers; what is on the left of an operator is c
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from nnhw_codegen.integers.expr import Step
 from nnhw_codegen.learning import board_program
 from nnhw_codegen.learning.blocks import (
     BackBlock,
@@ -99,10 +101,15 @@ def _curve(w: Writer, block: CurveBlock) -> None:
     w.line(f"j = {block.source.count}")
     with w.block("while j:"):
         w.line("r = x[0]")
-        statements.print_steps(w, block.steps, tables, _NAMES, _branch)
+        statements.print_steps(w, map(_constant_first, block.steps), tables, _NAMES, _branch)
         w.line(f"x[{block.result.place - block.source.place}] = {_NAMES.operand(block.register)}")
         advance(w, "x", 4)
         w.line("j -= 1")
+
+
+def _constant_first(step: Step) -> Step:
+    """The step with a constant factor on the left, where it takes a cycle less."""
+    return replace(step, a=step.b, b=step.a) if step.op == "mul" and isinstance(step.b, int) else step
 
 
 def _branch(w: Writer, op: str, target: str, a: str, b: str) -> None:

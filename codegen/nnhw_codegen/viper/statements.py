@@ -12,7 +12,7 @@ value is had back. Activations, doorway and decision then work on exact values b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,7 +169,7 @@ def activation(w: Writer, layer: Dense, tables: tuple[Table, ...]) -> None:
 
 
 def print_steps(
-    w: Writer, steps: Sequence[Step], tables: Sequence[Table], names: Names, choose: Choose = select
+    w: Writer, steps: Iterable[Step], tables: Sequence[Table], names: Names, choose: Choose = select
 ) -> None:
     """An activation's steps, one line or two each."""
     for step in steps:
@@ -180,8 +180,6 @@ def print_steps(
             choose(w, step.op, target, a, b)
         else:
             sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
-            if step.op == "mul" and isinstance(step.b, int):
-                a, b = b, a
             w.line(f"{target} = {a} {sign} {b}")
 
 

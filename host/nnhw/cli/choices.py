@@ -35,6 +35,10 @@ PLACES: Mapping[str, Sequence[str]] = {
 }
 """The targets of every code, the one to try first in front; "nnrun" is the .nnb file under the board package."""
 
+SLOPED = "leaky_relu"
+"""The activations that take --slope."""
+
+OUTPUT_ONLY = ("softmax",)
 ACTIVATIONS = ("identity", "relu", "leaky_relu", "logsig", "softplus", "tanh")
 
 
@@ -55,6 +59,11 @@ def code_names(*more: str) -> Names:
     return Names((*more, *CODES), lambda: (*more, *emitters.names()))
 
 
-def activation_names(*more: str) -> Names:
-    """The names of activations, before ``more``."""
-    return Names((*ACTIVATIONS, *more), lambda: (*activations.names(), *more))
+def activation_names() -> Names:
+    """The names of the activations of any layer."""
+    return Names(ACTIVATIONS, lambda: activations.names())
+
+
+def output_names() -> Names:
+    """The names of the activations of a last layer."""
+    return Names((*ACTIVATIONS, *OUTPUT_ONLY), lambda: activations.output_names())

@@ -47,7 +47,7 @@ with deferred():
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def compare(
     data: str,
-    target: str | None,
+    answer_column: str | None,
     reading: DataOptions,
     task: datasets.Task,
     hidden: tuple[str, ...],
@@ -65,14 +65,14 @@ def compare(
 
     Trains many networks of each, in pairs, and quantizes them all.
     """
-    dataset = datasets.load(data, target, task, reading)
+    dataset = datasets.load(data, answer_column, task, reading)
     with user_input():
         setting = engine.Setting(
             dataset, hidden, layers, seeds, epochs, precisions=precisions, relu_at_zero=float(relu_at_zero)
         )
     with progress_bar(1.0) as advance:
         rows = engine.compare(setting, jobs, scheduler, lambda share: advance(share, ""))
-    chosen = [*(["--target", target] if target else []), *reading.words()]
+    chosen = [*(["--target", answer_column] if answer_column else []), *reading.words()]
     words = ["nnhw", "compare", data, *chosen, "--hidden", ",".join(hidden), "--seeds", str(seeds)]
     command = shlex.join([*words, "--epochs", str(epochs)])
     write_whole(out, compare_page.render(setting, rows, command).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -47,7 +48,12 @@ def _range(context: click.Context, parameter: click.Parameter, value: str | None
     help="Rows of raw values, as many as there are: a CSV file with a header, an .npy file, or a data set by name. They "
     "give every input its range, resolution, mean and scale, and calibrate the integers.",
 )
-@click.option("--target", metavar="COLUMN", help="Column of that CSV file to leave out, as it holds the answers.")
+@click.option(
+    "--target",
+    "answer_column",
+    metavar="COLUMN",
+    help="Column of that CSV file to leave out, as it holds the answers.",
+)
 @click.option(
     "--range",
     "input_range",
@@ -72,7 +78,7 @@ def convert(
     file: Path,
     out: Path,
     data: str | None,
-    target: str | None,
+    answer_column: str | None,
     input_range: tuple[float, float] | None,
     classes: tuple[str, ...],
     task: chain.KnownTask | None,
@@ -90,7 +96,7 @@ def convert(
             f"{out}: a network is converted to a model.json; from {file.suffix} to {out.suffix} goes through one"
         )
     settings = conversion.Settings(classes=classes, task=task, input_range=input_range, activations=activations)
-    done = load.load(file, settings, data, target)
+    done = load.load(file, settings, data, answer_column)
     model_json.save(done.network, out)
     if as_json:
         lines = [{"label": line.label, "text": line.text, "warning": line.warning} for line in done.lines]
@@ -98,7 +104,7 @@ def convert(
         return
     for line in done.lines:
         click.echo(f"WARNING   {line.label}: {line.text}" if line.warning else f"{line.label:<9} {line.text}")
-    click.echo(f"wrote     {out}; next: nnhw export {out}")
+    click.echo(f"wrote     {out}; next: nnhw export {shlex.quote(str(out))}")
 
 
 def _to_onnx(file: Path, out: Path) -> None:

@@ -27,7 +27,7 @@ with deferred():
 )
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def data(file: str, target: str | None, task: datasets.Task, reading: DataOptions, as_json: bool) -> None:
+def data(file: str, answer_column: str | None, task: datasets.Task, reading: DataOptions, as_json: bool) -> None:
     """Show what is understood of FILE, before anything is trained.
 
     That is its encoding and separator; of each column the kind, range, resolution and missing share; what looks odd, and
@@ -35,7 +35,7 @@ def data(file: str, target: str | None, task: datasets.Task, reading: DataOption
     between the cells; gzip as well), .npz or .npy, and .parquet or .xlsx where pandas is installed.
     """
     table = datasets.read_table(file, reading)
-    targets = choose_columns.names_in((target,), table.names) if target else ()
+    targets = choose_columns.names_in((answer_column,), table.names) if answer_column else ()
     prepared = prepare.prepare(table, targets, task, reading)
     if as_json:
         print_json(describe.as_json(prepared))
@@ -43,7 +43,7 @@ def data(file: str, target: str | None, task: datasets.Task, reading: DataOption
         for line in describe.as_text(prepared):
             click.echo(line)
         if not prepared.faults:
-            wanted = target or describe.likely(prepared) or "COLUMN"
+            wanted = answer_column or describe.likely(prepared) or "COLUMN"
             click.echo(f"next      {shlex.join(['nnhw', 'train', file, '--target', wanted, *reading.words()])}")
     if prepared.faults:
         sys.exit(2)

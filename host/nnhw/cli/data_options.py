@@ -21,7 +21,7 @@ TARGET_HELP = (
 
 def target_option(function: Function) -> Function:
     """--target of the commands that read a table."""
-    return click.option("--target", metavar="COLUMN[,COLUMN]", help=TARGET_HELP)(function)
+    return click.option("--target", "answer_column", metavar="COLUMN[,COLUMN]", help=TARGET_HELP)(function)
 
 
 def data_options(function: Function) -> Function:

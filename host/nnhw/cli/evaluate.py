@@ -29,10 +29,10 @@ _PATH = click.Path(path_type=Path)
 @target_option
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def evaluate(model: Path, data: str | None, target: str | None, reading: DataOptions, as_json: bool) -> None:
+def evaluate(model: Path, data: str | None, answer_column: str | None, reading: DataOptions, as_json: bool) -> None:
     """Compare MODEL (a model.json) in floats and in each precision with the answers of a data set."""
     network = model_json.load(model)
-    parts = matching.rows_to_judge(network, model, data, target, reading)
+    parts = matching.rows_to_judge(network, model, data, answer_column, reading)
     with user_input(str(model)):
         models = accuracy.quantized(network)
         results = {name: accuracy.scores(network, part, models) for name, part in parts.items()}

@@ -47,7 +47,10 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--fine-tune", "data", metavar="DATA", help="Adapt the weights to the precision on a data set or file.")
 @click.option(
-    "--target", metavar="COLUMN", help="Column of that file that holds the answers, or several with commas."
+    "--target",
+    "answer_column",
+    metavar="COLUMN",
+    help="Column of that file that holds the answers, or several with commas.",
 )
 @click.option(
     "--code",
@@ -66,7 +69,7 @@ def export(
     precision_name: str | None,
     min_agreement: float | None,
     data: str | None,
-    target: str | None,
+    answer_column: str | None,
     code: str,
     board: str | None,
     as_json: bool,
@@ -83,8 +86,8 @@ def export(
     words: list[str] = []
     dataset = None
     if data is not None:
-        dataset = matching.rows_to_tune(network, data, target)
-        words = ["--fine-tune", Path(data).name, *([] if target is None else ["--target", target])]
+        dataset = matching.rows_to_tune(network, data, answer_column)
+        words = ["--fine-tune", Path(data).name, *([] if answer_column is None else ["--target", answer_column])]
     with user_input():
         wanted = None
         if learning is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
-from nnhw.cli.choices import activation_names
+from nnhw.cli.choices import activation_names, output_names
 from nnhw.cli.commands import UserError, user_input
 from nnhw.cli.data_options import data_options, target_option
 from nnhw.cli.deferred import deferred
@@ -44,13 +45,13 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[i
 @click.option("--high", type=float, default=4.0, show_default=True, help="Highest raw value of them.")
 @click.option("--step", type=float, default=2.0**-8, show_default=True, help="Their resolution.")
 @click.option("--hidden", type=activation_names(), default="relu", show_default=True)
-@click.option("--output", type=activation_names("softmax"), help="By default softmax, or identity.")
+@click.option("--output", type=output_names(), help="By default softmax, or identity.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the weights to start from.")
 def new(
     layers: tuple[int, ...],
     out: Path,
     data: str | None,
-    target: str | None,
+    answer_column: str | None,
     reading: DataOptions,
     values: bool,
     low: float,
@@ -63,7 +64,7 @@ def new(
     """Make a network with fresh weights: export it with --learn, and a board trains it from scratch."""
     dataset = None
     if data is not None:
-        dataset = datasets.load(data, target, "regression" if values else "auto", reading)
+        dataset = datasets.load(data, answer_column, "regression" if values else "auto", reading)
     elif not (high - low >= step > 0):
         raise UserError(f"--low {low:g} --high {high:g} --step {step:g}: there is no step between low and high")
     with user_input():
@@ -77,8 +78,8 @@ def new(
     if found != layers:
         raise UserError(f"--layers {','.join(map(str, layers))}: the data need {','.join(map(str, found))}")
     if data is not None:
-        network.training |= {"data": data, "target": target}
+        network.training |= {"data": data, "target": answer_column}
         network.training |= {"reading": reading.record()} if reading.record() else {}
     model_json.save(network, out)
     click.echo(f"network   {network.describe()}; untrained")
-    click.echo(f"wrote     {out}; next: nnhw export --learn {out}")
+    click.echo(f"wrote     {out}; next: nnhw export --learn {shlex.quote(str(out))}")

@@ -23,11 +23,16 @@ _PATH = click.Path(path_type=Path)
 @click.argument("directory", type=_PATH, metavar="BUILD")
 @click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="By default BUILD/report.html.")
 @click.option("--data", help="Data set or file; by default the one that the model was trained on.")
-@click.option("--target", metavar="COLUMN", help="Column of the file that holds the answers, or several with commas.")
+@click.option(
+    "--target",
+    "answer_column",
+    metavar="COLUMN",
+    help="Column of the file that holds the answers, or several with commas.",
+)
 @click.option("--model", type=_PATH, help="The model.json that BUILD was made from; by default looked for.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def report(
-    directory: Path, out: Path | None, data: str | None, target: str | None, model: Path | None, as_json: bool
+    directory: Path, out: Path | None, data: str | None, answer_column: str | None, model: Path | None, as_json: bool
 ) -> None:
     """Write one HTML page about the exported model in the folder BUILD.
 
@@ -38,7 +43,7 @@ def report(
     with user_input():
         source, network = facts.find_network(build, model)
     known = data is not None or isinstance(network.training.get("data"), str)
-    rows = matching.rows_to_judge(network, source, data, target) if known else None
+    rows = matching.rows_to_judge(network, source, data, answer_column) if known else None
     out = out or build.directory / build_folder.REPORT
     expect_directory(out)
     with progress_bar(None) as advance, user_input(str(source)):

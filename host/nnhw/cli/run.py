@@ -39,7 +39,7 @@ def run(
     names: tuple[str, ...],
     runtime: str,
     data: str | None,
-    target: str | None,
+    answer_column: str | None,
     reading: DataOptions,
     as_json: bool,
 ) -> None:
@@ -55,7 +55,7 @@ def run(
         _run_data(
             made,
             module,
-            matching.load_matching(made.model, data, target, reading, made.manifest.columns),
+            matching.load_matching(made.model, data, answer_column, reading, made.manifest.columns),
             names,
             as_json,
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
 import click
 
-from nnhw.cli.choices import activation_names
+from nnhw.cli.choices import SLOPED, activation_names, output_names
 from nnhw.cli.commands import user_input
 from nnhw.cli.data_options import data_options, target_option
 from nnhw.cli.deferred import deferred
@@ -51,11 +52,11 @@ def _share(ctx: click.Context, parameter: click.Parameter, value: float) -> floa
 @click.option(
     "--slope",
     type=float,
-    help="Left slope of leaky_relu, rounded to a fraction that the board can shift by.",
+    help=f"Left slope of {SLOPED}, rounded to a fraction that the board can shift by.",
 )
 @click.option(
     "--output",
-    type=activation_names("softmax"),
+    type=output_names(),
     help="By default softmax, or identity for values.",
 )
 @training_options
@@ -74,7 +75,7 @@ def _share(ctx: click.Context, parameter: click.Parameter, value: float) -> floa
 def train(
     data: str,
     out: Path,
-    target: str | None,
+    answer_column: str | None,
     reading: DataOptions,
     task: datasets.Task,
     layers: tuple[int, ...],
@@ -93,7 +94,7 @@ def train(
     if slope is not None and not activations.get(hidden).has_slope:
         raise click.BadParameter(f"--slope needs --hidden {activations.sloped()}")
     expect_directory(out)
-    dataset = datasets.load(data, target, task, reading)
+    dataset = datasets.load(data, answer_column, task, reading)
     kept, held = datasets.split_off(dataset, held_out, options.seed)
     start = time.perf_counter()
     with progress_bar(options.epochs_for(len(kept.rows)), wanted=not as_json) as advance, user_input():
@@ -107,7 +108,7 @@ def train(
             progress=lambda epoch: advance(1, f"loss {epoch.loss:.4f}"),
         )
     seconds = time.perf_counter() - start
-    network.training |= {"data": data, "target": target, "task": task, "held_out": held_out}
+    network.training |= {"data": data, "target": answer_column, "task": task, "held_out": held_out}
     if reading.record():
         network.training["reading"] = reading.record()
     tuned = None
@@ -141,7 +142,7 @@ def train(
     if held and network.classes and not network.multilabel:
         found = accuracy.confusion(held.targets, network.predict(held.rows), len(network.classes))
         click.echo(f"confusion of the held-out rows\n{accuracy.confusion_text(found, network.classes)}")
-    click.echo(f"wrote     {out}; next: nnhw export {out}")
+    click.echo(f"wrote     {out}; next: nnhw export {shlex.quote(str(out))}")
 
 
 def _inputs_and_answers(dataset: datasets.Dataset) -> str:

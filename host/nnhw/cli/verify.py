@@ -48,10 +48,7 @@ def verify(
     for build, (_, places) in zip(made, fits, strict=True):
         for name in places:
             result: dict[str, Any] = {"build": str(build.directory), "target": name}
-            reference_file = f"{build.name}.nnb"
             try:
-                if not build.is_as_written(reference_file):
-                    raise TargetError(f"{reference_file} is not the file that export wrote; run 'nnhw export' again")
                 outcome = verification.verify(build, name, rows, runtime=runtime, seed=seed)
                 result |= {"passed": outcome.passed, "rows": outcome.rows, "message": str(outcome)}
                 result |= {"distinct": dict(zip(outcome.entries, outcome.distinct, strict=True))}

@@ -36,11 +36,11 @@ def names() -> tuple[str, ...]:
 
 def load(
     data: Any,
-    target: str | Sequence[str] | None = None,
+    answer_column: str | Sequence[str] | None = None,
     task: Task = "auto",
     options: DataOptions | None = None,
 ) -> Dataset:
-    """A data set by name (see ``names``), a file, or a DataFrame, with ``target`` as the column to learn.
+    """A data set by name (see ``names``), a file, or a DataFrame, with ``answer_column`` as the column to learn.
 
     Files are tables as text (comma, semicolon, tab, bar or blanks between the cells; gzip as well), .npz and .npy, and
     through pandas .parquet and .xlsx. Several targets, as a list or with commas, are classes where they are one-hot, else
@@ -49,14 +49,14 @@ def load(
 
     Raises DataError, which tells every fault by line and column, and the option that helps.
     """
-    return _load(data, target, task, options or DataOptions(), (), ())
+    return _load(data, answer_column, task, options or DataOptions(), (), ())
 
 
 def load_for(
     inputs: Sequence[str],
     columns: Sequence[Column],
     data: Any,
-    target: str | Sequence[str] | None,
+    answer_column: str | Sequence[str] | None,
     task: Task,
     options: DataOptions,
 ) -> Dataset:
@@ -64,31 +64,31 @@ def load_for(
 
     Where the table has other names, its columns are taken as ``load`` does.
     """
-    return _load(data, target, task, options, inputs, columns)
+    return _load(data, answer_column, task, options, inputs, columns)
 
 
 def _load(
     data: Any,
-    target: str | Sequence[str] | None,
+    answer_column: str | Sequence[str] | None,
     task: Task,
     options: DataOptions,
     inputs: Sequence[str],
     columns: Sequence[Column],
 ) -> Dataset:
     if isinstance(data, (str, Path)) and str(data) in _SKLEARN_NAMES:
-        if target is not None:
-            raise DataError(f"{data} has its own target; leave the target column {target!r} out")
+        if answer_column is not None:
+            raise DataError(f"{data} has its own target; leave the target column {answer_column!r} out")
         if options.record():
             raise DataError(f"{data} is complete as it is; options of tables are for files")
         return _load_sklearn(str(data))
     if isinstance(data, str) and data == "iris":
-        target = target or "species"
+        answer_column = answer_column or "species"
     found = read_table(data, options)
-    if target is None:
+    if answer_column is None:
         likely = likely_answer(examine(found))
         hint = f"; {likely!r} looks like it" if likely else ""
         raise DataError(f"{found.name}: name the column to learn as the target (--target){hint}")
-    targets = names_in((target,) if isinstance(target, str) else target, found.names)
+    targets = names_in((answer_column,) if isinstance(answer_column, str) else answer_column, found.names)
     wanted = tuple(column.name for column in columns) or tuple(inputs)
     if wanted and not options.columns and set(wanted) <= set(found.names):
         options = replace(options, columns=wanted)

@@ -16,7 +16,7 @@ from nnhw_codegen.network.network import Column, Network
 
 
 def rows_to_judge(
-    network: Network, model: Path, data: str | None, target: str | None, reading: DataOptions | None = None
+    network: Network, model: Path, data: str | None, answer_column: str | None, reading: DataOptions | None = None
 ) -> dict[str, Dataset]:
     """The data sets to evaluate on: held-out rows first where the training record tells which these are."""
     record = network.training
@@ -24,27 +24,27 @@ def rows_to_judge(
     if data is None:
         if not isinstance(trained_on, str):
             raise DataError(f"{model}: does not say which data it was trained on; name them with --data")
-        data, target = trained_on, target or record.get("target")
+        data, answer_column = trained_on, answer_column or record.get("target")
     reading = reading or DataOptions()
-    dataset, held = _parts(network, data, target, reading)
+    dataset, held = _parts(network, data, answer_column, reading)
     return {data: dataset} if held is None else {"held out": held[1], "all": dataset}
 
 
-def rows_to_tune(network: Network, data: str, target: str | None) -> Dataset:
+def rows_to_tune(network: Network, data: str, answer_column: str | None) -> Dataset:
     """The data set to fine-tune on; that of training is read as it was there, and its held-out rows are left out."""
-    dataset, held = _parts(network, data, target, DataOptions())
+    dataset, held = _parts(network, data, answer_column, DataOptions())
     return dataset if held is None else held[0]
 
 
 def _parts(
-    network: Network, data: str, target: str | None, reading: DataOptions
+    network: Network, data: str, answer_column: str | None, reading: DataOptions
 ) -> tuple[Dataset, tuple[Dataset, Dataset] | None]:
     """All rows; and those trained on and those held out, where the training record tells which these are."""
     record = network.training
     same = _is_same(data, record.get("data"))
     if same and not reading.record():
         reading = from_record(record.get("reading"))
-    dataset = load_matching(network, data, target, reading, network.columns)
+    dataset = load_matching(network, data, answer_column, reading, network.columns)
     if not same or not record.get("held_out"):
         return dataset, None
     kept, held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))
@@ -61,7 +61,7 @@ def _is_same(data: str, other: object) -> bool:
 def load_matching(
     network: Network | QModel,
     data: str,
-    target: str | None,
+    answer_column: str | None,
     reading: DataOptions | None = None,
     columns: Sequence[Column] = (),
 ) -> Dataset:
@@ -74,7 +74,7 @@ def load_matching(
     answers = network.outputs
     if network.decision == "multilabel":
         task, answers = "multilabel", network.classes
-    wanted = answers if target is None and len(answers) > 1 else target
+    wanted = answers if answer_column is None and len(answers) > 1 else answer_column
     dataset = datasets.load_for(inputs, columns, data, wanted, task, reading or DataOptions())
     if len(dataset.features) != len(inputs):
         raise DataError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(inputs)}")

@@ -96,13 +96,11 @@ def _refuse(name: str, build: Build, firmware: Firmware) -> None:
         )
     needs = emitters.get(build.manifest.code).requires
     arch = architecture(firmware) or ""
-    able = {
-        "": True,
-        "viper": bool(arch) or firmware.viper,
-        "asm_thumb": arch.startswith("armv") or firmware.asm_thumb,
-    }[needs]
-    if not able:
-        better = "viper or portable" if firmware.viper or arch else "portable"
+    offers = {""}
+    offers |= {"viper"} if arch or firmware.viper else set()
+    offers |= {"asm_thumb"} if arch.startswith("armv") or firmware.asm_thumb else set()
+    if needs not in offers:
+        better = " or ".join(emitter.name for emitter in emitters.fastest_first(offers.__contains__)[:2])
         raise TargetError(
             f"{name}: this build has --code {build.manifest.code}, which needs {needs}; {firmware} "
             f"(.mpy {mpy_format(firmware)}, {arch or 'no native code'}) has none; export it again with --code {better}"

@@ -44,7 +44,7 @@ def compile_step(
     files: Mapping[str, bytes], name: str, emitter: Emitter, board: Board | None
 ) -> tuple[dict[str, bytes], list[str]]:
     """The .mpy of a training step for nnrun: compilers on boards find some too big for one function."""
-    file, requires = f"{name}_learn.py", emitter.requires or "viper"
+    file, requires = f"{name}_learn.py", emitter.learn_runs_in
     if emitter.learn_alone is not None or file not in files or (board is not None and not board.runs(requires)):
         return {}, []
     return compile_modules({file: files[file]}, requires, board)

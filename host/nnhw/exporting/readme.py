@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from string import Template
 from typing import Any
@@ -10,6 +12,7 @@ from nnhw.exporting.fill_template import fill
 from nnhw.exporting.pick_code import Chosen
 from nnhw.exporting.request import ExportRequest
 from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.network.names import visible
 from nnhw_codegen.network.network import Column
 
 _USAGE_MICROPYTHON = """\
@@ -31,6 +34,18 @@ _USAGE_WORDS = """
 Some inputs stand for words or missing values. $how The columns are $columns."""
 
 
+def markdown(name: str) -> str:
+    """A name from data as code, between more backticks than it has in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`*", name))))
+    space = " " if "`" in name else ""
+    return f"{fence}{space}{visible(name)}{space}{fence}"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes neither for its own signs nor for HTML."""
+    return re.sub(r"([\\`*_\[\]<>&|])", r"\\\1", visible(text))
+
+
 def _words(columns: Sequence[Column], modules: bool) -> str:
     """What to say of columns that are no plain numbers."""
     if not columns:
@@ -41,7 +56,8 @@ def _words(columns: Sequence[Column], modules: bool) -> str:
         if modules
         else "Each is 0 or 1: the input `color=red` is 1 where the column color holds red."
     )
-    told = ", ".join(f"`{c.name}`" + (f" ({', '.join(c.categories)})" if c.categories else "") for c in columns)
+    words = {c.name: f" ({', '.join(map(markdown, c.categories))})" if c.categories else "" for c in columns}
+    told = ", ".join(markdown(name) + more for name, more in words.items())
     return _USAGE_WORDS.replace("$how", how).replace("$columns", told.replace("$", "$$"))
 
 
@@ -51,11 +67,12 @@ def _outputs(model: QModel) -> str:
         names = model.outputs or tuple(f"output {j}" for j in range(model.sizes[-1]))
         formats = zip(names, model.output_frac.tolist(), model.offsets, strict=True)
         return ", ".join(
-            f"`{name}` = integer / 2^{frac}" + (f" + {offset!r}" if offset else "") for name, frac, offset in formats
+            f"{markdown(name)} = integer / 2^{frac}" + (f" + {offset!r}" if offset else "")
+            for name, frac, offset in formats
         )
     if model.decision == "multilabel":
-        return "; ".join(f"bit {j} of the answer: `{name}`" for j, name in enumerate(model.classes))
-    return "the number of the class: " + ", ".join(f"{j} `{name}`" for j, name in enumerate(model.classes))
+        return "; ".join(f"bit {j} of the answer: {markdown(name)}" for j, name in enumerate(model.classes))
+    return "the number of the class: " + ", ".join(f"{j} {markdown(name)}" for j, name in enumerate(model.classes))
 
 
 def readme(request: ExportRequest, chosen: Chosen, golden: list[dict[str, Any]], files: Mapping[str, bytes]) -> bytes:
@@ -76,7 +93,7 @@ def readme(request: ExportRequest, chosen: Chosen, golden: list[dict[str, Any]],
         emitted=", ".join(f"`{file}`" for file in chosen.emitted),
         name=origin.name,
         call=call,
-        answer=answer,
+        answer=shlex.quote(str(answer)),
         count=len(golden),
     )
     return fill(
@@ -84,9 +101,9 @@ def readme(request: ExportRequest, chosen: Chosen, golden: list[dict[str, Any]],
         name=origin.name,
         banner=origin.banner,
         sizes="-".join(map(str, model.sizes)),
-        inputs=", ".join(f"`{i.name}` in steps of {i.step:g}" for i in model.inputs),
+        inputs=", ".join(f"{markdown(i.name)} in steps of {i.step:g}" for i in model.inputs),
         usage=usage,
         outputs=_outputs(model),
-        agreement="\n".join(f"- {line}" for line in request.agreement) or "Not judged.",
+        agreement="\n".join(f"- {_plain(line)}" for line in request.agreement) or "Not judged.",
         table="\n".join(f"| `{name}` | {len(content):,} |" for name, content in files.items()),
     )

@@ -19,6 +19,7 @@ from nnhw_codegen import emitters
 from nnhw_codegen.integers import program
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.registry import listed
 from nnhw_codegen.writer import Origin
 
 CLOCK = 125_000_000
@@ -29,7 +30,7 @@ LEVELS = ("-O3", "-Os")
 """Optimization levels at which C is measured."""
 
 BYTECODE = tuple(name for name in emitters.names() if name not in CODES)
-LEFT_OUT = f"{' and '.join(BYTECODE)} code is bytecode, which the bare core has no interpreter for"
+LEFT_OUT = f"{listed(BYTECODE)} code is bytecode, which the bare core has no interpreter for"
 
 _ORIGIN = Origin("model", "a benchmark", "0")
 
@@ -64,7 +65,7 @@ class Cost:
 
     @property
     def name(self) -> str:
-        """Code, form and level, as "c unrolled -O3"."""
+        """Code, form and level, as "c baked -O3"."""
         return " ".join(part for part in (self.code, self.form, self.level) if part)
 
     @property

@@ -44,8 +44,11 @@ SysTick counts those of the processor down.
 _SCRIPT = """\
 import m
 gc.collect()
-for ticks, values in {rows!r}:
-    ticks = array("i", ticks)
+ticks = array("i", {rows!r}[0][0])
+m.predict_ticks(ticks)
+for given, values in {rows!r}:
+    for i in range(len(given)):
+        ticks[i] = given[i]
     print(cycles(m.predict_ticks, ticks), cycles(m.predict, values))
 """
 _ORIGIN = Origin("m", "a benchmark", "0")
@@ -55,7 +58,8 @@ _ORIGIN = Origin("m", "a benchmark", "0")
 class CallCost:
     """One code of a model: medians over ``tried`` calls, as an interrupt falls into some.
 
-    ticks_cycles   ``predict_ticks`` on a buffer of ticks, from the bytecode that calls it to the class index
+    ticks_cycles   ``predict_ticks`` on a buffer of ticks that it has seen before, from the bytecode that calls it
+                   to the class index
     values_cycles  ``predict`` on a list of floats, which it turns into ticks first
     """
 

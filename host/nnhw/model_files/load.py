@@ -43,7 +43,9 @@ REFUSED = {
 REFUSED[".pickle"], REFUSED[".pth"] = REFUSED[".pkl"], REFUSED[".pt"]
 
 
-def load(path: str | Path, settings: Settings, data: str | None = None, target: str | None = None) -> Conversion:
+def load(
+    path: str | Path, settings: Settings, data: str | None = None, answer_column: str | None = None
+) -> Conversion:
     """The network in the file at ``path``, with what the user tells.
 
     ``data`` names the rows instead of ``settings``: a data set, a CSV or an .npy file, see ``datasets.load_rows``. Raises
@@ -55,7 +57,7 @@ def load(path: str | Path, settings: Settings, data: str | None = None, target: 
         imported = read(path, settings)
         if data is None:
             return convert(imported, settings)
-        columns, rows = datasets.load_rows(data, imported.names, target)
+        columns, rows = datasets.load_rows(data, imported.names, answer_column)
         return convert(imported, replace(settings, columns=columns, rows=rows))
 
     try:

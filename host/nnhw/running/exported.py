@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from nnhw_codegen import emitters
 from nnhw_codegen.emitters import MICROPYTHON, C
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.ticks import float32_bits
+from nnhw_codegen.registry import listed
 from nnhw_codegen.writer import fill_template
 
 Entry = Literal["values", "ticks", "codes"]
@@ -83,12 +84,8 @@ def why_not(code: str, target: str) -> str | None:
     place = get(target)
     if runs_in(code) in place.executes:
         return None
-    instead = f"{target} runs {_listed(place.codes)} code" if place.codes else f"{target} runs none"
-    return f"{code} code runs on {_listed([other.kind for other in runs_on(code)])}; {instead}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(", ".join(names).rsplit(", ", 1))
+    instead = f"{target} runs {listed(place.codes)} code" if place.codes else f"{target} runs none"
+    return f"{code} code runs on {listed([other.kind for other in runs_on(code)])}; {instead}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.errors import TargetError
 from nnhw.exporting import vectors
 from nnhw.exporting.board_package import nnrun
 from nnhw.exporting.build_folder import Build
@@ -19,6 +20,7 @@ from nnhw_codegen.emitters import C
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.registry import listed
 
 ROWS = 10_000
 ROWS_SLOW = 300
@@ -70,18 +72,14 @@ class Outcome:
         return self.difference is None
 
     def __str__(self) -> str:
-        ways = _listed(self.entries)
+        ways = listed(self.entries)
         if self.difference is None:
-            distinct = _listed([f"{count:,}" for count in self.distinct])
+            distinct = listed([f"{count:,}" for count in self.distinct])
             return (
                 f"{self.rows:,}/{self.rows:,} rows: logits identical (from {ways}), {distinct} distinct rows of codes"
             )
         total = self.rows * len(self.entries)
         return f"{self.identical:,}/{total:,} rows identical (from {ways})\n  {self.difference}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join("; ".join(words).rsplit("; ", 1)).replace(";", ",")
 
 
 def default_rows(target: str) -> int:
@@ -117,9 +115,12 @@ def verify(
 
     ``count`` seeded random rows and the extremes enter from each of ``entries``, "values", "ticks" and "codes", by default
     from all that the code has there. ``runtime`` "nnrun" runs the .nnb file under the board package, not the generated
-    code. Raises TargetError where the target is unavailable, does not run the code or the module fails on it, BuildError
-    where a file is missing.
+    code. Raises TargetError where the target is unavailable, does not run the code or the module fails on it, and
+    where the .nnb file, which holds the reference, is not what export wrote; BuildError where a file is missing.
     """
+    reference_file = f"{build.name}.nnb"
+    if not build.is_as_written(reference_file):
+        raise TargetError(f"{on}: {reference_file} is not the file that export wrote; run 'nnhw export' again")
     return verify_module(build.model, exported(build, runtime), on, count, seed=seed, entries=entries)
 
 

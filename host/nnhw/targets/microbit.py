@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from nnhw.errors import TargetError
+from nnhw.targets.child import leashed
 from nnhw.targets.target import SCRIPT_NAME, ScriptTarget, Session, check_names
 
 EMULATOR = "qemu-system-arm"
@@ -46,11 +47,11 @@ class MicrobitSession(Session):
         self._line, guest_end = socket.socketpair()
         with guest_end:
             process = subprocess.Popen(
-                [
+                leashed([
                     EMULATOR, "-M", "microbit", "-nodefaults", "-nographic", "-monitor", "none",
                     "-device", f"loader,file={image},addr=0",
                     "-chardev", f"socket,id=line,fd={guest_end.fileno()}", "-serial", "chardev:line",
-                ],
+                ]),
                 pass_fds=[guest_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -54,7 +54,7 @@ def jobs_of(models, count):
     for seed, model in enumerate(models):
         weights = sum(layer.weights.size for layer in model.layers)
         jobs += [
-            (model, form, c.random_ticks(model, count, seed)) for form in c.FORMS if form == "loop" or weights < 800
+            (model, form, c.random_ticks(model, count, seed)) for form in c.FORMS if form == "loops" or weights < 800
         ]
     return jobs
 
@@ -110,7 +110,7 @@ def one_neuron(name, p):
     layer = QLayer(one, zero, zero, limit, expr, z_frac, zero + z_frac, zero + output_frac, -reach, reach)
     model = QModel(p, (QInput("z", 1.0, -limit, 2 * limit, 1, -limit, 0),), (layer,), outputs=("y",), offsets=(0.0,))
     proof.check(model)
-    return model, "unrolled", np.arange(-limit - 1, limit + 2)[:, None]
+    return model, "baked", np.arange(-limit - 1, limit + 2)[:, None]
 
 
 @HERE
@@ -137,7 +137,7 @@ def test_full_lanes_do_not_disturb_each_other(target):
     grid = np.array([(a, b) for a in (-127, -126, 0, 1, 127) for b in (-127, -1, 0, 126, 127)])
     jobs = [(full_lanes(units), form, grid) for units in (2, 5, 11) for form in c.FORMS]
     assert max(job[0].layers[0].high.max() for job in jobs) == 32767
-    assert all("m_low(a0)" in c.header(model, form=form).split("m_logits")[0 if form == "loop" else 1]
+    assert all("m_low(a0)" in c.header(model, form=form).split("m_logits")[0 if form == "loops" else 1]
                for model, form, _ in jobs)  # fmt: skip
     c.assert_same(jobs, c.run_here(target, jobs))
     if not arm_c.why_unavailable():
@@ -151,10 +151,10 @@ def test_a_dead_unit_that_shares_a_word_with_a_live_one_is_left_out(target):
     second.weights[:] = [[0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 0.5, 0], [0, 0, 0, 0.5]]
     third.weights[:] = [[1, 0, 0, 0], [0, 0, 0, 1]]
     model = quantize(network, precision.get("acc16"))
-    text = c.header(model, form="unrolled")
+    text = c.header(model, form="baked")
     assert "h0_0" in text
     assert "h0_1" not in text
-    jobs = [(model, "unrolled", c.random_ticks(model, 60))]
+    jobs = [(model, "baked", c.random_ticks(model, 60))]
     c.assert_same(jobs, c.run_here(target, jobs))
 
 
@@ -188,9 +188,7 @@ def test_a_prediction_stays_within_its_cycle_budget(sizes):
     for p, budget in zip(("w8a8", "acc16"), BUDGETS[sizes], strict=True):
         model = quantize(plain_network(sizes, "relu", 1), precision.get(p))
         core = Core()
-        core.load_program(
-            arm_c.compile_c({"m.h": c.header(model, form="unrolled").encode(), "main.c": entry.encode()})
-        )
+        core.load_program(arm_c.compile_c({"m.h": c.header(model, form="baked").encode(), "main.c": entry.encode()}))
         assert core.call("f", core.data(bytes(4 * sizes[0]))).cycles <= budget
 
 

@@ -37,7 +37,7 @@ class TestIris:
         assert np.array_equal(IRIS.targets, bunch.target)
 
     def test_species_are_inputs_of_0_and_1_where_another_column_is_learned(self):
-        data = load("iris", target="petal_width")
+        data = load("iris", answer_column="petal_width")
         assert data.features[3:] == ("species=setosa", "species=versicolor", "species=virginica")
         assert data.rows[[0, 50, 149], 3:].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
         assert (data.outputs, data.classes) == (("petal_width",), ())

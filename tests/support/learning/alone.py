@@ -20,6 +20,7 @@ for part in {loading}:
 import m_learn_load as loader
 loader.load("m.nnt")
 del loader.load, loader.read, loader.take
+gc.collect()
 for part in {parts}:
     __import__(part)
     gc.collect()

@@ -11,6 +11,7 @@ import numpy as np
 from support.covering import covering
 from support.learning.boards import AT_ZERO, HIDDEN, OUTPUTS, PROFILES, STEEP, Lesson, learner, taught
 
+from nnhw_codegen.integers.expr import evaluate
 from nnhw_codegen.integers.proof import Z_LIMIT
 from nnhw_codegen.learning.engine import Learner
 from nnhw_codegen.learning.plan import BIAS_LIMIT, GRADIENT_LIMIT
@@ -94,4 +95,37 @@ def _targets(model: Trainable, ticks: np.ndarray, named: bool, generator: np.ran
 
 
 def _named(model: Trainable, steps: int, generator: np.random.Generator) -> np.ndarray:
+    if model.multilabel:
+        return model.target_codes(generator.integers(0, 2, (steps, len(model.classes))))
     return model.target_codes(generator.integers(0, len(model.classes), steps))
+
+
+def shared_halves(case: tuple[Any, ...], count: int = 4) -> list[Lesson]:
+    """Steps of a softmax whose quotient of 9.6 has no remainder where the reciprocal of machine code is one too small.
+
+    So a division that corrects what is left of it only above the sum, not at it, differs. Weights of 0 let the biases
+    say what z is.
+    """
+    model = learner(case)
+    plan = model.learner.plan.layers[-1]
+    assert plan.value is not None
+    generator = np.random.default_rng(3)
+    apart = np.concatenate([np.zeros((1 << 20, 1), np.int64), generator.integers(0, 16384, (1 << 20, 2))], axis=1)
+    powers = evaluate(plan.value, apart)
+    total = powers.sum(axis=1, keepdims=True)
+    quotients, left = np.divmod((powers << plan.z_frac) + (total >> 1), total)
+    short = ((1 << 29) // total * powers >> 29 - plan.z_frac) < quotients
+    rows = np.flatnonzero(((left == 0) & short).any(axis=1))[:count]
+    assert len(rows) == count
+    return [_step_at(case, -apart[row]) for row in rows]
+
+
+def _step_at(case: tuple[Any, ...], z: np.ndarray) -> Lesson:
+    """One step from this z of the last of a single layer."""
+    model = learner(case)
+    layer = model.learner.plan.layers[-1]
+    model.learner.weights[-1][...] = 0
+    model.learner.biases[-1][...] = (z << layer.bias_shift + layer.z_shift)[:, None]
+    ticks = np.array([[entry.low for entry in model.doorway]])
+    assert (model.learner.outputs(model.codes(ticks))[0, :, 0] == z).all()
+    return taught(model, ticks, model.target_codes(np.array([1])).astype(np.int32))

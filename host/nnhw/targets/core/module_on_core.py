@@ -49,7 +49,7 @@ class ModuleBoard:
     def _stand_ins(self) -> Iterator[None]:
         """Let the module import the decorators of ``micropython`` and ``uctypes.addressof`` of this board."""
         micropython, uctypes = ModuleType("micropython"), ModuleType("uctypes")
-        micropython.__dict__.update(viper=self._on_core, asm_thumb=self._on_core)
+        micropython.__dict__.update(viper=self._viper, asm_thumb=self._on_core)
         uctypes.__dict__["addressof"] = self._address
         own = {"micropython": micropython, "uctypes": uctypes}
         before = {name: sys.modules.get(name) for name in own}
@@ -74,6 +74,10 @@ class ModuleBoard:
             place = self._core.data if isinstance(buffer, array) else self._core.load
             self._placed[id(buffer)] = buffer, place(bytes(buffer))
         return self._placed[id(buffer)][1]
+
+    def _viper(self, function: FunctionType) -> Callable[..., Any]:
+        """A function of objects, not of machine words, is the runtime's affair, which is not here: it stays Python."""
+        return self._on_core(function) if function.__annotations__ else function
 
     def _on_core(self, function: FunctionType) -> Callable[..., int]:
         loaded = next(loaded for loaded in reversed(self._loaded) if function.__name__ in loaded.functions)
