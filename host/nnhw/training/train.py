@@ -202,7 +202,7 @@ def _row_weights(dataset: Dataset, options: Options, weights: Array | None) -> A
         if weights.shape != (len(dataset.rows),) or not (np.isfinite(weights).all() and (weights >= 0).all()):
             raise TrainingError(f"weights: expected a number of at least 0 for each of the {len(dataset.rows)} rows")
         if not weights.any():
-            raise TrainingError("weights: all are 0; at least one row must count")
+            raise TrainingError("weights: every one is zero; at least one row must count")
     if options.balance:
         if not dataset.classes or dataset.multilabel:
             raise TrainingError("balance weighs classes that exclude each other, but the data set has none")
