@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BASE ?= HEAD
+FUZZ ?= 1000
+SEED ?= 0
 STUBS = micropython-rp2-stubs==1.29.0.post1
 
 BIN = $(VENV)/bin
@@ -10,7 +12,7 @@ HASH := $(firstword $(shell cksum pyproject.toml))
 UV := $(shell command -v uv 2>/dev/null)
 PIP_INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help demo test check lint types imports same format clean
+.PHONY: help demo test check lint types imports same fuzz format clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -38,6 +40,9 @@ imports: $(VENV)/.test-$(HASH) ## which package may import which
 
 same: $(VENV)/.test-$(HASH) ## whether every export is, to the byte, what BASE=COMMIT makes (HEAD without it)
 	$(BIN)/python tests/house/same.py $(BASE)
+
+fuzz: $(VENV)/.test-$(HASH) ## forge FUZZ=1000 files of each kind for each loader, from SEED=0; 100000 take hours
+	$(BIN)/python tests/fuzz $(FUZZ) $(SEED)
 
 format: $(VENV)/.test-$(HASH) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .

@@ -16,11 +16,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from budgets import NETS
 from results import write
 
 from nnhw.data import datasets
-from nnhw.exporting import learning_files
+from nnhw.exporting import learning_files, vectors
 from nnhw.exporting.board_package import nnrun
 from nnhw.exporting.learning_files import Learning
 from nnhw.measuring import whole_calls
@@ -28,18 +29,67 @@ from nnhw.measuring.machine_code import CLOCK
 from nnhw.targets import ScriptTarget, get_script_target
 from nnhw.training.train import Options, create, train
 from nnhw_codegen import emitters
-from nnhw_codegen.integers import precision
+from nnhw_codegen.integers import precision, program
 from nnhw_codegen.learning.trainable import default_profile
 from nnhw_codegen.quantization.quantize import quantize
 from nnhw_codegen.writer import Origin
 
 SHOWN = ("Iris 4-8-3", "digits 64-32-10")
 FORMS = (("portable", "w8a8"), ("compact", "w8a8"), ("viper", "w8a8"), ("thumb", "w8a8"), ("thumb", "acc16"))
+NATIVE = "thumb .mpy"
 BUDGETS = {
     ("Iris 4-8-3", "predict_ticks", "thumb", "acc16"): 1_200,
     ("digits 64-32-10", "predict_ticks", "thumb", "acc16"): 6_500,
     ("Iris 4-8-3", "predict", "portable", "w8a8"): 30_000,
+    ("Iris 4-8-3", "predict", "viper", "w8a8"): 6_000,
+    ("Iris 4-8-3", "predict", "thumb", "acc16"): 3_000,
+    ("Iris 4-8-3", "predict_ticks", NATIVE, "acc16"): 620,
+    ("digits 64-32-10", "predict_ticks", NATIVE, "acc16"): 6_000,
+    ("Iris 4-8-3", "predict of a tuple", NATIVE, "acc16"): 1_050,
+    ("Iris 4-8-3", "predict of a list", NATIVE, "acc16"): 1_150,
+    ("Iris 4-8-3", "predict of array('f')", NATIVE, "acc16"): 1_100,
+    ("digits 64-32-10", "predict of a tuple", NATIVE, "acc16"): 9_600,
+    ("Iris 4-8-3", "predict_many, a row", NATIVE, "acc16"): 560,
+    ("Iris 4-8-3", "predict_many_ticks of array('i'), a row", NATIVE, "acc16"): 360,
+    ("Iris 4-8-3", "predict_many_ticks of array('H'), a row", NATIVE, "acc16"): 400,
+    ("Iris 4-8-3", "bytes of heap to import", NATIVE, "acc16"): 1_800,
+    ("digits 64-32-10", "bytes of heap to import", NATIVE, "acc16"): 10_000,
 }
+CALLS = """\
+gc.collect()
+free = gc.mem_free()
+import m
+gc.collect()
+print(free - gc.mem_free())
+rows, ticks = {rows!r}, {ticks!r}
+for call, make, given in (
+    ("predict_ticks", lambda x: array("i", x), ticks), ("predict", tuple, rows), ("predict", list, rows),
+    ("predict", lambda x: array("f", x), rows),
+):
+    call = getattr(m, call)
+    print(sorted([cycles(call, make(x)) for x in given])[len(given) // 2])
+def many(call, code, given):
+    out, given = bytearray(120), array(code, [v for n in range(120) for v in given[n % len(given)]])
+    a = now()
+    b = now()
+    call(given, out)
+    c = now()
+    print(((b - c & 0xFFFFFF) - (a - b & 0xFFFFFF)) // 120)
+many(m.predict_many, "f", rows)
+many(m.predict_many_ticks, "i", ticks)
+many(m.predict_many_ticks, "H", ticks)
+"""
+CALLED = (
+    "bytes of heap to import",
+    "predict_ticks",
+    "predict of a tuple",
+    "predict of a list",
+    "predict of array('f')",
+    "predict_many, a row",
+    "predict_many_ticks of array('i'), a row",
+    "predict_many_ticks of array('H'), a row",
+)
+"""What ``CALLS`` prints, line by line."""
 LEARN = """\
 import nnrun.learn
 {kernel}
@@ -59,7 +109,7 @@ def row(net: str, call: str, code: str, precision_name: str, cycles: int) -> dic
         "code": code,
         "precision": precision_name,
         "cycles": cycles,
-        "us at 125 MHz": round(1e6 * cycles / CLOCK, 1),
+        "us at 125 MHz": "" if "heap" in call else round(1e6 * cycles / CLOCK, 1),
         "budget": budget or "",
         "verdict": "" if budget is None else "met" if cycles <= budget else "MISSED",
     }
@@ -74,6 +124,13 @@ def predictions(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
         cost = whole_calls.measure(model, code, target, 5)
         yield row(net, "predict_ticks", code, precision_name, cost.ticks_cycles)
         yield row(net, "predict", code, precision_name, cost.values_cycles)
+    ticks = np.clip(vectors.random_ticks(model, 9), *model.tick_range)
+    script = whole_calls.TIMER.format(arguments="x") + CALLS.format(
+        rows=vectors.values_of(model, ticks).tolist(), ticks=ticks.tolist()
+    )
+    output = target.run(whole_calls.module(program.build(model), "thumb", native=True), script, timeout=600.0)
+    for call, counted in zip(CALLED, map(int, output.split()), strict=True):
+        yield row(net, call, NATIVE, "acc16", counted)
 
 
 def steps(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nnhw_codegen.c import emitter as c_emitter
+from nnhw_codegen.files.native_mpy import NativeModule
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.micropython import emitter as micropython_emitter
 from nnhw_codegen.micropython import learn as micropython_learn
 from nnhw_codegen.registry import find
 from nnhw_codegen.thumb import emitter as thumb_emitter
 from nnhw_codegen.thumb import learn as thumb_learn
+from nnhw_codegen.thumb import native_module as thumb_native
 from nnhw_codegen.viper import emitter as viper_emitter
 from nnhw_codegen.viper import learn as viper_learn
+from nnhw_codegen.writer import Origin
 
 MICROPYTHON, C = "micropython", "c"
 """Of ``Emitter.runs_in``: any MicroPython, and a C compiler."""
@@ -31,6 +34,7 @@ class Emitter:
     speed_rank  where the code stands among those that export tries for a board: the fastest is 1, and the slowest takes the
                 least memory. None: only where it is asked for
     estimate    of bytecode: about how many cycles of a Cortex-M0+ lie between ticks and answer
+    native      turns a program and an origin into the module that becomes a native .mpy, in place of a compiled one
     learn       turns a .nnt file and a banner into a module with a faster step of training, which a port that cannot run it
                 does without
     learn_runs_in  what runs that module, as ``runs_in``
@@ -46,6 +50,7 @@ class Emitter:
     form_for: Callable[[Program], str] = lambda program: "auto"
     speed_rank: int | None = None
     estimate: Callable[[Program], int] = micropython_emitter.estimate_loops
+    native: Callable[[Program, Origin], NativeModule] | None = None
     learn: Callable[[bytes, str], bytes] = viper_learn.source
     learn_runs_in: str = "viper"
     learn_alone: Callable[[bytes, str, str], dict[str, bytes]] | None = None
@@ -101,6 +106,7 @@ EMITTERS: tuple[Emitter, ...] = (
         ("baked", "loops"),
         thumb_emitter.form_for,
         speed_rank=1,
+        native=thumb_native.emit,
         learn=thumb_learn.source,
         learn_runs_in="asm_thumb",
     ),

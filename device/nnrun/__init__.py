@@ -76,10 +76,16 @@ class Net(Core):
 def load(path, check=False):
     """The model in a .nnb file; check=True proves its bounds again, which takes a board some seconds.
 
-    Raises ValueError for a file that is damaged, of another format, or not proved; OSError if it cannot be read.
+    Without the proof a forged file may give wrong answers, but never reads or writes outside itself. Raises ValueError
+    for a file that is damaged, of another format, or not proved; OSError if it cannot be read; MemoryError if it does
+    not fit the heap.
     """
     try:
-        net = Net(*read(path))
+        from nnrun.structure import check as look
+
+        parts = read(path)
+        look(*parts)
+        net = Net(*parts)
         if check:
             from nnrun.check import check as prove
 

@@ -13,6 +13,7 @@ from math import floor
 from nnrun.learn_core import Core, kernel_of
 from nnrun.learn_program import u16
 from nnrun.learn_store import read, write
+from nnrun.learn_structure import check
 from nnrun.values import reciprocals, ticks
 
 
@@ -192,8 +193,12 @@ def load(path, module=None):
     """The model in a .nnt file, or in PATH.new where a save was cut off.
 
     module is one that 'nnhw export --learn' generated for this model, NAME_learn, and makes learning faster. Raises
-    ValueError for a file that is damaged or of another format, and for a module of another model; OSError if there is no
-    file.
+    ValueError for a file that is damaged, forged or of another format, and for a module of another model; OSError if there
+    is no file; MemoryError if it does not fit the heap.
     """
     data = read(path)
+    try:
+        check(data)
+    except (ValueError, IndexError) as error:
+        raise ValueError("%s: %s: export the model again" % (path, error)) from error
     return (Answers if data[21] == 3 else Net)(data, module)

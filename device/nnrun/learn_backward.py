@@ -29,6 +29,7 @@ def share(room, p, k, data):
     total = 0
     for j in range(first, last):
         total += room[j]
+    total = max(total, 1)  # below 1 in no model that a host made
     for j in range(first, last):
         room[j] = ((room[j] << frac) + (total >> 1)) // total
 

@@ -310,7 +310,7 @@ def run(x: ptr32, r: int, w: ptr32):
                 elif op == 8:
                     r = (r * w[0] + p[5] << f >> f) >> p[6]
                 elif op == 4:
-                    r = low - r
+                    r = low - r & ~(low - r >> 31)  # below 0 past 2^31, in no model that a host made
                 if (r + m | m - r) >> 31:
                     r = (m ^ r >> 31) - (r >> 31)
                 t[0] = r

@@ -26,6 +26,11 @@ NAMED = {
         "codegen/c/test_emitter.py::test_a_prediction_takes_the_same_cycles_for_every_input",
         "codegen/c/test_emitter.py::test_only_the_entry_for_raw_values_names_floats",
     ),
+    "7.10": (
+        "device/test_forged.py::test_what_a_header_cannot_say_is_refused_at_every_load",
+        "device/test_forged.py::test_a_forged_file_is_refused_or_runs_within_its_memory",
+        "device/test_forged.py::test_a_look_up_is_inside_its_table_or_refused",
+    ),
     "10.7": (
         "conformance/test_learn_targets.py::test_a_file_cut_at_any_byte_of_a_save_is_loaded_as_the_old_or_the_new_model",
         "device/test_learn_store.py::test_a_cut_at_every_byte_leaves_the_old_or_the_new_model",
@@ -35,6 +40,10 @@ NAMED = {
     "10.8": (
         "device/test_learn_store.py::test_a_disk_that_fills_up_between_two_cut_saves_loses_no_model",
         "conformance/test_learn_alone.py::test_a_disk_that_fills_up_between_two_cut_saves_loses_no_model",
+    ),
+    "10.9": (
+        "device/test_forged.py::test_what_a_trainable_header_cannot_say_is_refused_at_every_load",
+        "device/test_forged.py::test_a_forged_file_is_refused_or_runs_within_its_memory",
     ),
 }
 """Clauses that are about more than integers, and the tests that hold them."""

@@ -58,9 +58,19 @@ def test_training_is_the_reference_s(pico, emitter):
 
 
 def test_a_call_of_thumb_code_stays_within_its_budget(pico):
-    cost = whole_calls.measure(quantized(IRIS, activations.get("relu"), "acc16"), "thumb", pico, 3)
-    assert cost.ticks_cycles <= 1_200
-    assert cost.ticks_cycles < cost.values_cycles
+    model = quantized(IRIS, activations.get("relu"), "acc16")
+    source, native = (whole_calls.measure(model, "thumb", pico, 3, native=native) for native in (False, True))
+    assert source.ticks_cycles <= 900
+    assert source.values_cycles <= 3_000
+    assert native.ticks_cycles <= 620
+    assert native.values_cycles <= 1_150
+    assert native.ticks_cycles < native.values_cycles
+
+
+def test_a_call_of_viper_code_stays_within_its_budget(pico):
+    assert (
+        whole_calls.measure(quantized(IRIS, activations.get("relu"), "w8a8"), "viper", pico, 3).values_cycles <= 6_100
+    )
 
 
 def test_files_outlive_a_run_and_variables_do_not(pico):
@@ -86,8 +96,10 @@ def test_bench_counts_whole_calls_with_the_firmware_given(pico, tmp_path: Path, 
     monkeypatch.setenv("NNHW_PICO_UF2", str(tmp_path / "none.uf2"))
     options = ["bench", str(path), "--on", "pico", "--firmware", firmware, "--code", "thumb", "--inputs", "2"]
     result = CliRunner().invoke(commands.main, [*options, "--precision", "acc16", "--json"])
-    (cost,) = json.loads(result.output)
+    cost, native = json.loads(result.output)
     assert (cost["code"], cost["precision"], cost["macs"], cost["tried"]) == ("thumb", "acc16", 12, 2)
+    assert (cost["native"], native["native"]) == (False, True)
+    assert native["values_cycles"] < cost["values_cycles"]
     assert cost["ticks_microseconds"] == round(cost["ticks_cycles"] / 125, 2)
     table = CliRunner().invoke(commands.main, [*options, "--precision", "acc16"])
     assert f"{cost['ticks_cycles']:,}" in table.output

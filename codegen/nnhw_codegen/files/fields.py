@@ -12,6 +12,7 @@ from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.expr import Expr, Operand, Register, Step, Table, Z
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QInput
+from nnhw_codegen.network.names import control_in
 
 OPS = ("add", "sub", "mul", "shr", "min", "max", "look")
 _CONSTANT = 128  # operand bytes from here on name a constant, those below a register
@@ -112,7 +113,21 @@ class Reader:
 
     def text(self) -> str:
         """What ``text_bytes`` gave."""
-        return self.take(self.take(1)[0]).decode()
+        try:
+            text = self.take(self.take(1)[0]).decode()
+        except UnicodeDecodeError:
+            raise FileError("a name is not UTF-8: export the model again") from None
+        if control_in(text):
+            raise FileError(f"the name {text!r} has the control character {control_in(text)}: export the model again")
+        return text
+
+    def name_and_step(self) -> tuple[str, float]:
+        """The name of an input, and its step as decimal text."""
+        name, step = self.text(), self.text()
+        try:
+            return name, float(step)
+        except ValueError:
+            raise FileError(f"input {name!r}: {step!r} is no step: export the model again") from None
 
     def table(self) -> Table:
         """What ``table_bytes`` gave."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nnhw_codegen.files import forged
 from nnhw_codegen.files.fields import (
     FileError,
     Reader,
@@ -93,24 +94,23 @@ def from_bytes(data: bytes) -> QModel:
         raise FileError(f"file has {len(data)} bytes of {length}: copy it again")
     if zlib.adler32(data[_CHECKED_FROM:length]) != checksum:
         raise FileError("checksum differs: the file is damaged, copy it again")
+    forged.check_nnb(data[:length])
     reader = Reader(data)
     reader.take(HEADER.size)
     doorway = reader.doorway(inputs)
-    if number >= len(DECISIONS):
-        raise FileError(f"decision {number} is not one of 0 to {len(DECISIONS) - 1}: export the model again")
     decision = DECISIONS[number]
     offsets, fracs = reader.outputs(values)
     luts = [reader.table() for _ in range(tables)]
     raw_layers = [_read_layer(reader, luts, weight_bits) for _ in range(layers)]
-    units = len(raw_layers[-1]["bias"])
-    if values != (units if decision == "values" else 0):
-        raise FileError(f"formats of {values} outputs for {units} units: export the model again")
     if values:
         raw_layers[-1]["z_frac"] += fracs - raw_layers[-1]["output_frac"]
         raw_layers[-1]["output_frac"] = fracs
-    precision = precisions.get(reader.text())
+    word = reader.text()
+    if word not in precisions.names():
+        raise FileError(f"precision {word!r} is not known: export the model again")
+    precision = precisions.get(word)
     names = tuple(reader.text() for _ in range(labels))
-    door = entries([(reader.text(), float(reader.text())) for _ in range(inputs)], *doorway)
+    door = entries([reader.name_and_step() for _ in range(inputs)], *doorway)
     reader.at = length
     done = tuple(
         QLayer(**fields, low=reader.array("<i4", n), high=reader.array("<i4", n))

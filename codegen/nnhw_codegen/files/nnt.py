@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.files import forged
 from nnhw_codegen.files.fields import (
     FileError,
     Reader,
@@ -189,7 +190,13 @@ def from_bytes(data: bytes) -> Trainable:
         raise FileError("checksum of the fixed part differs: the file is damaged, copy it again")
     if zlib.adler32(data[length : size - 4]) != struct.unpack_from("<I", data, size - 4)[0]:
         raise FileError("checksum of the weights differs: the file is damaged, copy it again")
-    model = _read(data[:size], header)
+    forged.check_nnt(data[:size])
+    try:
+        model = _read(data[:size], header)
+    except FileError:
+        raise
+    except ValueError as error:  # of the plan: shapes, formats or a rate that do not train
+        raise FileError(str(error)) from None
     if to_bytes(model) != data[:size]:
         raise FileError("its shifts are not the ones that its formats prove: run 'nnhw export --learn' again")
     return model
@@ -204,7 +211,7 @@ def _read(data: bytes, header: Header) -> Trainable:
         reader.table()
     layers = [_read_layer(reader) for _ in range(header.layers)]
     names = tuple(reader.text() for _ in range(header.labels))
-    steps = [(reader.text(), float(reader.text())) for _ in range(header.inputs)]
+    steps = [reader.name_and_step() for _ in range(header.inputs)]
     kinds = [reader.text() for _ in layers]
     reader.take(-reader.at % 4)
     numbers = np.frombuffer(reader.take(header.length - reader.at), dtype="<f8")

@@ -179,6 +179,8 @@ class _Sums:
 def _sums(fan_in: int, units: int, seen_frac: int, input_frac: int, z_frac: int, profile: Profile) -> _Sums:
     """Those of a layer; raises InputError where the sums do not fit."""
     seen_limit = (1 << (profile.seen_bits - 1)) - 1
+    if seen_frac + input_frac - BIAS_FRAC >= _MAX_SHIFT:
+        raise ValueError(f"weights of {seen_frac} fraction bits leave no room for the sums")
     for guard in range(max(0, seen_frac + input_frac - BIAS_FRAC), _MAX_SHIFT):
         z_shift = seen_frac + input_frac - guard - z_frac
         bias_shift = BIAS_FRAC - seen_frac - input_frac + guard

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.integers.qmodel import FORMAT
 from nnhw_codegen.integers.ticks import TICK_LIMIT
-from nnhw_codegen.micropython import values
 from nnhw_codegen.writer import Origin, Writer, bytes_literal
 
 ANSWER = {
@@ -24,8 +23,10 @@ ANSWER = {
     "multilabel": "answers, bit j that of class j",
 }
 
-MOST_UNROLLED = 8
-"""Up to so many inputs are unpacked in a line: a quarter fewer cycles than a loop, for more bytes."""
+MOST_UNPACKED = 8
+"""Up to so many inputs are unpacked in a line. More cost fewer cycles, and fewer bytes, by ``pack_into``."""
+
+NOT_A_NUMBER = 'raise ValueError("a value is not a number")'
 
 BUFFER = "array('i', bytes(4 * {}))"
 """The expression for a buffer of so many words."""
@@ -121,22 +122,32 @@ def tables(w: Writer, program: Program) -> None:
         w.line(f"_T{number} = {bytes_literal(table.to_bytes())}")
 
 
+def row(w: Writer, count: int) -> None:
+    """Put values into f, an array('f'), by MicroPython's own code: it refuses a wrong number, and what is no number."""
+    w.line("f = _f")
+    if count <= MOST_UNPACKED:
+        w.line(f"{', '.join(f'f[{n}]' for n in range(count))}{',' * (count == 1)} = values")
+    else:
+        with w.block(f"if int(len(values)) != {count}:"):  # int: for viper, which compares no objects with numbers
+            w.line(f'raise ValueError("expected {count} values, found %d" % len(values))')
+        w.line(f'pack_into("{count}f", f, 0, *values)')
+
+
+def row_import(program: Program) -> tuple[str, ...]:
+    """What ``row`` needs."""
+    return ("from struct import pack_into",) if len(program.inputs) > MOST_UNPACKED else ()
+
+
 def doorway(w: Writer, program: Program, call: str, *check: str) -> None:
     """``ticks_from_values`` for machine code: ``call`` makes ticks t of float32 f, true where one is not a number.
 
     ``check`` are lines that look at t first.
     """
-    count = len(program.inputs)
     with w.function("ticks_from_values(values, t)", "Raw values to ticks t, an array('i')."):
-        w.lines(*check, "f = _f")
-        if count <= MOST_UNROLLED:  # which refuses another number
-            w.line(f"{', '.join(f'f[{n}]' for n in range(count))}{',' * (count == 1)} = values")
-        else:
-            values.expect(w, count)
-            with w.block(f"for i in range({count}):"):
-                w.line("f[i] = values[i]")
+        w.lines(*check)
+        row(w, len(program.inputs))
         with w.block(f"if {call}:"):
-            w.line('raise ValueError("a value is not a number")')
+            w.line(NOT_A_NUMBER)
 
 
 def decide(w: Writer, program: Program) -> None:
@@ -163,6 +174,11 @@ def answers(w: Writer, program: Program, *from_ticks: str) -> None:
     """``predict`` and, for classes, ``label``; ``from_ticks`` are the lines from ticks in _t to the answer."""
     with w.function("predict(values)", f"Raw values to the {ANSWER[program.decision]}."):
         w.lines("ticks_from_values(values, _t)", *(from_ticks or ("return predict_ticks(_t)",)))
+    label(w, program)
+
+
+def label(w: Writer, program: Program) -> None:
+    """``label``, for classes."""
     if program.classes:
         # A list, since a board makes one of interned strings, which take half the heap of those in a tuple.
         w.lines("", "", f"_names = {list(program.classes)!r}")

@@ -159,6 +159,9 @@ class _Layout:
                 text = f"b {rest}"
             self.branches.append(_Fix(len(self.code), text))
             self._half(0)
+        elif mnemonic == "bl":
+            self.branches.append(_Fix(len(self.code), text))
+            self.code += bytes(4)
         elif "=" in text:
             register, _, value = rest.partition(", =")
             if mnemonic != "ldr" or register not in REGISTERS or REGISTERS[register] > 7:
@@ -195,8 +198,13 @@ class _Layout:
 
     def _branch(self, fix: _Fix) -> None:
         mnemonic, _, name = fix.text.partition(" ")
-        base, bits = _BRANCHES[mnemonic]
         distance = self._value(name) - fix.offset - 4
+        if mnemonic == "bl":
+            # Code is far shorter than the 4 MB within which the bits J1 and J2 are 1 for either sign.
+            self._put(fix.offset, 0xF000 | distance >> 12 & 0x7FF)
+            self._put(fix.offset + 2, 0xF800 | distance >> 1 & 0x7FF)
+            return
+        base, bits = _BRANCHES[mnemonic]
         if not -(1 << bits) <= distance < 1 << bits:
             raise AssemblyError(f"{fix.text!r}: the label is {distance} bytes away, the branch reaches {1 << bits}")
         self._put(fix.offset, base | distance >> 1 & (1 << bits) - 1)

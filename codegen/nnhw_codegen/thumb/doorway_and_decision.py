@@ -102,7 +102,11 @@ def _clamp(code: Assembler, value: str, entry: QInput, scratch: str) -> None:
 
 def _looped(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) -> None:
     """r4 ticks, r0 codes, r2 rows of constants (low lifted as in ``_clamp``, offset of u - span), r1 value, r3 r5 r6 r7
-    a row, r12 end."""
+    a row, r12 end; inputs that are alike share one."""
+    rows = [(entry.low + _LIFT, entry.span, entry.gain, _offset(entry), entry.shift) for entry in inputs]
+    shared = len(set(rows)) == 1
+    if shared:
+        rows = rows[:1]
     code.constant("r1", 4 * len(inputs))
     code("adds r1, r1, r0", "mov r12, r1")
     code.address("r2", "doorway")
@@ -115,11 +119,11 @@ def _looped(code: Assembler, data: Assembler, inputs: tuple[QInput, ...]) -> Non
         "muls r1, r6",
         "adds r1, r1, r7",
         "ldmia r2!, {r3}", "asrs r1, r3",
+        *(("subs r2, #20",) if shared else ()),
         "stmia r0!, {r1}",
         "cmp r0, r12",
         "bne doorway.again",
     )  # fmt: skip
-    rows = [(entry.low + _LIFT, entry.span, entry.gain, _offset(entry), entry.shift) for entry in inputs]
     data.data("doorway", (np.array(rows) & 0xFFFFFFFF).astype("<u4").tobytes())
 
 

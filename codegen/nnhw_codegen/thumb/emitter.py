@@ -32,14 +32,16 @@ class Blob:
 
     Two entries take r0 = ticks (at offset ``ticks``) or codes (at offset ``codes``), r1 = outputs, r2 = a work buffer
     of ``work_words``, all int32 in word-aligned memory; r0 comes back as the class index (of a regression model as
-    anything). The three buffers must not overlap. The entry at offset ``values`` is thumb.values.entry. All follow the
-    procedure call standard.
+    anything). The three buffers must not overlap. The entry at offset ``values`` is thumb.values.entry, that at
+    ``predict`` takes float32 words in place of ticks, and gives -1 where one is not a number. All follow the procedure
+    call standard.
     """
 
     code: bytes
     ticks: int
     codes: int
     values: int
+    predict: int
     work_words: int
 
 
@@ -53,8 +55,30 @@ def form_for(program: Program) -> Literal["baked", "loops"]:
     return "baked" if program.weight_count <= BAKED_WEIGHTS else "loops"
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Machine code with labels ``ticks``, ``codes`` and ``values`` (see Blob), and the data that goes behind all code.
+
+    The activation buffers take ``work_words``; the ticks may lie at their start.
+    """
+
+    code: Assembler
+    data: Assembler
+    work_words: int
+
+
 def machine_code(program: Program, form: Form = "auto") -> Blob:
     """The machine code of a program; raises ValueError where an activation needs more registers than there are."""
+    made = parts(program, form)
+    _predict(made.code, 4 * made.work_words)
+    made.code.extend(made.data)
+    content, places = made.code.assemble()
+    ticks, codes, from_values, predict = (places[name] for name in ("ticks", "codes", "values", "predict"))
+    return Blob(content, ticks, codes, from_values, predict, made.work_words + len(program.inputs))
+
+
+def parts(program: Program, form: Form = "auto") -> Parts:
+    """Everything that the entries lead into; raises what ``machine_code`` raises."""
     if form == "auto":
         form = form_for(program)
     labels = {table: f"table{number}" for number, table in enumerate(program.tables)}
@@ -82,12 +106,23 @@ def machine_code(program: Program, form: Form = "auto") -> Blob:
     code.label("layers")
     code.extend(layers)
     _leave(code, saved)
-    values.entry(code, data, program)
+    behind = Assembler("tables")
+    values.entry(code, behind, program)
     for table, name in labels.items():
-        code.data(name, table.to_bytes())
-    code.extend(data)
-    content, places = code.assemble()
-    return Blob(content, places["ticks"], places["codes"], places["values"], even + odd)
+        behind.data(name, table.to_bytes())
+    behind.extend(data)
+    return Parts(code, behind, even + odd)
+
+
+def _predict(code: Assembler, ticks_offset: int) -> None:
+    """Float32 words at r0, outputs r1, work buffer r2 -> answer, or -1; the ticks lie behind the activation buffers."""
+    code.label("predict")
+    code("push {r1, r2, r4, lr}")
+    code.constant("r1", ticks_offset)
+    code("adds r1, r1, r2", "movs r4, r1", "bl values", "cmp r0, #0", "bne predict.bad")
+    code("movs r0, r4", "pop {r1, r2}", "bl ticks", "pop {r4, pc}")
+    code.label("predict.bad")
+    code("movs r0, #1", "rsbs r0, r0, #0", "pop {r1, r2, r4, pc}")
 
 
 def _layer(task: Task, form: Form) -> None:
@@ -140,7 +175,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     """The module's text. Buffers of ticks, codes and outputs are array('i') objects of the right length."""
     blob = machine_code(program, form)
     w = Writer()
-    interface.head(w, origin, "import micropython", "from array import array")
+    interface.head(w, origin, "import micropython", "from array import array", *interface.row_import(program))
     interface.constants(w, program, origin)
     interface.buffers(w, program)
     w.line(f"_work = array('i', bytes({4 * blob.work_words}))")
@@ -170,16 +205,17 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     if program.decision == "values":
         with w.function("predict_ticks(t)", f"Ticks t, array('i'), to the {interface.ANSWER['values']}."):
             w.lines("_run(t, _y, _work_at, _TICKS)", "return decide(_y)")
+        interface.answers(w, program)
     else:
-        _shortcut(w)
-    interface.answers(w, program)
+        _shortcuts(w, program, blob)
+        interface.label(w, program)
     return w.text()
 
 
-def _shortcut(w: Writer) -> None:
-    """``predict_ticks`` without bytecode between the caller and the machine code, which would cost 1,700 cycles.
+def _shortcuts(w: Writer, program: Program, blob: Blob) -> None:
+    """``predict_ticks`` and ``predict`` with little or no bytecode between the caller and the machine code.
 
-    The addresses of its three other arguments are constants of its own code, known only once the module is loaded.
+    Addresses are constants of their code, known only once the module is loaded.
     """
     w.lines("", "", "# ldr r1, r2 and r3 from below; blx r3; b behind the words: outputs, work buffer, machine code")
     with w.block("try:"):
@@ -193,3 +229,17 @@ def _shortcut(w: Writer) -> None:
     w.line("except (SyntaxError, MemoryError, RuntimeError):  # no assembler, or no room for it on heap or stack")
     with w.block("    def predict_ticks(t):"):
         w.line("    return _run(t, _y, _work_at, _TICKS)")
+    native = Writer()
+    native.line("@micropython.viper")
+    with native.block("def predict(values):"):
+        interface.row(native, len(program.inputs))
+        native.line("k = _run(@)")
+        with native.block("if int(k) < 0:"):
+            native.line(interface.NOT_A_NUMBER)
+        native.line("return k")
+    text = native.text().replace("%", "%%").replace("@)", "%d, %d, %d, %d)").replace("    ", " ")
+    w.lines("", "")
+    with w.block("try:"):
+        w.line(f"exec({text!r} % (_address(_f), _address(_y), _work_at, _at + {blob.predict + 1}))")
+    with w.block("except (SyntaxError, MemoryError, RuntimeError):"), w.block("def predict(values):"):
+        w.lines("ticks_from_values(values, _t)", "return predict_ticks(_t)")

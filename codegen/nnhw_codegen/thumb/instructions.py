@@ -58,6 +58,7 @@ def _list(extra: int = 15) -> Field:
 _FORMS: dict[str, tuple[tuple[int, tuple[Field, ...]], ...]] = {
     "movs r, #": ((0x2000, (_low(8), _imm(0, 8))),),
     "movs r, r": ((0x0000, (_low(0), _low(3))),),
+    "mov r, sp": ((0x4668, (_low(0),)),),
     "mov r, r": ((0x4600, (_any_target, _any_source)),),
     "adds r, r, r": ((0x1800, (_low(0), _low(3), _low(6))),),
     "subs r, r, r": ((0x1A00, (_low(0), _low(3), _low(6))),),
@@ -97,12 +98,14 @@ _FORMS: dict[str, tuple[tuple[int, tuple[Field, ...]], ...]] = {
     "ldrsh r, [r, r]": ((0x5E00, (_low(0), _low(3), _low(6))),),
     "ldrb r, [r, #]": ((0x7800, (_low(0), _low(3), _imm(6, 5))),),
     "ldrh r, [r, #]": ((0x8800, (_low(0), _low(3), _imm(6, 5, 2))),),
+    "strb r, [r, #]": ((0x7000, (_low(0), _low(3), _imm(6, 5))),),
     "strh r, [r, #]": ((0x8000, (_low(0), _low(3), _imm(6, 5, 2))),),
     "ldmia r!, {}": ((0xC800, (_low(8), _list(0))),),
     "stmia r!, {}": ((0xC000, (_low(8), _list(0))),),
     "push {}": ((0xB400, (_list(14),)),),
     "pop {}": ((0xBC00, (_list(15),)),),
     "bx r": ((0x4700, (_any_source,)),),
+    "blx r": ((0x4780, (_any_source,)),),
 }
 
 SHAPES = tuple(_FORMS)

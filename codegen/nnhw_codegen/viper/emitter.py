@@ -36,7 +36,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     if form == "auto":
         form = form_for(program)
     w = Writer()
-    interface.head(w, origin, *IMPORTS)
+    interface.head(w, origin, *IMPORTS, *interface.row_import(program))
     if form == "loops" or any(table.bits > 8 for table in program.tables):
         with w.function("_aligned(data)", "The bytes, copied where they cannot be read as 16-bit numbers in place."):
             w.line("return array('H', data) if addressof(data) & 1 else data")
@@ -62,7 +62,7 @@ def _memory(w: Writer, program: Program, origin: Origin) -> None:
     interface.tables(w, program)
     w.line(f"_h = array('i', bytes({4 * max(1, baked.start(program, len(program.layers) - 1))}))")
     w.line("# Turning a buffer into a pointer at every call costs more than passing its address; buffers never move.")
-    w.line("_X, _Y, _H = addressof(_x), addressof(_y), addressof(_h)")
+    w.line("_X, _Y, _H, _T = addressof(_x), addressof(_y), addressof(_h), addressof(_t)")
     for n, table in enumerate(program.tables):
         if table.bits > 8:
             w.line(f"_T{n} = _aligned(_T{n})")
@@ -88,4 +88,19 @@ def _interface(w: Writer, program: Program, call: str) -> None:
         w.lines(*[line.format(ticks) for line in answer])
     if program.decision == "values":
         interface.decide(w, program)
-    interface.answers(w, program, *[line.format("_t") for line in answer])
+    _predict(w, program, call.format(x="_X", mode=1, t="_T", y="_Y"))
+    interface.label(w, program)
+
+
+def _predict(w: Writer, program: Program, forward: str) -> None:
+    """``predict``, compiled as well: a third fewer cycles than bytecode round the machine code."""
+    w.lines("", "", "@micropython.viper")
+    with w.block("def predict(values):"):
+        w.line(f'"""Raw values to the {interface.ANSWER[program.decision]}."""')
+        interface.row(w, len(program.inputs))
+        with w.block(f"if int({values.call(program, '_T')}):"):
+            w.line(interface.NOT_A_NUMBER)
+        if program.decision == "values":
+            w.lines(forward, "return decide(_y)")
+        else:
+            w.line(f"return {forward}")

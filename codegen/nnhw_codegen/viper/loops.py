@@ -25,10 +25,15 @@ def constants(w: Writer, program: Program) -> None:
     w.line(f"_W = {data}" if program.weight_bits == 8 else f"_W = _aligned({data})")
     rows = [np.stack([layer.bias + _LIFT.lift, layer.shift], axis=1).ravel() for layer in program.layers]
     # SPEC 3.3: the ends of the range and the offset are lifted to be positive.
-    doors = [(_ENDS + i.low, _ENDS + i.low + i.span, i.gain, i.offset + _LIFT.lift, i.shift) for i in program.inputs]
-    words = np.concatenate([*rows, np.array(doors).ravel()]).astype("<u4").tobytes()
+    words = np.concatenate([*rows, np.array(_doors(program)).ravel()]).astype("<u4").tobytes()
     w.line(f"_B = array('I', {bytes_literal(words)})")
     w.line("_AW, _AB = addressof(_W), addressof(_B)")
+
+
+def _doors(program: Program) -> list[tuple[int, int, int, int, int]]:
+    """The constants of each input's doorway, of all at once where they are the same."""
+    doors = [(_ENDS + i.low, _ENDS + i.low + i.span, i.gain, i.offset + _LIFT.lift, i.shift) for i in program.inputs]
+    return doors[:1] if len(set(doors)) == 1 else doors
 
 
 def emit(w: Writer, program: Program) -> None:
@@ -66,7 +71,9 @@ def _doorway(w: Writer, program: Program) -> None:
         w.line("a = (n - (d[1] + 1 >> 1) >> 31 & (b - d[1])) + d[1]")
         w.line("a = ((n - (d[0] + 1 >> 1) >> 31) + 1) * (a - d[0])")
         w.line(f"x[i] = a * d[2] + d[3]{statements.plus(-_LIFT.lift)} >> d[4]")
-        w.lines("d = ptr32(int(d) + 20)", "i += 1")
+        if len(_doors(program)) > 1:
+            w.line("d = ptr32(int(d) + 20)")
+        w.line("i += 1")
 
 
 def _row(w: Writer, program: Program, layer: Dense, target: str) -> None:

@@ -61,13 +61,20 @@ def loadable(
 ) -> tuple[dict[str, bytes], list[str]]:
     """``files`` with every module as .mpy where the board can load that, and notes on those that stay source.
 
+    An .mpy file beside its module is taken in place of compiling where the board loads it, else left out.
     ``form`` "mpy" raises TargetError instead of leaving one as source, "py" leaves all.
     """
     chosen: dict[str, bytes] = {}
     notes: list[str] = []
     for name, content in files.items():
+        if name.endswith(".mpy") and twin(name) in files:
+            continue
         if form == "py" or not name.endswith(".py") or PurePosixPath(name).name in _BY_NAME:
             chosen[name] = content
+            continue
+        ready = files.get(name[:-3] + ".mpy")
+        if ready is not None and why_not_mpy(ready, firmware) is None:
+            chosen[name[:-3] + ".mpy"] = ready
             continue
         compiled, reason = _compile(name, content, firmware)
         if compiled is not None:

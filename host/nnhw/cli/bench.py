@@ -156,7 +156,16 @@ def _calls_table(costs: list[bench_calls.CallCost], title: str, clock: int) -> T
     for cost in costs:
         ticks, values = (f"{time:,.1f}" for time in cost.microseconds(clock))
         cycles = _thousands(cost.ticks_cycles), _thousands(cost.values_cycles)
-        rows.append((cost.code, cost.precision, cycles[0], ticks, cycles[1], values))
+        rows.append(
+            (
+                f"{cost.code}, native .mpy" if cost.native else cost.code,
+                cost.precision,
+                cycles[0],
+                ticks,
+                cycles[1],
+                values,
+            )
+        )
     return Table(heads, rows, title, (0, 1))
 
 

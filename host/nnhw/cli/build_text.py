@@ -12,7 +12,8 @@ from nnhw_codegen.network.network import Network
 
 def tried_table(network: Network, choice: Choice) -> Table:
     """The precisions that were tried."""
-    heads = ("precision", "like float", "accuracy", "bytes", "bound / limit", "bits given up to the proof, per layer")
+    like = "made-up rows" if choice.made_up else "like float"
+    heads = ("precision", like, "accuracy", "bytes", "bound / limit", "bits given up to the proof, per layer")
     rows = [
         (
             c.precision.name,
@@ -37,8 +38,9 @@ def tried_lines(network: Network, choice: Choice, why: bool) -> list[str]:
             lines.append(f"{c.precision.name:<9} {told}")
     if why:
         name, floor = choice.chosen.precision.name, f"{100 * choice.least_agreement:g} %"
+        unsure = ": on made-up rows, which say little about yours" if choice.made_up else ""
         reason = "the cheapest that reaches" if choice.met else "the nearest, but none reaches"
-        lines.append(f"chosen    {name}: {reason} {floor} agreement with the float network")
+        lines.append(f"chosen    {name}: {reason} {floor} agreement with the float network{unsure}")
     elif warning := choose_precision.shortfall(network, choice):
         lines.append(f"warning   {warning}; --precision auto looks for a better one")
     return lines
@@ -66,5 +68,5 @@ def build_lines(network: Network, build: Build) -> list[str]:
 
 def _calibrated_on(network: Network) -> str:
     if network.calibration is None:
-        return "rows spread over the declared input ranges, as the model keeps none"
+        return "made-up rows, spread over the declared input ranges, as the model keeps none"
     return f"{len(network.calibration)} rows that the model keeps"

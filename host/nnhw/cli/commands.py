@@ -1,6 +1,6 @@
 """The command line: which commands there are, and how errors end.
 
-Exit codes: 0 fine, 1 a check failed, 2 bad usage or input.
+Exit codes: 0 fine, 1 a check failed, 2 bad usage or input, 130 interrupted (Ctrl-C), 143 and 129 ended by SIGTERM, SIGHUP.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import gettempdir
 from typing import Any
 
 import click
 
 from nnhw import __version__
+from nnhw.cli.signals import INTERRUPTED, unwinding
 from nnhw.errors import InputError, NnhwError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -49,7 +51,9 @@ class UserError(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the message to stderr."""
-        click.echo(f"nnhw: {self.message}", err=True)
+        from nnhw_codegen.network.names import visible  # help imports none of the packages
+
+        click.echo("nnhw: " + "\n".join(map(visible, self.message.split("\n"))), err=True)
 
 
 class CheckError(UserError):
@@ -82,11 +86,17 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors that nnhw raises become one line and an exit code."""
         try:
-            return super().invoke(ctx)
+            with unwinding():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("nnhw: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
         except OSError as error:
-            if error.filename is None:
+            if isinstance(error, BrokenPipeError):
                 raise
-            raise UserError(f"{error.filename}: {error.strerror}") from error
+            # What is written to a file that is open, as the temporary ones, does not tell its name.
+            place = error.filename if error.filename is not None else f"cannot write, maybe to {gettempdir()}"
+            raise UserError(f"{place}: {error.strerror or error}") from error
         except NnhwError as error:
             kind = CheckError if error.exit_code == CheckError.exit_code else UserError
             raise kind(str(error)) from error

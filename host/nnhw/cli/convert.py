@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -103,7 +104,7 @@ def convert(
         return
     for line in done.lines:
         click.echo(f"WARNING   {line.label}: {line.text}" if line.warning else f"{line.label:<9} {line.text}")
-    click.echo(f"wrote     {out}; next: nnhw export {out}")
+    click.echo(f"wrote     {out}; next: nnhw export {shlex.quote(str(out))}")
 
 
 def _to_onnx(file: Path, out: Path) -> None:

@@ -47,20 +47,23 @@ def evaluate(model: Path, data: str | None, answer_column: str | None, reading: 
         for warning in (line for score in scores for line in accuracy.warnings(score)):
             click.echo(f"  warning   {warning}")
     if scores[0].confusion is not None:
-        for line in _confusions(results[next(reversed(results))], network.classes):
+        name, first = next(iter(results.items()))  # the held-out rows, where these are known
+        for line in _confusions(name, first, network.classes):
             click.echo(line)
 
 
 def _table(network: networks.Network, scores: list[accuracy.Score]) -> Table:
     values = scores[0].accuracy is None
-    own = ("error (rms)", "like float", "off float by") if values else ("accuracy", "like float", "logits off by")
+    counted = scores[0].confusion is not None
+    right = ("accuracy", *(("right", "95 % interval") if counted else ()))
+    own = ("error (rms)", "like float", "off float by") if values else (*right, "like float", "logits off by")
     rows = []
     for s in scores:
         if values:
             told = [f"{s.error:.5g}", choose_precision.percent(network, s.agreement or 0.0), f"{s.deviation:.3g}"]
         else:
             off = "" if s.logit_error is None else f"{s.logit_error:.3g}"
-            told = [_percent(s.accuracy), _percent(s.agreement), off]
+            told = [_percent(s.accuracy), *_counts(s), _percent(s.agreement), off]
         rows.append([s.precision, *told, _saturating(s), _size(s)])
     return Table(("precision", *own, "saturating", ".nnb bytes"), rows)
 
@@ -77,6 +80,15 @@ def _output_lines(network: networks.Network, scores: list[accuracy.Score]) -> li
     return lines
 
 
+def _counts(score: accuracy.Score) -> tuple[str, ...]:
+    """Right rows of all, and the interval of their share; nothing for several answers of yes or no."""
+    if score.confusion is None:
+        return ()
+    right, rows = int(score.confusion.trace()), int(score.confusion.sum())
+    low, high = accuracy.interval(right, rows)
+    return f"{right:,}/{rows:,}", f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
 def _saturating(score: accuracy.Score) -> str:
     """The share in the layer where it is largest."""
     return _percent(max(score.saturating)) if score.saturating else ""
@@ -90,13 +102,13 @@ def _size(score: accuracy.Score) -> str:
     return "" if score.size is None else f"{score.size:,}"
 
 
-def _confusions(scores: list[accuracy.Score], classes: tuple[str, ...]) -> list[str]:
+def _confusions(rows: str, scores: list[accuracy.Score], classes: tuple[str, ...]) -> list[str]:
     """Each different matrix once, under the names of all precisions that have it."""
     groups: dict[str, list[str]] = {}
     for score in scores:
         assert score.confusion is not None
         groups.setdefault(accuracy.confusion_text(score.confusion, classes), []).append(score.precision)
-    return [line for text, names in groups.items() for line in (f"confusion: {', '.join(names)}", text)]
+    return [line for text, names in groups.items() for line in (f"confusion, {rows}: {', '.join(names)}", text)]
 
 
 def _plain(score: accuracy.Score) -> dict[str, Any]:

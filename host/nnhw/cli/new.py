@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -81,4 +82,4 @@ def new(
         network.training |= {"reading": reading.record()} if reading.record() else {}
     model_json.save(network, out)
     click.echo(f"network   {network.describe()}; untrained")
-    click.echo(f"wrote     {out}; next: nnhw export --learn {out}")
+    click.echo(f"wrote     {out}; next: nnhw export --learn {shlex.quote(str(out))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -43,4 +44,7 @@ def pull(source: str | None, port: str | None, out: Path) -> None:
     learner = model.learner
     click.echo(f"from      {origin}")
     click.echo(f"network   {network.describe()}; learning rate {learner.multiplier} * 2^-{learner.rate_shift}")
-    click.echo(f"wrote     {out}; next: nnhw eval {out}" + ("" if "data" in network.training else " --data DATA"))
+    click.echo(
+        f"wrote     {out}; next: nnhw eval {shlex.quote(str(out))}"
+        + ("" if "data" in network.training else " --data DATA")
+    )

@@ -61,7 +61,7 @@ def progress_bar(total: float | None, wanted: bool = True) -> Iterator[Callable[
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     # One step may take minutes: the speed must be averaged over more than Progress's half minute.
     with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=1800.0) as bar:
@@ -80,7 +80,9 @@ def print_table(table: Table) -> None:
         made.add_column(head, justify="left" if place in table.left else "right", no_wrap=True)
     for place, row in enumerate(table.rows):
         made.add_row(*row, style=table.colors[place] if table.colors else None)
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=console.measure(made, options=console.options.update(width=10_000)).maximum)
+        console = Console(
+            markup=False, width=console.measure(made, options=console.options.update(width=10_000)).maximum
+        )
     console.print(made)

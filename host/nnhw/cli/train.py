@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -135,9 +136,13 @@ def train(
     click.echo(f"training  {len(history.epochs)} epochs, {seconds:.1f} s; weights of epoch {history.best}")
     if tuned is not None:
         click.echo(f"fine-tune {precision_name}: {_tuning(tuned)}")
-    for name, value in parts.items():
-        click.echo(f"{name.replace('_', ' '):<9} {accuracy.quality_text(network, value)}")
-    click.echo(f"wrote     {out}; next: nnhw export {out}")
+    for name, part in {"train": kept, **({"held out": held} if held else {})}.items():
+        first, *others = accuracy.quality_lines(network, part)
+        click.echo("\n".join([f"{name:<9} {first}", *(f"{'':<9} {line}" for line in others)]))
+    if held and network.classes and not network.multilabel:
+        found = accuracy.confusion(held.targets, network.predict(held.rows), len(network.classes))
+        click.echo(f"confusion of the held-out rows\n{accuracy.confusion_text(found, network.classes)}")
+    click.echo(f"wrote     {out}; next: nnhw export {shlex.quote(str(out))}")
 
 
 def _inputs_and_answers(dataset: datasets.Dataset) -> str:

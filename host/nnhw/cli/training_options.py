@@ -21,6 +21,7 @@ _HELP = {
     "batch": "Rows per step.",
     "momentum": "Of sgd.",
     "decay": "Of weights, per epoch; of adam.",
+    "balance": "Weigh the rows of a class by 1 / sqrt(its share).",
     "relu_at_zero": "Derivative of relu and leaky_relu at 0: from the left, the mean, from the right.",
     "validation": "Share of rows to stop early by.",
     "patience": "Epochs without progress.",
@@ -47,6 +48,9 @@ def training_options(function: Function) -> Function:
     for name, default in reversed(_DEFAULT.items()):
         if name == "relu_at_zero":
             gathered = relu_at_zero_option(help=_HELP[name])(gathered)
+            continue
+        if isinstance(default, bool):
+            gathered = click.option(f"--{name}", name, is_flag=True, help=_HELP[name])(gathered)
             continue
         kind = click.Choice(_CHOICES[name]) if name in _CHOICES else _KINDS.get(name, type(default))
         flag = _FLAGS.get(name, f"--{name}")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnhw.data.columns import MOST_WORDS, ColumnFacts, look_alikes
 from nnhw.data.dataset import Task
 from nnhw.data.faults import Fault, in_cell
+from nnhw_codegen.network.names import control_in
 
 _SKIP = "correct the cell, or --skip-bad leaves out its row"
 
@@ -73,6 +74,11 @@ def classes_of(name: str, labels: Sequence[str]) -> tuple[NDArray[np.int64], tup
     if len(classes) > max(MOST_WORDS, len(labels) // 2):
         found = f"column {name!r} holds {len(classes)} classes in {len(labels)} rows"
         faults.append(Fault(found, "expected more rows of each class, or --task regression for numbers"))
+    for label in classes:
+        control = control_in(label)
+        if control:
+            told = f"column {name!r}: the class {label!r} has the control character {control}"
+            faults.append(Fault(told, "names are one line of text: change it in the file"))
     index = {label: number for number, label in enumerate(classes)}
     return np.array([index[label] for label in labels], dtype=np.int64), classes, faults
 

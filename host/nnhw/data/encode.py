@@ -14,6 +14,7 @@ from nnhw.data.data_options import Missing
 from nnhw.data.faults import Fault, in_cell
 from nnhw.data.tables.cells import LARGEST
 from nnhw.errors import DataError
+from nnhw_codegen.network.names import control_in
 from nnhw_codegen.network.network import Column
 
 Array = NDArray[np.float64]
@@ -97,7 +98,11 @@ def faults(column: Column, facts: ColumnFacts, lines: NDArray[np.int64]) -> list
         return [
             (None, Fault(f"column {column.name!r} holds words, but the model takes numbers", "name another file"))
         ]
-    found: list[tuple[int | None, Fault]] = []
+    found: list[tuple[int | None, Fault]] = [
+        (None, Fault(f"column {column.name!r}: the word {word!r} has a control character", "change it in the file"))
+        for word in column.categories
+        if control_in(word)
+    ]
     skip = "correct the cell, or --skip-bad leaves out its row"
     for row in facts.wrong:
         cell = _cell(facts, row)

@@ -26,21 +26,36 @@ def rows_to_judge(
             raise DataError(f"{model}: does not say which data it was trained on; name them with --data")
         data, answer_column = trained_on, answer_column or record.get("target")
     reading = reading or DataOptions()
-    if data == trained_on and not reading.record():
-        reading = from_record(record.get("reading"))
-    dataset = load_matching(network, data, answer_column, reading, network.columns)
-    if data == trained_on and record.get("held_out"):
-        held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))[1]
-        if len(held.rows):
-            return {"held out": held, "all": dataset}
-    return {data: dataset}
+    dataset, held = _parts(network, data, answer_column, reading)
+    return {data: dataset} if held is None else {"held out": held[1], "all": dataset}
 
 
 def rows_to_tune(network: Network, data: str, answer_column: str | None) -> Dataset:
-    """The data set to fine-tune on, read as for training where it is the one that the network was trained on."""
+    """The data set to fine-tune on; that of training is read as it was there, and its held-out rows are left out."""
+    dataset, held = _parts(network, data, answer_column, DataOptions())
+    return dataset if held is None else held[0]
+
+
+def _parts(
+    network: Network, data: str, answer_column: str | None, reading: DataOptions
+) -> tuple[Dataset, tuple[Dataset, Dataset] | None]:
+    """All rows; and those trained on and those held out, where the training record tells which these are."""
     record = network.training
-    reading = from_record(record.get("reading")) if data == record.get("data") else DataOptions()
-    return load_matching(network, data, answer_column, reading, network.columns)
+    same = _is_same(data, record.get("data"))
+    if same and not reading.record():
+        reading = from_record(record.get("reading"))
+    dataset = load_matching(network, data, answer_column, reading, network.columns)
+    if not same or not record.get("held_out"):
+        return dataset, None
+    kept, held = datasets.split(dataset, float(record["held_out"]), int(record.get("seed", 0)))
+    return dataset, (kept, held) if len(held.rows) else None
+
+
+def _is_same(data: str, other: object) -> bool:
+    """Whether two names are of one data set or file."""
+    if not isinstance(other, str) or data == other:
+        return data == other
+    return Path(data).is_file() and Path(other).is_file() and Path(data).samefile(other)
 
 
 def load_matching(

@@ -75,7 +75,9 @@ def _files(build: Build, with_runtime: bool) -> dict[str, bytes]:
             f"{build.directory}: was exported with --code {build.manifest.code}, which makes no MicroPython module; "
             "export it again with --code portable"
         )
-    files = build.contents([*modules, "selftest.py", "vectors.jsonl"] + [f"{build.name}.nnb"] * with_runtime)
+    files = build.contents(
+        [*modules, *build.manifest.native, "selftest.py", "vectors.jsonl"] + [f"{build.name}.nnb"] * with_runtime
+    )
     return files | (runtime() if with_runtime else {})
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nnhw import __version__
+from nnhw.exporting import manifest_check, replace_files
+from nnhw.exporting.manifest_check import KIND
 from nnhw.model_files import columns
 from nnhw.model_files.strict_json import Fault, Node
 from nnhw_codegen.errors import InputError
@@ -19,8 +21,13 @@ from nnhw_codegen.files import nnb
 from nnhw_codegen.integers.qmodel import FORMAT, QModel
 from nnhw_codegen.network.network import Column
 
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows: two exports into one folder at once are not kept apart
+    fcntl = None
+
 MANIFEST = "manifest.json"
-KIND = "nnhw-build"
 REPORT = "report.html"
 """What nnhw report writes by default: no file of the build, but about it, so it vanishes with it."""
 
@@ -53,9 +60,10 @@ class Manifest:
 
     ``name`` is imported on the board and the stem of the generated files. ``source`` is the name of the model file,
     ``command`` what makes the build from it, ``model`` the first 16 digits of the SHA-256 of the .nnb file. ``precision``,
-    ``code`` and ``board`` (None: any) are names; ``modules`` are the files that the board imports, ``notes`` lines for the
-    user. ``columns`` tell how a row of words and numbers becomes the inputs, empty where each is a number. ``version`` and
-    ``format`` are those of the nnhw that wrote it.
+    ``code`` and ``board`` (None: any) are names; ``modules`` are the files that the board imports, ``native`` those .mpy
+    that it imports in their place where it loads them, ``notes`` lines for the user. ``columns`` tell how a row of words
+    and numbers becomes the inputs, empty where each is a number. ``version`` and ``format`` are those of the nnhw that
+    wrote it.
     """
 
     name: str
@@ -66,6 +74,7 @@ class Manifest:
     code: str
     board: str | None
     modules: tuple[str, ...]
+    native: tuple[str, ...]
     notes: tuple[str, ...]
     columns: tuple[Column, ...]
     files: Mapping[str, FileFacts]
@@ -86,6 +95,7 @@ class Manifest:
             "code": self.code,
             "board": self.board,
             "modules": list(self.modules),
+            "native": list(self.native),
             "notes": list(self.notes),
             **({"columns": columns.to_json(self.columns)} if self.columns else {}),
             "files": {name: {"bytes": file.size, "sha256": file.sha256} for name, file in self.files.items()},
@@ -104,6 +114,7 @@ class Manifest:
             code=node.at("code").text(),
             board=None if node.at("board").value is None else node["board"].text(),
             modules=tuple(item.text() for item in node.at("modules").items()),
+            native=tuple(item.text() for item in node.at("native").items()),
             notes=tuple(item.text() for item in node.at("notes").items()),
             columns=columns.from_json(node["columns"], inputs) if "columns" in node else (),
             files={name: FileFacts.from_json(listed[name]) for name in listed.mapping()},
@@ -139,13 +150,9 @@ class Build:
 def read(directory: str | Path) -> Build:
     """The build in ``directory``, its bounds proved again. Raises BuildError, FileError or ProofError."""
     directory = Path(directory)
-    found = _read_json(directory)
+    found = _read_manifest(directory)
     if found is None:
         raise BuildError(f"{directory}: not a build folder, there is no {MANIFEST} of nnhw in it; run 'nnhw export'")
-    if found.get("format") != FORMAT:
-        raise BuildError(
-            f"{directory}: made for format {found.get('format')}, this nnhw reads {FORMAT}; run 'nnhw export' again"
-        )
     path = directory / f"{found['name']}.nnb"
     if not path.is_file():
         raise BuildError(f"{path}: missing; run 'nnhw export' again")
@@ -156,54 +163,85 @@ def read(directory: str | Path) -> Build:
         raise BuildError(f"{directory / MANIFEST}: {fault}; run 'nnhw export' again") from None
 
 
-def _read_json(directory: Path) -> dict[str, Any] | None:
+def _read_manifest(directory: Path) -> dict[str, Any] | None:
+    """The manifest; None where there is none of nnhw. Raises BuildError for one that cannot be used."""
+    path = directory / MANIFEST
     try:
-        found = json.loads((directory / MANIFEST).read_bytes())
-    except (OSError, ValueError):
+        return manifest_check.parse(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    needed = {"name", "code", "modules", "files"}
-    return found if isinstance(found, dict) and found.get("kind") == KIND and needed <= found.keys() else None
+    except OSError as error:
+        raise BuildError(f"{path}: {error.strerror}") from None
+    except Fault as fault:
+        raise BuildError(f"{path}: {fault}; delete it, and run 'nnhw export' again") from None
 
 
 def write(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Put ``files`` into ``directory``, all or none of them.
+    """Put ``files`` into ``directory``, all or none of them; of two at once, one waits for the other.
 
     The files of an earlier build vanish with its report, whatever else its folder holds is kept. Raises BuildError where
-    ``directory`` is something else than a build folder or an empty one, OSError where it cannot be written.
+    ``directory`` is something else than a build folder or an empty one, or holds a file of another hand under the name of
+    one of ``files``; OSError that names ``directory`` where it cannot be written.
     """
-    directory = directory.resolve()
-    check_replaceable(directory)
-    earlier = _read_json(directory) or {"files": {}}
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    fresh = directory.with_name(f".{directory.name}.new-{os.getpid()}")
-    stale = directory.with_name(f".{directory.name}.old-{os.getpid()}")
+    made = not directory.exists()
     try:
-        fresh.mkdir()
-        for name, content in files.items():
-            (fresh / name).write_bytes(content)
-        if directory.exists():
-            directory.rename(stale)
-        fresh.rename(directory)
-    except OSError:
-        if stale.exists():
-            stale.rename(directory)
-        raise
+        check_replaceable(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        with _locked(directory):
+            replace_files.recover(directory)
+            check_replaceable(directory)
+            replace_files.replace(directory, files, _own(directory, files))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(directory)) from None
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    if stale.exists():
-        for entry in stale.iterdir():
-            if entry.name not in {*earlier["files"], *files, MANIFEST, REPORT, "__pycache__"}:
-                entry.rename(directory / entry.name)
-        shutil.rmtree(stale)
+        if made:
+            with contextlib.suppress(OSError):
+                directory.rmdir()  # only where it is empty
+
+
+def _own(directory: Path, files: Mapping[str, bytes]) -> list[str]:
+    """The names in ``directory`` that give way to ``files``: those that an export or a report wrote."""
+    listed = (_read_manifest(directory) or {"files": {}})["files"]
+    for name in files:
+        if name not in {*listed, MANIFEST} and os.path.lexists(directory / name):
+            raise BuildError(
+                f"{directory / name}: is not of nnhw, and not replaced; move it, or choose another directory with -o"
+            )
+    return [
+        entry.name
+        for entry in directory.iterdir()
+        if entry.name in {MANIFEST, REPORT}
+        or (entry.name in listed and (entry.name in files or _unchanged(entry, listed)))
+    ]
+
+
+def _unchanged(path: Path, listed: Mapping[str, Any]) -> bool:
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == listed[path.name]["sha256"]
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """While another process is in here with the same directory, wait."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def check_replaceable(directory: Path) -> None:
     """Raise BuildError unless ``directory`` is absent, empty or a build folder."""
-    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+    if not os.path.lexists(directory):
         return
     if not directory.is_dir():
         raise BuildError(f"{directory}: is a file; choose another directory with -o")
-    if _read_json(directory) is None:
+    if not {entry.name for entry in directory.iterdir()} - replace_files.FOLDERS or replace_files.was_cut(directory):
+        return
+    if _read_manifest(directory) is None:
         raise BuildError(
             f"{directory}: holds other files and no {MANIFEST} of nnhw, so it is not replaced; "
             "choose another directory with -o"

@@ -8,17 +8,31 @@ from nnhw.boards import catalog, mpy_cross
 from nnhw.boards.catalog import Board
 from nnhw.errors import TargetError
 from nnhw_codegen.emitters import Emitter
+from nnhw_codegen.files import native_mpy
+from nnhw_codegen.files.native_mpy import NativeModule
 
 
 def compile_modules(
-    emitted: Mapping[str, bytes], requires: str, board: Board | None
+    emitted: Mapping[str, bytes], requires: str, board: Board | None, native: NativeModule | None = None
 ) -> tuple[dict[str, bytes], list[str]]:
-    """The .mpy of every module, for the board or for every architecture, and notes for the user."""
+    """The .mpy of every module, for the board or for every architecture, and notes for the user.
+
+    ``native`` is made in place of the only module.
+    """
     sources = {file[:-3]: content for file, content in emitted.items() if file.endswith(".py")}
     if not sources:
         return {}, []
     if board is not None and board.arch is None:
         return {}, [f"no .mpy: {board.name} loads none of today's"]
+    if native is not None:
+        (stem,) = sources
+        try:
+            content = compile_native(native, stem)
+        except TargetError as error:
+            return {}, [f"no .mpy: {error}"]
+        return {f"{stem}.mpy": content}, [
+            f"copy {stem}.mpy, or {stem}.py where MicroPython is older than 1.23, never both: the .py would be loaded"
+        ]
     if not requires:
         places: dict[str, str | None] = {"": None}
     elif board is not None:
@@ -38,6 +52,11 @@ def compile_modules(
         (stem,) = sources
         return compiled, [f"copy the .mpy of the board's architecture as {stem}.mpy; --board NAME makes that one"]
     return compiled, []
+
+
+def compile_native(module: NativeModule, stem: str) -> bytes:
+    """The native .mpy of the module ``stem``. Raises TargetError where mpy-cross is missing."""
+    return native_mpy.splice(mpy_cross.compile_mpy(module.source, f"{stem}.py"), module)
 
 
 def compile_step(

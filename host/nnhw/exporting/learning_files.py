@@ -22,6 +22,7 @@ from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.learning import board_program
 from nnhw_codegen.learning.profile import MAX_RATE_SHIFT, MULTIPLIERS, Profile
 from nnhw_codegen.learning.trainable import Trainable, default_profile, trainable
+from nnhw_codegen.network.names import visible
 from nnhw_codegen.network.network import Network
 from nnhw_codegen.writer import Origin
 
@@ -78,7 +79,7 @@ def files(wanted: Learning, origin: Origin, emitter: Emitter) -> dict[str, bytes
         "banner": banner,
         "name": name,
         "inputs": len(network.inputs),
-        "names": ", ".join(entry.name for entry in network.inputs),
+        "names": ", ".join(visible(entry.name) for entry in network.inputs),
         "target": "1 for yes and 0 for no, of each class"
         if each
         else ("the number of the class" if network.classes else "what the outputs should be"),

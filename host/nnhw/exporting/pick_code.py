@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nnhw.boards.catalog import Board
 from nnhw.exporting.compile import compile_modules
@@ -11,6 +11,7 @@ from nnhw.exporting.request import AUTO, CODE, ExportRequest
 from nnhw_codegen import emitters
 from nnhw_codegen.emitters import Emitter
 from nnhw_codegen.errors import InputError
+from nnhw_codegen.files.native_mpy import NativeModule
 from nnhw_codegen.integers import program
 from nnhw_codegen.micropython import words as micropython_words
 from nnhw_codegen.network.network import Column
@@ -22,13 +23,17 @@ _TINY_HEAP = 32_000
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """An emitter, and what it made: source files, .mpy files, and ``notes`` on them for the user."""
+    """An emitter, and what it made: source files, .mpy files, and ``notes`` on them for the user.
+
+    ``native`` is what the .mpy is made of where that is machine code from here.
+    """
 
     emitter: Emitter
     origin: Origin
     emitted: Mapping[str, bytes]
     compiled: Mapping[str, bytes]
     notes: tuple[str, ...]
+    native: NativeModule | None = None
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -52,10 +57,13 @@ def pick_code(request: ExportRequest) -> Chosen:
 
 def _made(request: ExportRequest, emitter: Emitter) -> Chosen:
     origin = request.origin(emitter.name)
-    emitted = emitter.emit(program.build(request.model), origin)
-    emitted = _with_encode(emitted, f"{origin.name}.py", request.columns)
-    compiled, notes = compile_modules(emitted, emitter.requires, request.place)
-    return Chosen(emitter, origin, emitted, compiled, tuple(notes))
+    whole = program.build(request.model)
+    emitted = _with_encode(emitter.emit(whole, origin), f"{origin.name}.py", request.columns)
+    native = None if emitter.native is None else emitter.native(whole, origin)
+    if native is not None and request.columns:
+        native = replace(native, source=native.source + micropython_words.source(request.columns).encode())
+    compiled, notes = compile_modules(emitted, emitter.requires, request.place, native)
+    return Chosen(emitter, origin, emitted, compiled, tuple(notes), native if compiled else None)
 
 
 def _with_encode(emitted: dict[str, bytes], module: str, columns: Sequence[Column]) -> dict[str, bytes]:

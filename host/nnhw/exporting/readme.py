@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from string import Template
 from typing import Any
@@ -10,16 +12,29 @@ from nnhw.exporting.fill_template import fill
 from nnhw.exporting.pick_code import Chosen
 from nnhw.exporting.request import ExportRequest
 from nnhw_codegen.integers.qmodel import QModel
+from nnhw_codegen.network.names import visible
 from nnhw_codegen.network.network import Column
 
 _USAGE_MICROPYTHON = """\
 Copy the module to the board and use it there; nothing else is needed:
 
-    mpremote cp $modules :
+    mpremote cp $copied :
     mpremote exec "import $name; print($name.$call)"     # prints $answer
 
 Or `mpremote mip install package.json`, which brings the self-test too: `import $name`, then `import selftest` on the
 board compares $count vectors with the integers of the PC."""
+
+_USAGE_NATIVE = """
+
+`$name.mpy` is machine code that MicroPython 1.23 or newer loads as it is. `predict` reads a tuple, a list or an `array('f')`
+itself. `predict_many(rows, out)` takes the values, `predict_many_ticks(rows, out)` the ticks of rows that lie behind each
+other in an array, with a place of `out` for each answer (fastest: a bytearray). Older firmware needs `$name.py` in its
+place, which is slower and has neither. Never copy both: the `.py` would be loaded."""
+
+_USAGE_REENTRANT = """
+
+What `predict` and `predict_ticks` compute lies on the stack, so an interrupt may call them while the program does, with an
+`array` of the right length, which takes no heap."""
 
 _USAGE_OTHER = (
     "Generated code: $emitted. Its first comment says how to use it. `vectors.jsonl` holds $count test vectors."
@@ -29,6 +44,18 @@ _USAGE_OTHER = (
 _USAGE_WORDS = """
 
 Some inputs stand for words or missing values. $how The columns are $columns."""
+
+
+def markdown(name: str) -> str:
+    """A name from data as code, between more backticks than it has in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`*", name))))
+    space = " " if "`" in name else ""
+    return f"{fence}{space}{visible(name)}{space}{fence}"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes neither for its own signs nor for HTML."""
+    return re.sub(r"([\\`*_\[\]<>&|])", r"\\\1", visible(text))
 
 
 def _words(columns: Sequence[Column], modules: bool) -> str:
@@ -41,7 +68,8 @@ def _words(columns: Sequence[Column], modules: bool) -> str:
         if modules
         else "Each is 0 or 1: the input `color=red` is 1 where the column color holds red."
     )
-    told = ", ".join(f"`{c.name}`" + (f" ({', '.join(c.categories)})" if c.categories else "") for c in columns)
+    words = {c.name: f" ({', '.join(map(markdown, c.categories))})" if c.categories else "" for c in columns}
+    told = ", ".join(markdown(name) + more for name, more in words.items())
     return _USAGE_WORDS.replace("$how", how).replace("$columns", told.replace("$", "$$"))
 
 
@@ -51,11 +79,12 @@ def _outputs(model: QModel) -> str:
         names = model.outputs or tuple(f"output {j}" for j in range(model.sizes[-1]))
         formats = zip(names, model.output_frac.tolist(), model.offsets, strict=True)
         return ", ".join(
-            f"`{name}` = integer / 2^{frac}" + (f" + {offset!r}" if offset else "") for name, frac, offset in formats
+            f"{markdown(name)} = integer / 2^{frac}" + (f" + {offset!r}" if offset else "")
+            for name, frac, offset in formats
         )
     if model.decision == "multilabel":
-        return "; ".join(f"bit {j} of the answer: `{name}`" for j, name in enumerate(model.classes))
-    return "the number of the class: " + ", ".join(f"{j} `{name}`" for j, name in enumerate(model.classes))
+        return "; ".join(f"bit {j} of the answer: {markdown(name)}" for j, name in enumerate(model.classes))
+    return "the number of the class: " + ", ".join(f"{j} {markdown(name)}" for j, name in enumerate(model.classes))
 
 
 def readme(request: ExportRequest, chosen: Chosen, golden: list[dict[str, Any]], files: Mapping[str, bytes]) -> bytes:
@@ -69,14 +98,15 @@ def readme(request: ExportRequest, chosen: Chosen, golden: list[dict[str, Any]],
         answer = tuple(name for j, name in enumerate(model.classes) if example["answer"] >> j & 1)
     elif model.classes:
         call, answer = f"label({values})", model.classes[example["answer"]]
+    native = "" if chosen.native is None else _USAGE_NATIVE + _USAGE_REENTRANT * chosen.native.reentrant
     usage = Template(
-        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + _words(request.columns, bool(modules))
+        (_USAGE_MICROPYTHON if modules else _USAGE_OTHER) + native + _words(request.columns, bool(modules))
     ).substitute(
-        modules=" ".join(modules),
+        copied=f"{origin.name}.mpy" if native else " ".join(modules),
         emitted=", ".join(f"`{file}`" for file in chosen.emitted),
         name=origin.name,
         call=call,
-        answer=answer,
+        answer=shlex.quote(str(answer)),
         count=len(golden),
     )
     return fill(
@@ -84,9 +114,9 @@ def readme(request: ExportRequest, chosen: Chosen, golden: list[dict[str, Any]],
         name=origin.name,
         banner=origin.banner,
         sizes="-".join(map(str, model.sizes)),
-        inputs=", ".join(f"`{i.name}` in steps of {i.step:g}" for i in model.inputs),
+        inputs=", ".join(f"{markdown(i.name)} in steps of {i.step:g}" for i in model.inputs),
         usage=usage,
         outputs=_outputs(model),
-        agreement="\n".join(f"- {line}" for line in request.agreement) or "Not judged.",
+        agreement="\n".join(f"- {_plain(line)}" for line in request.agreement) or "Not judged.",
         table="\n".join(f"| `{name}` | {len(content):,} |" for name, content in files.items()),
     )

@@ -102,6 +102,7 @@ def _manifest(request: ExportRequest, chosen: Chosen, notes: tuple[str, ...], fi
         code=chosen.emitter.name,
         board=request.board,
         modules=chosen.modules,
+        native=tuple(chosen.compiled) if chosen.native is not None else (),
         notes=notes,
         columns=request.columns,
         files={name: FileFacts.of(content) for name, content in files.items()},

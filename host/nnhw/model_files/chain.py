@@ -81,6 +81,11 @@ class Chain:
         """Values of a row at this point."""
         return len(self._offset)
 
+    @property
+    def scaling(self) -> tuple[Array, Array] | None:
+        """(factor, offset) of each raw value up to this point; None where values have been mixed."""
+        return (self._factor, self._offset) if self._matrix is None and not self.layers else None
+
     def dense(self, place: str, weights: NDArray[Any], bias: NDArray[Any] | float = 0.0) -> None:
         """Apply ``weights @ x + bias``; weights have shape (units, inputs), bias (units,) or ()."""
         self._must_be_flat(place)

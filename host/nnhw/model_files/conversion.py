@@ -11,6 +11,7 @@ from nnhw.data.infer_inputs import infer, of_range
 from nnhw.model_files.chain import LARGEST, Array, Imported, KnownTask, Refusal
 from nnhw_codegen.errors import InputError
 from nnhw_codegen.network import activations
+from nnhw_codegen.network.names import control_in
 from nnhw_codegen.network.network import Input, Layer, Network
 
 _CALIBRATION_ROWS = 256
@@ -67,6 +68,7 @@ def convert(imported: Imported, settings: Settings) -> Conversion:
     first = layers[0]
     mean, scale = (np.array([getattr(entry, key) for entry in inputs]) for key in ("mean", "scale"))
     layers[0] = replace(first, weights=first.weights * scale, bias=first.bias + first.weights @ mean)
+    _expect_names(inputs, classes)
     outputs = () if classes else tuple(f"y{number}" for number in range(1, len(layers[-1].bias) + 1))
     rows = settings.rows
     if rows is not None:
@@ -125,6 +127,16 @@ def _classes(imported: Imported, settings: Settings, units: int, lines: list[Lin
         raise Refusal(f"two of the class names ({origin}) are the same: {', '.join(names)}")
     lines.append(Line("classes", f"{_shown(names)} ({origin})"))
     return names
+
+
+def _expect_names(inputs: Sequence[Input], classes: Sequence[str]) -> None:
+    for kind, names in (("input", [entry.name for entry in inputs]), ("class", classes)):
+        for number, name in enumerate(names, 1):
+            control = control_in(name)
+            if control:
+                raise Refusal(
+                    f"{kind} {number}, {name!r}, has the control character {control}; names are one line of text"
+                )
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -120,7 +120,7 @@ def from_sklearn(
     task: KnownTask | None = None,
     input_range: tuple[float, float] | None = None,
 ) -> Network:
-    """A fitted MLPClassifier or MLPRegressor of scikit-learn, or a Pipeline of scalers and PCA that ends in one.
+    """A fitted MLPClassifier, MLPRegressor, NnhwClassifier or NnhwRegressor, or a Pipeline of scalers and PCA ending in one.
 
     ``rows`` (n, inputs), raw, give the ranges of the inputs and calibrate the integers; without them ``input_range``
     (lowest, highest value of all inputs) must tell, unless a MinMaxScaler does. ``classes`` name the classes anew, ``task``

@@ -37,7 +37,8 @@ PACKED_KEYS = ("encoding", "dtype", "shape", "data")
 
 _LARGEST = 1e30
 _LARGEST_TICK = 2**28
-_MOST_UNITS = 65536
+_MOST_UNITS = 65535  # a .nnb file counts them in 16 bits, layers in 8
+_MOST_LAYERS = 255
 _MOST_ROWS = 4096
 _LISTED_WEIGHTS = 10_000  # more than this are saved as base64
 _DTYPES = ("<f4", "<f8")
@@ -155,6 +156,8 @@ def _network(model: Node) -> Network:
     items = model["layers"].items()
     if not items:
         raise model["layers"].fault("expected at least one layer, found an empty list")
+    if len(items) > _MOST_LAYERS:
+        raise model["layers"].fault(f"found {len(items)} layers; at most {_MOST_LAYERS} fit the files of a board")
     layers: list[Layer] = []
     count, source = len(inputs), 'from "inputs"'
     for index, item in enumerate(items):
@@ -207,12 +210,15 @@ def _inputs(node: Node) -> tuple[Input, ...]:
         raise node.fault(f"expected a list of inputs, or their number, found {node.shown()}")
     if not node.value:
         raise node.fault("expected at least one input, found an empty list")
-    inputs = []
+    if len(node.value) > _MOST_UNITS:
+        raise node.fault(f"found {len(node.value)} inputs; at most {_MOST_UNITS} fit the files of a board")
+    inputs: dict[str, Input] = {}
     for item in node.items():
-        inputs.append(Input(item.text()) if isinstance(item.value, str) else _input(item))
-        if inputs[-1].name in [earlier.name for earlier in inputs[:-1]]:
-            raise item.fault(f"a second input called {inputs[-1].name!r}; give every input its own name")
-    return tuple(inputs)
+        entry = Input(item.text()) if isinstance(item.value, str) else _input(item)
+        if entry.name in inputs:
+            raise item.fault(f"a second input called {entry.name!r}; give every input its own name")
+        inputs[entry.name] = entry
+    return tuple(inputs.values())
 
 
 def _input(node: Node) -> Input:
@@ -270,6 +276,8 @@ def _matrix(node: Node, inputs: int) -> NDArray[np.float64]:
     rows = node.items()
     if not rows:
         raise node.fault("expected one row per unit, found an empty list")
+    if len(rows) > _MOST_UNITS:
+        raise node.fault(f"found {len(rows)} units; at most {_MOST_UNITS} fit the files of a board")
     # Where all rows agree on another length, it is the layer that does not fit, not a row.
     lengths = {len(row.value) if isinstance(row.value, list) else inputs for row in rows}
     count = lengths.pop() if len(lengths) == 1 else inputs

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from nnhw_codegen.network.names import control_in
+
 
 class Fault(Exception):
     """What is wrong, starting with its path in the document."""
@@ -120,6 +122,9 @@ class Node:
         """The value as a string that is not blank."""
         if not isinstance(self.value, str) or not self.value.strip():
             raise self.fault(f"expected a text, found {self.shown()}")
+        control = control_in(self.value)
+        if control:
+            raise self.fault(f"found the control character {control} in {self.shown()}; expected one line of text")
         return self.value
 
     def one_of(self, known: Sequence[str]) -> str:
@@ -130,12 +135,12 @@ class Node:
 
     def names(self) -> tuple[str, ...]:
         """The value as a list of different strings, at least one."""
-        names: list[str] = []
+        names: dict[str, None] = {}
         for item in self.items():
             name = item.text()
             if name in names:
                 raise item.fault(f"{json.dumps(name)} stands twice; give every entry its own name")
-            names.append(name)
+            names[name] = None
         if not names:
             raise self.fault("expected at least one name, found an empty list; remove the key if there are none")
         return tuple(names)

@@ -153,4 +153,4 @@ def training_command(network: Network, source: str) -> str | None:
 def _option(name: str, value: object, default: object) -> list[str]:
     if value == default:
         return []
-    return [f"--{name}", str(value).removesuffix(".0")]
+    return [f"--{name}"] if value is True else [f"--{name}", str(value).removesuffix(".0")]

@@ -179,7 +179,9 @@ class Exported:
             return int(self._execute(place, session, script))
 
     def _session(self, target: ScriptTarget, more: Mapping[str, bytes]) -> Session:
-        files = dict(self.files)
+        files = {
+            name: content for name, content in self.files.items() if target.loads_mpy or not name.endswith(".mpy")
+        }
         if self.code == NNRUN and target.is_shallow:
             files = flatten({name: content for name, content in files.items() if name in _FLAT_MODULES})
             files[f"{self.name}.nnb"] = self.files[f"{self.name}.nnb"]

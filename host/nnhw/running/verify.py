@@ -92,7 +92,7 @@ def exported(build: Build, runtime: str = "module") -> Exported:
 
     Raises BuildError where a file is missing.
     """
-    code, names, files = build.manifest.code, list(build.manifest.modules), {}
+    code, names, files = build.manifest.code, [*build.manifest.modules, *build.manifest.native], {}
     if runtime == NNRUN:
         code, names, files = runtime, [f"{build.name}.nnb"], nnrun()
     elif runs_in(code) == C:

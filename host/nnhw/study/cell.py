@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw.model_files.strict_json import Node
 from nnhw.study.fixed_point import PROFILES, FixedPopulation
 from nnhw.study.tasks import Material, Task, material, parts
 from nnhw.training.population import Arm, Population
@@ -42,6 +43,12 @@ class Trainer(Protocol):
     @property
     def zeros(self) -> IntArray:
         """Hidden z that were exactly 0 in training, (arms, seeds)."""
+
+
+_COUNTS = ("score", "zeros", "dead", "failed")
+"""What is counted of each arm and seed."""
+
+_MOST = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Cell:
         """Train and test; the same bits every time. Raises DataError where the data set is missing."""
         task, arms = self.task, self.task.arms()
         training, test = parts(task, 0)
-        outcome: dict[str, list[IntArray]] = {key: [] for key in ("score", "zeros", "dead", "failed")}
+        outcome: dict[str, list[IntArray]] = {key: [] for key in _COUNTS}
         weights, width = 0, len(training.features)
         for units in (*task.hidden, len(training.classes)):
             weights, width = weights + (width + 1) * units, units
@@ -98,6 +105,26 @@ class Cell:
             "hidden_z": sum(task.hidden) * task.epochs * len(training.rows),
             "arms": {arm.name: {key: joined[key][n] for key in joined} for n, arm in enumerate(arms)},
         }
+
+    def check(self, outcome: Node) -> None:
+        """Raise Fault, with its path, where ``outcome`` is not one that ``run`` of this cell can give."""
+        keys = ("parameters", "out_of", "hidden_units", "hidden_z", "arms")
+        outcome.expect_keys(keys, required=keys)
+        if outcome["parameters"].value != self.parameters:
+            raise outcome["parameters"].fault("it belongs to another cell")
+        for key in keys[1:4]:
+            outcome[key].integer(1, _MOST)
+        arms = [arm.name for arm in self.task.arms()]
+        outcome["arms"].expect_keys(arms, required=arms)
+        for name in arms:
+            arm = outcome["arms"][name]
+            arm.expect_keys(_COUNTS, required=_COUNTS)
+            for key in _COUNTS:
+                values = arm[key].items()
+                if len(values) != self.seeds:
+                    raise arm[key].fault(f"expected {self.seeds} numbers, found {len(values)}")
+                for value in values:
+                    value.integer(0, _MOST)
 
     def _engine(self, arms: list[Arm], data: Material) -> Trainer:
         if self.arithmetic in PROFILES:

@@ -66,6 +66,10 @@ class Setting:
             raise StudyError(f"hidden is {','.join(self.hidden)}; expected at least two different activations")
         if not self.layers:
             raise StudyError("a network without hidden layers has no hidden activation to compare")
+        if not len(datasets.split(self.dataset, self.held_out, 0)[1].rows):
+            raise StudyError(
+                f"{self.dataset.name}: {len(self.dataset.rows)} rows hold none out; expected several of each class"
+            )
         for name in self.hidden:
             try:
                 find(activations.RECORDS, name, "activation")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -10,11 +14,24 @@ from nnhw_codegen.errors import InputError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_LOOK = 1.0  # seconds between two looks at whether the parent still is
 _WAVE = 2  # jobs per worker between two times that a cluster's results come back
 
 
 class StudyError(InputError):
     """The study cannot run or go on; the message says why and what to do."""
+
+
+def _start_worker(parent: int) -> None:
+    """In a process of its own: Ctrl-C is its parent's affair, and it does not outlive that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
+
+
+def _end_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)
 
 
 def outcomes(
@@ -34,9 +51,22 @@ def outcomes(
         raise StudyError("several jobs need joblib: pip install 'nnhw[study]', or use one job") from None
     if scheduler is None:
         tasks = (joblib.delayed(job)(item) for item in items)
-        yield from joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="all", return_as="generator_unordered")(
-            tasks
-        )
+        options = {"initializer": _start_worker, "initargs": (os.getpid(),)}
+        try:
+            yield from joblib.Parallel(
+                n_jobs=jobs,
+                batch_size=1,
+                pre_dispatch="all",
+                return_as="generator_unordered",
+                backend="loky",
+                **options,
+            )(tasks)
+        except BaseException:
+            from joblib.externals.loky import get_reusable_executor
+
+            threading.excepthook = lambda _: None  # loky's thread finds no workers, and would tell it as a traceback
+            get_reusable_executor().shutdown(kill_workers=True)
+            raise
         return
     try:
         from distributed import Client

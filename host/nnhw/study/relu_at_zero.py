@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nnhw.model_files.strict_json import Fault, Node, read_json
 from nnhw.study.cell import Cell
 from nnhw.study.jobs import StudyError, outcomes
 from nnhw.study.statistics import holm, paired, verdict
@@ -77,11 +78,11 @@ def _job(cell: Cell) -> tuple[Cell, dict[str, Any]]:
 def _read(store: Path, cell: Cell) -> dict[str, Any]:
     path = store / f"{cell.name}.json"
     try:
-        outcome: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if outcome["parameters"] != cell.parameters:
-            raise ValueError("it belongs to another cell")
-    except (ValueError, KeyError, TypeError) as error:
-        raise StudyError(f"{path}: cannot be used: {error}; delete it and run the study again") from None
+        root = Node(read_json(path.read_bytes()))
+        cell.check(root)
+    except Fault as fault:
+        raise StudyError(f"{path}: {fault}; delete it and run the study again") from None
+    outcome: dict[str, Any] = root.value
     return outcome
 
 

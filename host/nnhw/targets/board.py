@@ -69,6 +69,7 @@ class BoardTarget(ScriptTarget):
     executes = ("micropython", "viper", "asm_thumb")
     word_bits = 32
     opt_in = True
+    loads_mpy = True
 
     def __init__(self, port: str = link.AUTO) -> None:
         self.name = PREFIX + port

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnhw.errors import TargetError
+from nnhw.targets.child import leashed
 from nnhw.targets.target import Target, check_names
 
 COMPILER_VARIABLE = "CC"
@@ -62,7 +63,9 @@ class CompilerTarget(Target):
 
 def _execute(command: list[str], folder: Path, stdin: bytes, timeout: float) -> str:
     try:
-        done = subprocess.run(command, check=False, cwd=folder, input=stdin, capture_output=True, timeout=timeout)
+        done = subprocess.run(
+            leashed(command), check=False, cwd=folder, input=stdin, capture_output=True, timeout=timeout
+        )
     except subprocess.TimeoutExpired as expired:
         output = (expired.stdout or b"").decode(errors="replace")
         raise TargetError(f"c: the program did not finish within {timeout:g} s", output) from None

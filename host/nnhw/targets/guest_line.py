@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Sequence
 
 from nnhw.errors import TargetError
+from nnhw.targets.child import leashed
 
 BOOT_SECONDS = 20.0
 EXECUTE = b"\x04"
@@ -30,7 +31,18 @@ class GuestLine:
         with guest_end:
             character_device = f"socket,id=line,fd={guest_end.fileno()}"
             process = subprocess.Popen(
-                [*command, "-nographic", "-monitor", "none", "-chardev", character_device, "-serial", "chardev:line"],
+                leashed(
+                    [
+                        *command,
+                        "-nographic",
+                        "-monitor",
+                        "none",
+                        "-chardev",
+                        character_device,
+                        "-serial",
+                        "chardev:line",
+                    ]
+                ),
                 pass_fds=[guest_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -160,6 +160,7 @@ class PicoTarget(ScriptTarget):
     word_bits = 32
     counts = "whole calls"
     opt_in = True
+    loads_mpy = True
 
     def __init__(self, firmware: Path | None = None) -> None:
         self.name = "pico" if firmware is None else f"{PREFIX}{firmware}"

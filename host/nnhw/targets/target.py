@@ -95,11 +95,13 @@ class ScriptTarget(Target):
     """A target that runs MicroPython scripts.
 
     file_bytes    largest file that fits beside a module
+    loads_mpy     whether a session takes the .mpy beside a module where the firmware loads it
     is_shallow    its stack has no room for ``predict`` at the depth of a script; it has at the prompt
     whole_board   the board of the catalog that it is the whole of, heap and all; "" where of none
     """
 
     file_bytes = 1 << 20
+    loads_mpy = False
     is_shallow = False
     whole_board = ""
 

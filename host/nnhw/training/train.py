@@ -27,6 +27,7 @@ __all__ = ["Epoch", "History", "Options", "TrainingError", "create", "fit", "tra
 Array = NDArray[np.float64]
 
 _CALIBRATION_ROWS = 256
+_STARTS, _SEEDS_APART = 3, 1_000_003
 
 
 def create(
@@ -91,29 +92,34 @@ def train(
     slope: float | None = None,
     options: Options | None = None,
     progress: Callable[[Epoch], None] | None = None,
+    weights: Array | None = None,
 ) -> tuple[Network, History]:
     """A trained network for the data set: its inputs standardized by these rows, its weights as ``create`` draws them.
 
-    Raises what ``create`` and ``fit`` raise.
+    ``weights`` are those of ``fit``. A network that died, so that it tells the same of every row, is trained anew from other
+    weights, twice at most. Raises what ``create`` and ``fit`` raise.
     """
     options = options or Options()
-    network = create(
-        inputs_from(dataset),
-        layers,
-        hidden=hidden,
-        output=output,
-        slope=slope,
-        classes=dataset.classes,
-        outputs=dataset.outputs,
-        multilabel=dataset.multilabel,
-        seed=options.seed,
-    )
-    network.columns = dataset.columns
-    last = network.layers[-1]
-    if _is_plain_regression(network):
-        mean, scale = _target_scaling(dataset.targets)
-        _rescale(last, scale, mean)
-    return network, fit(network, dataset, options, progress)
+    for start in range(_STARTS):
+        network = create(
+            inputs_from(dataset),
+            layers,
+            hidden=hidden,
+            output=output,
+            slope=slope,
+            classes=dataset.classes,
+            outputs=dataset.outputs,
+            multilabel=dataset.multilabel,
+            seed=options.seed + start * _SEEDS_APART,
+        )
+        network.columns = dataset.columns
+        if _is_plain_regression(network):
+            mean, scale = _target_scaling(dataset.targets)
+            _rescale(network.layers[-1], scale, mean)
+        reached = fit(network, dataset, options, progress, weights)
+        if np.ptp(network.logits(dataset.rows), axis=0).any() or not np.ptp(dataset.targets, axis=0).any():
+            break
+    return network, reached
 
 
 def fit(
@@ -121,10 +127,12 @@ def fit(
     dataset: Dataset,
     options: Options | None = None,
     progress: Callable[[Epoch], None] | None = None,
+    weights: Array | None = None,
 ) -> History:
     """Train ``network`` in place on all rows of ``dataset`` (raw units), less those kept back for validation.
 
-    ``progress`` is called after every epoch. ``network.training`` receives the options, the outcome and
+    ``progress`` is called after every epoch. ``weights`` (n,) say how much the loss of each row counts, and are scaled to a
+    mean of 1; the losses that are told know nothing of them. ``network.training`` receives the options, the outcome and
     the losses, ``network.calibration`` up to 256 of the rows. Where the
     last layer is identity, its targets are standardized meanwhile, and the scaling ends up in its weights.
     Raises TrainingError where network, data and loss do not fit together, or the loss stops being finite.
@@ -132,13 +140,17 @@ def fit(
     options = options or Options()
     targets = target_matrix(network, dataset)
     x = np.hstack([network.standardize(dataset.rows), np.ones((len(dataset.rows), 1))])
+    weights = _row_weights(dataset, options, weights)
     plain = _is_plain_regression(network)
     if plain:
         mean, scale = _target_scaling(targets)
         targets = (targets - mean) / scale
         _rescale(network.layers[-1], 1.0 / scale, -mean / scale)
     try:
-        kept, held = (Rows(x[rows], targets[rows]) for rows in _validation_rows(dataset, options))
+        kept, held = (
+            Rows(x[rows], targets[rows], None if weights is None else weights[rows])
+            for rows in _validation_rows(dataset, options)
+        )
         run = Run(network.layers, _loss_name(network, options), kept, held, options)
         while not run.finished:
             epoch = run.epoch()
@@ -181,6 +193,22 @@ def target_matrix(network: Network, dataset: Dataset) -> Array:
     if len(network.layers[-1].bias) == 1:
         return np.asarray(dataset.targets, dtype=np.float64)[:, None]
     return np.asarray(np.eye(len(network.classes))[dataset.targets])
+
+
+def _row_weights(dataset: Dataset, options: Options, weights: Array | None) -> Array | None:
+    """How much each row counts, (n,) with a mean of 1; None where all count the same. Raises TrainingError."""
+    if weights is not None:
+        weights = np.asarray(weights, dtype=np.float64)
+        if weights.shape != (len(dataset.rows),) or not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise TrainingError(f"weights: expected a number of at least 0 for each of the {len(dataset.rows)} rows")
+        if not weights.any():
+            raise TrainingError("weights: all are 0; at least one row must count")
+    if options.balance:
+        if not dataset.classes or dataset.multilabel:
+            raise TrainingError("balance weighs classes that exclude each other, but the data set has none")
+        of_class = 1.0 / np.sqrt(np.maximum(np.bincount(dataset.targets, weights, len(dataset.classes)), 1e-9))
+        weights = of_class[dataset.targets] * (1.0 if weights is None else weights)
+    return None if weights is None else weights / weights.mean()
 
 
 def _expect_match(ours: str, count: int, theirs: str, found: int) -> None:

@@ -49,12 +49,16 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The candidates that were tried, cheapest first, and the chosen one; ``met``: whether it reaches the floor."""
+    """The candidates that were tried, cheapest first, and the chosen one; ``met``: whether it reaches the floor.
+
+    ``made_up``: the rows to agree on are no data, but spread over the declared ranges.
+    """
 
     candidates: tuple[Candidate, ...]
     chosen: Candidate
     met: bool
     least_agreement: float
+    made_up: bool = False
 
 
 def plain(network: Network, entry: Precision) -> QuantizeReport:
@@ -77,6 +81,7 @@ def choose(
     LEAST_AGREEMENT, or LEAST_AGREEMENT_OF_VALUES, of each output. ``targets`` as in a Dataset are for the accuracy. Raises
     ValueError where the network cannot be quantized.
     """
+    made_up = rows is None and network.calibration is None
     if rows is None:
         rows = spread_rows(network) if network.calibration is None else network.calibration
     if least_agreement is None:
@@ -85,8 +90,8 @@ def choose(
     for entry in sorted(precisions, key=lambda one: one.cost):
         tried.append(candidate(network, entry, quantizer(network, entry), rows, targets))
         if tried[-1].agreement >= least_agreement:
-            return Choice(tuple(tried), tried[-1], True, least_agreement)
-    return Choice(tuple(tried), max(tried, key=lambda c: c.agreement), False, least_agreement)
+            return Choice(tuple(tried), tried[-1], True, least_agreement, made_up)
+    return Choice(tuple(tried), max(tried, key=lambda c: c.agreement), False, least_agreement, made_up)
 
 
 def candidate(
@@ -145,13 +150,17 @@ def shortfall(network: Network, choice: Choice) -> str:
     if not short:
         return ""
     name, floor = choice.chosen.precision.name, f"{100 * choice.least_agreement:g} %"
-    return f"{name} agrees with the float network on less than {floor}: {', '.join(short)}"
+    return f"{name} agrees with the float network on less than {floor}{_of_rows(choice)}: {', '.join(short)}"
+
+
+def _of_rows(choice: Choice) -> str:
+    return " of made-up rows" if choice.made_up else ""
 
 
 def agreement_lines(network: Network, choice: Choice) -> list[str]:
     """How near the chosen integers are to the float network, output by output, and the warning where too far."""
     pairs = zip(output_names(network), choice.chosen.agreements, strict=True)
-    lines = [f"{name}: {percent(network, value)}" for name, value in pairs]
+    lines = [f"{name}: {percent(network, value)}{_of_rows(choice)}" for name, value in pairs]
     warning = shortfall(network, choice)
     return [*lines, *([f"Warning: {warning}."] if warning else [])]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,7 +65,7 @@ def network(sizes, activation, seed=0, sparse=0.0, extreme=False):
         if sparse:
             weights[rng.random(units) < 0.2] = 0
         last = number + 2 == len(sizes)
-        layers.append(Layer(weights, rng.normal(0, 0.5, units), None if last else activations.get(activation)))
+        layers.append(Layer(weights, rng.normal(0, 0.5, units), activations.get("softmax" if last else activation)))
     inputs = tuple(
         Input(f"x{i}", 5.0, 2.0, float(rng.choice([0.1, 0.01, 1.0])), float(rng.choice([0.0, -3.0, 2.0])), 10.0)
         for i in range(sizes[0])
@@ -245,3 +247,19 @@ def test_the_module_runs_on_a_micro_bit_with_the_same_outputs(name, activation, 
                 "print(iris.label([5.0, 5.0, 5.0, 5.0]))",
             ]
             assert session.run("\n".join(script)).splitlines() == want
+
+
+@pytest.mark.parametrize("emitter", ["thumb", "viper"])
+def test_inputs_that_are_alike_share_one_row_of_the_doorway(emitter):
+    nets = [network((200, 20, 3), "relu") for _ in range(2)]
+    alike = Network(
+        nets[0].layers, tuple(replace(nets[0].inputs[0], name=i.name) for i in nets[0].inputs), nets[0].classes
+    )
+    sizes = []
+    for net in (nets[1], alike):
+        (content,) = (
+            emitters.get(emitter).emit(build(quantized(net, "w16a16")), Origin("m", "A test model.", "0")).values()
+        )
+        literals = [node.value for node in ast.walk(ast.parse(content)) if isinstance(node, ast.Constant)]
+        sizes.append(sum(len(value) for value in literals if isinstance(value, bytes)))
+    assert sizes[0] - sizes[1] > 20 * 190

@@ -88,7 +88,7 @@ def test_a_range_is_taken_with_a_warning_and_the_scaler_tells_mean_and_scale() -
         assert (entry.low, entry.high) == (0.0, 8.0)
         assert entry.mean == pytest.approx(column.mean())
         assert entry.scale == pytest.approx(max(1.0, column.std()))  # an eighth of the range at least
-    assert "calibrated on rows spread over the declared input ranges, as the model keeps none" in nnhw(
+    assert "calibrated on made-up rows, spread over the declared input ranges, as the model keeps none" in nnhw(
         "export", "m.json"
     )
 

@@ -106,7 +106,7 @@ SCRAPS = (
 def test_a_damaged_table_is_read_or_refused(tmp_path: Path, missing: Missing, skip_bad: bool) -> None:
     draw = random.Random(f"{missing} {skip_bad}")
     read = 0
-    for content in [*SAME.values()] * 4:
+    for content in [*SAME.values()] * 6:
         data = bytearray(content if isinstance(content, bytes) else content.encode())
         for _ in range(draw.randrange(1, 4)):
             place = draw.randrange(len(data) + 1)

@@ -18,7 +18,7 @@ from nnhw.model_files.model_json import ModelFileError, load, loads
         (["layers"], REMOVED, 'missing key "layers"'),
         (["layer"], [], 'unknown key "layer"; did you mean "layers"?'),
         (["xyz"], [], 'unknown key "xyz"; known: $schema, format'),
-        (["inputs"], 0, "inputs: expected an integer from 1 to 65536, found 0"),
+        (["inputs"], 0, "inputs: expected an integer from 1 to 65535, found 0"),
         (["inputs"], True, "inputs: expected a list of inputs, or their number, found true"),
         (["inputs"], [], "inputs: expected at least one input"),
         (["inputs"], ["a", "a"], "inputs[1]: a second input called 'a'"),

@@ -93,6 +93,24 @@ def test_bad_options_end_in_one_line(options, message):
     assert message in done.output
 
 
+def test_a_table_too_short_to_hold_rows_out_is_refused(tmp_path):
+    (tmp_path / "d.csv").write_text("a,b,y\n-0.7,0.6,-1e30\n-0.4,1.1,-1e30\n1.2,-0.05,1e30\n")
+    words = [
+        "compare",
+        str(tmp_path / "d.csv"),
+        "--target",
+        "y",
+        "--seeds",
+        "2",
+        "--epochs",
+        "1",
+        "--hidden",
+        "relu,tanh",
+    ]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, "3 rows hold none out" in done.output) == (2, True)
+
+
 def test_values_instead_of_classes_are_refused(tmp_path):
     table = tmp_path / "line.csv"
     table.write_text("\n".join(["x,y", *(f"{x},{x * 1.5}" for x in range(20))]))

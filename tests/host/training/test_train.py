@@ -235,3 +235,69 @@ def test_a_single_step_too_far_is_refused():
 def test_a_network_trains_with_the_slope_that_the_integers_take():
     network = create([Input("x")], (4,), hidden="leaky_relu", slope=0.1, outputs=("y",))
     assert float(network.layers[0].activation.ramp) == 13 / 128
+
+
+def rare_class(rows=400, rare=20):
+    """Two overlapping clouds, the second of them rare."""
+    generator = np.random.default_rng(3)
+    targets = (np.arange(rows) < rare).astype(np.int64)
+    return Dataset(
+        "rare", ("a", "b"), generator.normal(targets[:, None] * 1.2, 1.0, (rows, 2)), targets, ("no", "yes")
+    )
+
+
+def test_balance_tells_more_of_a_rare_class():
+    data = rare_class()
+    told = [
+        train(data, options=Options(epochs=30, balance=balance))[0].predict(data.rows)[data.targets == 1].sum()
+        for balance in (False, True)
+    ]
+    assert told[1] > told[0]
+
+
+def test_balance_weighs_a_class_by_the_root_of_its_rarity():
+    data = rare_class()
+    weights = np.where(data.targets == 1, np.sqrt(380.0), np.sqrt(20.0))
+    balanced, _ = train(data, options=Options(epochs=3, balance=True))
+    weighted, _ = train(data, options=Options(epochs=3), weights=7.0 * weights)
+    for one, other in zip(balanced.layers, weighted.layers, strict=True):
+        np.testing.assert_allclose(one.weights, other.weights, rtol=1e-9)
+
+
+def test_a_row_of_weight_two_counts_as_two_rows():
+    twice, weights = IRIS.take(np.r_[0, np.arange(150)]), np.r_[2.0, np.ones(149)]
+    found = []
+    for data, given in ((twice, None), (IRIS, weights)):
+        network = create(datasets.inputs_from(IRIS), (5,), classes=IRIS.classes)
+        fit(network, data, Options(epochs=4, batch=1000, optimizer="sgd"), weights=given)
+        found.append(weights_of(network))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [-1.0] * 150, [0.0] * 150, [float("nan")] * 150])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(TrainingError, match="weights: "):
+        train(IRIS, options=Options(epochs=1), weights=np.array(weights))
+
+
+def test_balance_needs_classes():
+    with pytest.raises(TrainingError, match="balance weighs classes"):
+        train(linear_data(), options=Options(epochs=1, balance=True))
+
+
+def test_a_network_that_died_is_trained_anew():
+    """Of 30 networks of one unit each many die at so high a rate; hardly any dies three times."""
+    rows = np.linspace(-1, 1, 40)[:, None]
+    data = Dataset("slope", ("a",), rows, (rows[:, 0] > 0).astype(np.int64), ("low", "high"))
+    options = [Options(epochs=5, rate=0.5, seed=seed) for seed in range(30)]
+
+    def dead(network):
+        return not np.ptp(network.logits(rows), axis=0).any()
+
+    alone = 0
+    for chosen in options:
+        network = create(datasets.inputs_from(data), (1,), classes=data.classes, seed=chosen.seed)
+        fit(network, data, chosen)
+        alone += dead(network)
+    assert alone > 0
+    assert sum(dead(train(data, (1,), options=chosen)[0]) for chosen in options) < alone

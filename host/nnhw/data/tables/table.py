@@ -16,6 +16,7 @@ from nnhw.data.tables import lines, text
 from nnhw.data.tables.cells import MISSING, Decimal, decimal_mark, number
 from nnhw.data.tables.lines import SEPARATORS, Row, Rows
 from nnhw.errors import DataError
+from nnhw_codegen.network.names import control_in
 
 _MOST_TITLES = 30
 _MOST_FOOTERS = 5
@@ -126,6 +127,10 @@ def named(table: Table, place_of_names: str = "") -> Table:
         kept.append(column)
         if name and name in names:
             faults.append(Fault(f"{place_of_names}two columns are called {name!r}", "rename one in the file"))
+        control = control_in(name)
+        if control:
+            found = f"{place_of_names}column {place + 1}, {name!r}, has the control character {control} in its name"
+            faults.append(Fault(found, "names are one line of text: rename it in the file"))
         names.append(name or f"column {place + 1}")
     return replace(table, names=tuple(names), columns=tuple(kept), faults=(*faults, *table.faults))
 

@@ -15,10 +15,15 @@ from nnhw.model_files.chain import Array, Chain, Imported, KnownTask, Refusal
 from nnhw.model_files.conversion import Settings
 from nnhw.model_files.formats.archive import Archive
 from nnhw.model_files.strict_json import Node, read_json
+from nnhw_codegen.network.network import Network
 
 _SCALERS = ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler")
 _NETWORKS: dict[str, KnownTask] = {"MLPClassifier": "classification", "MLPRegressor": "regression"}
-_SUPPORTED = f"{', '.join(_SCALERS)}, PCA, and at the end {' or '.join(_NETWORKS)}"
+_OWN: dict[str, KnownTask] = {
+    "nnhw.training.estimator.NnhwClassifier": "classification",
+    "nnhw.training.estimator.NnhwRegressor": "regression",
+}
+_SUPPORTED = f"{', '.join(_SCALERS)}, PCA, and at the end {', '.join(_NETWORKS)}, NnhwClassifier or NnhwRegressor"
 _ACTIVATIONS: dict[str, str | None] = {"relu": "relu", "logistic": "logsig", "tanh": "tanh", "identity": None}
 _OUTPUTS = ("softmax", "logistic", "identity")
 
@@ -109,7 +114,7 @@ def read_estimator(model: Estimator) -> Imported:
     steps = model.steps() if model.kind == "Pipeline" else [("", model)]
     if not steps:
         raise Refusal(f"a Pipeline without steps; supported: {_SUPPORTED}")
-    if steps[-1][1].kind not in _NETWORKS:
+    if steps[-1][1].kind not in {*_NETWORKS, *_OWN}:
         raise Refusal(f"{_place(*steps[-1])} is not a network; supported: {_SUPPORTED}")
     count = steps[0][1].get("n_features_in_")
     if not isinstance(count, (int, np.integer)):
@@ -127,7 +132,10 @@ def read_estimator(model: Estimator) -> Imported:
         else:
             raise Refusal(f"{place} is not supported; supported: {_SUPPORTED}")
         chain.folded.append(step.kind)
-    return _network(chain, _place(*steps[-1]), steps[-1][1], _texts(steps[0][1], "feature_names_in_"), ranges)
+    names = _texts(steps[0][1], "feature_names_in_")
+    if steps[-1][1].kind in _OWN:
+        return _own_network(chain, _place(*steps[-1]), steps[-1][1], names)
+    return _network(chain, _place(*steps[-1]), steps[-1][1], names, ranges)
 
 
 def _place(name: str, step: Estimator) -> str:
@@ -189,6 +197,34 @@ def _network(
     task = _NETWORKS[step.kind]
     labels = _texts(step, "classes_") if task == "classification" else ()
     return chain.finish(names=names, classes=labels, task=task, ranges=ranges)
+
+
+def _own_network(chain: Chain, place: str, step: Estimator, names: tuple[str, ...]) -> Imported:
+    """The network of an estimator of nnhw; its inputs' ranges are those of raw values where scalers alone come before."""
+    network = step.get("network_")
+    if not isinstance(network, Network):
+        raise Refusal(f"{place} is not fitted, or was saved; give nnhw.from_sklearn the fitted object")
+    if network.multilabel:
+        raise Refusal(
+            f"{place}: answers several questions with yes or no, which is not supported here; give it raw rows"
+        )
+    mean, scale, low, high = (
+        np.array([getattr(entry, name) for entry in network.inputs]) for name in ("mean", "scale", "low", "high")
+    )
+    ranges = None
+    if chain.scaling is not None:
+        factor, offset = chain.scaling
+        ends = (low - offset) / factor, (high - offset) / factor
+        ranges = np.minimum(*ends), np.maximum(*ends)
+    chain.scale(place, 1 / scale, -mean / scale)
+    for layer in network.layers:
+        chain.dense(place, layer.weights, layer.bias)
+        if layer.activation is None:
+            chain.softmax(place)
+        elif not layer.activation.is_identity:
+            slope = layer.activation.ramp if layer.activation.name == "leaky_relu" else None
+            chain.activate(place, layer.activation.name, None if slope is None else float(slope))
+    return chain.finish(names=names, classes=network.classes, task=_OWN[step.kind], ranges=ranges)
 
 
 def _texts(step: Estimator, name: str) -> tuple[str, ...]:

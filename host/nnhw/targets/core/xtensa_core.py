@@ -15,6 +15,7 @@ import weakref
 from pathlib import Path
 
 from nnhw.errors import TargetError
+from nnhw.targets.child import leashed
 from nnhw.targets.core.bare_core import BareCore, CallResult, CoreTarget
 from nnhw.targets.guest_line import end_process
 
@@ -199,10 +200,10 @@ class XtensaCore(BareCore):
         loader = f"loader,file={self._image.name},addr={RESET:#x},force-raw=on"
         with guest_end:
             process = subprocess.Popen(
-                [
+                leashed([
                     EMULATOR, "-M", "sim", "-cpu", "dc232b", "-m", "16M", "-semihosting", "-nographic",
                     "-monitor", "none", "-serial", "none", "-device", loader,
-                ],
+                ]),
                 stdin=guest_end.fileno(),
                 stdout=guest_end.fileno(),
                 stderr=subprocess.PIPE,

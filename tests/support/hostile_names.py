@@ -1,0 +1,50 @@
+"""Names that would become code, markup, commands or terminal controls where text is not escaped."""
+
+CALL = "__import__('os').system('touch pwned')"
+CONTROLLING = (
+    f"x\n{CALL}\n#",
+    f"x\r{CALL}",
+    f"x\x0b{CALL}",
+    f"x\x0c{CALL}",
+    "\x1b[31mred",
+    "\x1b]0;title\x07",
+    "bell\x07",
+    "back\x08\x08\x08\x08",
+    "nul\0nul",
+    "del\x7f",
+    "c1\x9b31m",
+    "next\x85line",
+    "line\u2028separator",
+    "paragraph\u2029separator",
+    "right\u202eto left",
+    "isolate\u2066d",
+    "tab\tbed",
+)
+"""Refused by every loader."""
+VISIBLE = (
+    f'"); {CALL} #',
+    f"'); {CALL} #",
+    f'""" + {CALL} + """',
+    f"''' + {CALL} + '''",
+    "back\\",
+    "\\n\\x0a\\u000a",
+    "{CALL} {0} {name!r} %s %(x)d",
+    "$name ${banner} $$",
+    "*/ int pwned; /*",
+    "// ?? ??/ ??=",
+    "#define pwned 1",
+    "<script>alert(1)</script>",
+    "</svg><img src=x onerror=alert(1)>",
+    "&lt;&amp;&#60;",
+    "`code` ``more``",
+    "| a | b |",
+    "[link](javascript:alert(1))",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "; touch pwned; ' \" ;",
+    "[red]rich[/red] [/x]",
+    "--help",
+    "../../etc/passwd",
+    "naïve ünïcode 数 😀",
+)
+"""Kept as they are, escaped wherever they go."""
