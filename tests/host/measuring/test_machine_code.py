@@ -97,7 +97,7 @@ def test_auto_picks_the_fastest_code_of_a_board_and_compiles_for_it(board: catal
     compiled = tmp_path / "m/m.mpy"
     assert compiled.is_file() == (board.arch is not None)
     if board.arch is not None:
-        native = build.manifest["code"] in ("viper", "thumb")
+        native = build.manifest.code in ("viper", "thumb")
         assert compiled.read_bytes()[2] >> 2 & 15 == (ARCHITECTURE_BYTE[board.arch] if native else 0)
 
 
@@ -192,3 +192,17 @@ def test_a_build_folder_keeps_its_precision(tmp_path: Path) -> None:
     refused = CliRunner().invoke(commands.main, arguments)
     assert refused.exit_code == 2
     assert "is w8a8; give the model.json" in refused.output
+
+
+@MPY
+@pytest.mark.parametrize(("target", "codes"), [("cortex-m", {"viper", "thumb", "c"}), ("rv32-core", {"viper", "c"})])
+def test_estimated_cycles_are_called_so(target: str, codes: set[str], tmp_path: Path) -> None:
+    usable_target(target)
+    path = tmp_path / "m.json"
+    model_json.save(network((2, 3, 2)), path)
+    arguments = ["bench", str(path), "--on", target, "--precision", "w8a8", "--inputs", "2"]
+    costs = json.loads(CliRunner().invoke(commands.main, [*arguments, "--json"]).output)
+    assert {cost["code"] for cost in costs} == codes
+    assert {(cost["target"], cost["cycles"]) for cost in costs} == {(target, "estimated")}
+    table = CliRunner().invoke(commands.main, [*arguments, "--code", "viper"]).output
+    assert "cycles estimated" in " ".join(table.split())
