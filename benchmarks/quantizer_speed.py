@@ -47,7 +47,7 @@ CASES = (
 def network(case: Case) -> Network:
     """A network of random weights; its inputs range over 0 to 1 in 256 steps."""
     random = np.random.default_rng(0)
-    last = None if case.classifies else activations.get("identity")
+    last = activations.get("softmax" if case.classifies else "identity")
     layers = [
         Layer(
             random.normal(scale=np.sqrt(2 / fan_in), size=(units, fan_in)),

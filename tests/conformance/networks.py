@@ -12,8 +12,7 @@ from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision, program
 from nnhw_codegen.integers.expr import Expr
 from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel
-from nnhw_codegen.network import activations
-from nnhw_codegen.network.activations import Activation
+from nnhw_codegen.network.activations import SOFTMAX, Activation
 from nnhw_codegen.network.network import Input, Layer, Network
 from nnhw_codegen.quantization.quantize import quantize
 from nnhw_codegen.writer import Origin
@@ -28,7 +27,7 @@ def network(sizes: tuple[int, ...], hidden: Activation, seed: int = 0) -> Networ
         Layer(rng.normal(0, 1.5 / fan_in**0.5, (units, fan_in)), rng.normal(0, 0.3, units), hidden)
         for fan_in, units in pairwise(sizes)
     ]
-    layers[-1].activation = activations.get("softmax" if sizes[-1] > 1 else "identity")
+    layers[-1].activation = SOFTMAX
     inputs = tuple(Input(f"x{n}", 5.0, 2.0, 0.1, 0.0, 10.0) for n in range(sizes[0]))
     return Network(layers, inputs, tuple(map(str, range(max(2, sizes[-1])))))
 

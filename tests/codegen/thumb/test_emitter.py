@@ -63,7 +63,7 @@ def network(sizes, activation, seed=0, sparse=0.0, extreme=False):
         if sparse:
             weights[rng.random(units) < 0.2] = 0
         last = number + 2 == len(sizes)
-        layers.append(Layer(weights, rng.normal(0, 0.5, units), None if last else activations.get(activation)))
+        layers.append(Layer(weights, rng.normal(0, 0.5, units), activations.get("softmax" if last else activation)))
     inputs = tuple(
         Input(f"x{i}", 5.0, 2.0, float(rng.choice([0.1, 0.01, 1.0])), float(rng.choice([0.0, -3.0, 2.0])), 10.0)
         for i in range(sizes[0])

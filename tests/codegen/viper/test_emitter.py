@@ -42,8 +42,7 @@ def networks(draw, largest):
         weights *= random.random(weights.shape) < density
         weights[random.integers(units)] = random.choice((0.0, 1.0, -1.0, 0.5))
         last = len(layers) + 2 == len(sizes)
-        one = "identity" if sizes[-1] == 1 else "softmax"
-        activation = activations.get(one if last and classifies else name)
+        activation = activations.get("softmax" if last and classifies else name)
         layers.append(Layer(weights, random.normal(0, scale / 2, units), activation))
     center = random.choice((-20.0, 0.0, 5.0))
     inputs = tuple(Input(f"x{i}", center, 2.0, 0.1, center - 5, center + 6) for i in range(sizes[0]))

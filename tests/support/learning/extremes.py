@@ -95,6 +95,8 @@ def _targets(model: Trainable, ticks: np.ndarray, named: bool, generator: np.ran
 
 
 def _named(model: Trainable, steps: int, generator: np.random.Generator) -> np.ndarray:
+    if model.multilabel:
+        return model.target_codes(generator.integers(0, 2, (steps, len(model.classes))))
     return model.target_codes(generator.integers(0, len(model.classes), steps))
 
 
