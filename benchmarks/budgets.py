@@ -72,8 +72,8 @@ BUDGETS: dict[tuple[str, str], dict[str, int]] = {
     ("viper baked", "w8a8"): {"Iris 4-8-3": 900, "Iris 4-16-16-3": 4_000, "digits 64-32-10": 23_000},
     ("thumb baked", "w8a8"): {"Iris 4-8-3": 420, "Iris 4-16-16-3": 1_600, "digits 64-32-10": 8_500},
     ("thumb baked", "acc16"): {"Iris 4-8-3": 340, "Iris 4-16-16-3": 1_250, "digits 64-32-10": 5_300},
-    ("c unrolled -O3", "w8a8"): {"Iris 4-8-3": 400, "Iris 4-16-16-3": 2_000, "digits 64-32-10": 12_800},
-    ("c unrolled -O3", "acc16"): {"Iris 4-8-3": 320, "Iris 4-16-16-3": 1_900, "digits 64-32-10": 7_700},
+    ("c baked -O3", "w8a8"): {"Iris 4-8-3": 400, "Iris 4-16-16-3": 2_000, "digits 64-32-10": 12_800},
+    ("c baked -O3", "acc16"): {"Iris 4-8-3": 320, "Iris 4-16-16-3": 1_900, "digits 64-32-10": 7_700},
 }
 
 

@@ -50,7 +50,7 @@ def test_the_cycles_do_not_depend_on_the_input_and_the_layers_make_the_sum(code:
 def test_a_model_of_values_is_measured_too() -> None:
     model = quantize(network((3, 4, 2), "relu", classifies=False), precision.get("w8a8"))
     costs = machine_code.measure_all([model], inputs=5)
-    assert [cost.name for cost in costs] == ["viper baked", "thumb baked", "c unrolled -O3", "c unrolled -Os"]
+    assert [cost.name for cost in costs] == ["viper baked", "thumb baked", "c baked -O3", "c baked -Os"]
     assert {cost.spread for cost in costs} == {0}
 
 
