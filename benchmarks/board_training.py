@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from results import write
+from rig.results import write
 
 from nnhw.boards.mpy_cross import compile_mpy
 from nnhw.data import datasets

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from results import write
+from rig.results import write
 
 from nnhw.data import datasets
 from nnhw.measuring import machine_code

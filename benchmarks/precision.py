@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from results import write
+from rig.results import write
 
 from nnhw.data import datasets
 from nnhw.training.train import Options, target_matrix, train

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from results import write
+from rig.results import write
 
 from nnhw_codegen.integers import precision
 from nnhw_codegen.network import activations

@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 
-from results import write
+from rig.results import write
 from sklearn.neural_network import MLPClassifier
 
 from nnhw.data import datasets

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from results import write
+from rig.results import write
 
 from nnhw.boards.catalog import ARCHITECTURES
 from nnhw.boards.mpy_cross import compile_mpy

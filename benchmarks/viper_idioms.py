@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
-from results import write
+from rig.results import write
 
 from nnhw.targets.core.module_on_core import ModuleBoard
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from budgets import NETS
-from results import write
+from rig.results import write
 
 from nnhw.data import datasets
 from nnhw.exporting import learning_files, vectors

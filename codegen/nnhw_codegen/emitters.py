@@ -13,7 +13,7 @@ from nnhw_codegen.micropython import learn as micropython_learn
 from nnhw_codegen.registry import find
 from nnhw_codegen.thumb import emitter as thumb_emitter
 from nnhw_codegen.thumb import learn as thumb_learn
-from nnhw_codegen.thumb import native_module as thumb_native
+from nnhw_codegen.thumb.native import module as thumb_native
 from nnhw_codegen.viper import emitter as viper_emitter
 from nnhw_codegen.viper import learn as viper_learn
 from nnhw_codegen.writer import Origin

@@ -125,7 +125,7 @@ def steps(data, counts, at, tables, ends):
         b = known[b] if b < 128 else constants[b - 128]
         if op == 3 and (b is None or not 0 < b[0] < 32):
             raise ValueError("an activation step shifts by none of 1 to 31 bits")
-        known[target] = _range(op, a, b, number) if a and b else None
+        known[target] = _range(op, a, b, number) if a and b else None  # pyright: ignore[reportArgumentType] - None: of any size
     if data[counts + 3] not in known:
         raise ValueError("an activation without a result")
 

@@ -19,7 +19,7 @@ from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision, program, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.quantization.quantize import quantize
-from nnhw_codegen.thumb import native as thumb_native
+from nnhw_codegen.thumb.native import entries as thumb_native
 
 IRIS = (4, 8, 3)
 RELU, TANH = activations.get("relu"), activations.get("tanh")

@@ -15,7 +15,7 @@ from nnhw_codegen.integers.qmodel import FORMAT
 
 KIND = "nnhw-build"
 _TEXTS = ("nnhw", "source", "command", "model")
-_KEYS = (*("kind", "format", "name", "precision", "code", "board", "modules", "notes", "files"), *_TEXTS)
+_KEYS = (*("kind", "format", "name", "precision", "code", "board", "modules", "native", "notes", "files"), *_TEXTS)
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES = 1 << 40
@@ -48,7 +48,7 @@ def parse(content: bytes) -> dict[str, Any] | None:
         files[name].expect_keys(("bytes", "sha256"), required=("bytes", "sha256"))
         files[name]["bytes"].integer(0, _MOST_BYTES)
         _matching(files[name]["sha256"], _DIGEST, "64 hexadecimal digits")
-    for module in root["modules"].items():
+    for module in (*root["modules"].items(), *root["native"].items()):
         module.one_of(list(files.value))
     result: dict[str, Any] = root.value
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 from nnhw_codegen.files.native_mpy import RUN_TIME_TABLE, NativeModule
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.micropython import interface
-from nnhw_codegen.thumb import native
+from nnhw_codegen.thumb.native import entries as native
 from nnhw_codegen.writer import Origin, Writer
 
 _TICK_END = 1 << 28

@@ -17,15 +17,11 @@ from dataclasses import dataclass
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.thumb import emitter
 from nnhw_codegen.thumb.assembler import Assembler
-
-BOUND = ("slow", "call", "none", "array", "tuple", "list", "float", "bytearray", "bytes", "work")
-"""Words that ``_bind`` fills in: objects, the run-time's function that calls one, types, and a work buffer."""
+from nnhw_codegen.thumb.native import arguments
+from nnhw_codegen.thumb.native.bound import BOUND, PLACES, bind, stub
 
 _STACK_LIMIT = 1000
 """Bytes of buffers on the stack; a model that needs more has one buffer, and its entries one caller at a time."""
-
-_CALL_FUNCTION = 4 * 27
-"""Place of ``call_function_n_kw`` in the run-time's table, which is part of the .mpy format."""
 
 _KINDS = {"i": 0, "h": 1, "H": 2, "B": 3}
 """What ``predict_many_ticks`` takes: the type of array items, and how its loop knows it."""
@@ -51,8 +47,7 @@ def entries(program: Program) -> tuple[str, tuple[str, ...]]:
 
 
 def _answers_fit_bytes(program: Program) -> bool:
-    units = program.layers[-1].units
-    return units <= (8 if program.decision == "multilabel" else 256)
+    return program.layers[-1].units <= (8 if program.decision == "multilabel" else 256)
 
 
 def functions(program: Program) -> Native:
@@ -63,16 +58,9 @@ def functions(program: Program) -> Native:
         writer.write(name, checked=name == main)
     code, places = writer.assemble()
     targets = [places[f"{name}.checked"] for name in stubs]
-    made = {main: code, **{name: _stub() for name in stubs}}
-    made["_bind"] = _bind(places["bound"], targets)
+    made = {main: code, **{name: stub() for name in stubs}}
+    made["_bind"] = bind(places["bound"], targets)
     return Native(made, main, stubs, 0 if writer.on_stack else writer.words)
-
-
-def _stub() -> bytes:
-    """n_kw joins n_args in r1, and the word behind the code is where to go on."""
-    code = Assembler()
-    code("lsls r2, r2, #8", "adds r1, r1, r2", "ldr r2, =0", "bx r2")
-    return code.assemble()[0]
 
 
 class _Entries:
@@ -95,8 +83,8 @@ class _Entries:
     def assemble(self) -> tuple[bytes, dict[str, int]]:
         """All entries, what they share, and the kernel."""
         code = self._code
-        self._slow()
-        self._fetch()
+        arguments.slow(code)
+        arguments.fetch(code, self._inputs)
         code.extend(self._blob.code)
         code.data("bound", bytes(4 * len(BOUND)))
         code.extend(self._blob.data)
@@ -149,7 +137,7 @@ class _Entries:
 
     def _bound(self, register: str, name: str, base: str) -> None:
         self._code.address(base, "bound")
-        self._code(f"ldr {register}, [{base}, #{4 * BOUND.index(name)}]")
+        self._code(f"ldr {register}, [{base}, #{PLACES[name]}]")
 
     def _outputs(self) -> None:
         """r1: the outputs behind the work buffer at r7."""
@@ -330,125 +318,3 @@ class _Entries:
         code.label(f"{name}.ready")
         code("movs r0, r7")
         self._answer(f"{name}.small")
-
-    def _slow(self) -> None:
-        """``_slow(self, *args)``; of a number of arguments that no entry has, or with names, none is handed on."""
-        code = self._code
-        code.label("slow")
-        # Where the entry pushed them: self, number, arguments.
-        code(
-            "ldr r4, [sp, #0]", "ldr r5, [sp, #4]", "ldr r6, [sp, #8]", "cmp r5, #2", "ble slow.known", "movs r5, #0"
-        )
-        code.label("slow.known")
-        code("sub sp, #16", "str r4, [sp, #0]", "cmp r5, #0", "beq slow.call", "ldr r0, [r6, #0]", "str r0, [sp, #4]")
-        code("cmp r5, #1", "beq slow.call", "ldr r0, [r6, #4]", "str r0, [sp, #8]")
-        code.label("slow.call")
-        code.address("r3", "bound")
-        code(f"ldr r0, [r3, #{4 * BOUND.index('slow')}]", f"ldr r3, [r3, #{4 * BOUND.index('call')}]")
-        code("adds r1, r5, #1", "mov r2, sp", "blx r3", "add sp, #28", "pop {r4-r7, pc}")
-
-    def _fetch(self) -> None:
-        """The object at r0 -> r0: where its values lie as float32, at r1 if they have to be collected; 0 where it is
-        none of tuple, list and array('f') of the right length with floats and small integers up to 2^24."""
-        code = self._code
-        place = {name: 4 * index for index, name in enumerate(BOUND)}
-        code.label("fetch")
-        code("push {r1, r4-r7, lr}", "lsls r3, r0, #30", "bne fetch.bad", "ldr r3, [r0, #0]")
-        code.address("r2", "bound")
-        code(f"ldr r4, [r2, #{place['tuple']}]", "cmp r3, r4", "beq fetch.tuple")
-        code(f"ldr r4, [r2, #{place['array']}]", "cmp r3, r4", "beq fetch.array")
-        code(f"ldr r4, [r2, #{place['list']}]", "cmp r3, r4", "bne fetch.bad")
-        code("ldr r3, [r0, #8]", "ldr r0, [r0, #12]", "b fetch.items")
-        code.label("fetch.array")
-        code("ldrb r3, [r0, #4]", f"cmp r3, #{ord('f')}", "bne fetch.bad", "ldr r3, [r0, #8]")
-        code.constant("r4", self._inputs)
-        code("cmp r3, r4", "bne fetch.bad", "ldr r0, [r0, #12]", "add sp, #4", "pop {r4-r7, pc}")
-        code.label("fetch.tuple")
-        code("ldr r3, [r0, #4]", "adds r0, #8")
-        code.label("fetch.items")
-        code.constant("r4", self._inputs)
-        code("cmp r3, r4", "bne fetch.bad", f"ldr r4, [r2, #{place['float']}]", "lsls r5, r3, #2", "adds r5, r5, r1")
-        code.pool()
-        code.label("fetch.again")
-        code(
-            "ldmia r0!, {r2}",
-            "lsls r3, r2, #30",
-            "bne fetch.integer",
-            "ldr r3, [r2, #0]",
-            "cmp r3, r4",
-            "bne fetch.bad",
-        )
-        code("ldr r2, [r2, #4]")
-        code.label("fetch.store")
-        code("stmia r1!, {r2}", "cmp r1, r5", "bne fetch.again", "pop {r0, r4-r7, pc}")
-        code.label("fetch.bad")
-        code("add sp, #4", "movs r0, #0", "pop {r4-r7, pc}")
-        code.label("fetch.integer")
-        code("lsls r3, r2, #31", "beq fetch.bad", "asrs r2, r2, #1", "beq fetch.store")
-        code(
-            "asrs r6, r2, #31", "eors r2, r6", "subs r2, r2, r6", "lsrs r3, r2, #24", "bne fetch.bad", "movs r3, #150"
-        )
-        code.label("fetch.shift")
-        code("lsrs r7, r2, #23", "bne fetch.shifted", "lsls r2, r2, #1", "subs r3, #1", "b fetch.shift")
-        code.label("fetch.shifted")
-        code("lsls r3, r3, #23", "lsls r2, r2, #9", "lsrs r2, r2, #9", "adds r2, r2, r3", "lsls r6, r6, #31")
-        code("adds r2, r2, r6", "b fetch.store")
-
-
-def _bind(bound: int, targets: list[int]) -> bytes:
-    """``_bind(table, slow, main, work, array, tuple, list, bytearray, bytes, *stubs)``: fills in the words and the stubs.
-
-    The array is ('i', [7, 9]), tuple and list are 1.5, 2.5. Returns 2 where all is laid out as expected, 1 where objects of
-    Python are not and are left to ``_slow``, 0 where arrays are not, so that the module cannot run.
-    """
-    place = {name: 4 * index for index, name in enumerate(BOUND)}
-    code = Assembler("bind")
-    code("push {r4-r7, lr}", "movs r7, r3", "ldr r0, [r7, #8]", "ldr r4, [r0, #12]")
-    code.constant("r5", bound)
-    code("adds r5, r5, r4")
-    code("ldr r0, [r7, #0]", "ldr r1, [r0, #0]", f"str r1, [r5, #{place['none']}]", f"adds r0, #{_CALL_FUNCTION}")
-    code("ldr r1, [r0, #0]", f"str r1, [r5, #{place['call']}]")
-    code("ldr r0, [r7, #4]", f"str r0, [r5, #{place['slow']}]")
-    code("ldr r0, [r7, #16]", "ldrb r1, [r0, #4]", f"cmp r1, #{ord('i')}", "bne bind.bad", "ldr r1, [r0, #8]")
-    code("cmp r1, #2", "bne bind.bad", "ldr r1, [r0, #12]", "ldr r1, [r1, #0]", "cmp r1, #7", "bne bind.bad")
-    code("ldr r1, [r0, #0]", f"str r1, [r5, #{place['array']}]")
-    code("ldr r0, [r7, #12]", "ldr r1, [r0, #12]", f"str r1, [r5, #{place['work']}]")
-    for number, name in ((7, "bytearray"), (8, "bytes")):
-        code(f"ldr r0, [r7, #{4 * number}]", "ldr r1, [r0, #0]", f"str r1, [r5, #{place[name]}]")
-    for number, target in enumerate(targets):
-        code(f"ldr r0, [r7, #{4 * (9 + number)}]", "ldr r0, [r0, #12]", f"ldr r1, ={target + 1}", "adds r1, r1, r4")
-        code("str r1, [r0, #8]")
-    # tuple: type, length, items; list: type, room, length, address of items
-    code("ldr r0, [r7, #20]", "ldr r1, [r0, #4]", "cmp r1, #2", "bne bind.foreign", "adds r0, #8", "bl bind.items")
-    code("bne bind.foreign", "movs r6, r2")
-    code(
-        "ldr r0, [r7, #24]",
-        "ldr r1, [r0, #8]",
-        "cmp r1, #2",
-        "bne bind.foreign",
-        "ldr r0, [r0, #12]",
-        "bl bind.items",
-    )
-    code("bne bind.foreign", "cmp r2, r6", "bne bind.foreign", f"str r6, [r5, #{place['float']}]")
-    for number, name in ((5, "tuple"), (6, "list")):
-        code(f"ldr r0, [r7, #{4 * number}]", "ldr r1, [r0, #0]", f"str r1, [r5, #{place[name]}]")
-    code("movs r0, #5", "pop {r4-r7, pc}")
-    code.label("bind.foreign")
-    code("movs r0, #3", "pop {r4-r7, pc}")
-    code.label("bind.bad")
-    code("movs r0, #1", "pop {r4-r7, pc}")
-    code.label("bind.items")  # r0: two items -> Z where they are 1.5 and 2.5 of one type, r2
-    code(
-        "movs r2, #0",
-        "ldr r1, [r0, #0]",
-        "lsls r3, r1, #30",
-        "bne bind.leave",
-        "ldr r2, [r1, #0]",
-        "ldr r1, [r1, #4]",
-    )
-    code("lsrs r1, r1, #21", "movs r3, #255", "lsls r3, r3, #1", "cmp r1, r3", "bne bind.leave")
-    code("ldr r1, [r0, #4]", "lsls r3, r1, #30", "bne bind.leave", "ldr r3, [r1, #0]", "cmp r3, r2", "bne bind.leave")
-    code("ldr r1, [r1, #4]", "lsrs r1, r1, #21", "movs r3, #1", "lsls r3, r3, #9", "adds r3, #1", "cmp r1, r3")
-    code.label("bind.leave")
-    code("bx lr")
-    return code.assemble()[0]

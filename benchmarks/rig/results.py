@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-FOLDER = Path(__file__).parent / "results"
+FOLDER = Path(__file__).parents[1] / "results"
 
 
 def write(name: str, title: str, rows: Sequence[dict[str, Any]], script: str | None = None) -> None:

@@ -1,0 +1,1 @@
+"""The native .mpy module: entries that get objects as MicroPython holds them."""
