@@ -144,7 +144,7 @@ def test_an_unknown_board_is_named() -> None:
 def test_a_table_module_as_mpy_takes_little_more_heap_than_its_weights(name: str, weight_bytes: int) -> None:
     """All that must be free after boot is counted: also the buffers, the names and the import itself.
 
-    2 KB hold all but two things that have no place in the forward pass: 384 bytes are the integers of floats (SPEC 3.1
+    2 KB hold all but two things that have no place in the forward pass: 416 bytes are the integers of floats (SPEC 3.1
     takes twelve lines of bytecode where a division of floats takes one), and 256 the names of ten classes.
     """
     plain = network((64, 32, 10), "relu")
@@ -153,4 +153,4 @@ def test_a_table_module_as_mpy_takes_little_more_heap_than_its_weights(name: str
     model = quantize(replace(plain, inputs=tuple(inputs)), precision.get(name))
     assert len({(i.span, i.gain) for i in model.inputs}) > 12
     (told,) = (f for f in board_fit.fit([model], [catalog.get("rp2040")], ["compact"]) if f.form == "mpy")
-    assert told.to_import <= 1.15 * (64 * 32 + 32 * 10) * weight_bytes + 2048 + 640
+    assert told.to_import <= 1.15 * (64 * 32 + 32 * 10) * weight_bytes + 2048 + 672
