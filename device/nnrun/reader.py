@@ -52,9 +52,7 @@ def read(path):
 def parse(data):
     """The parts of a net, as read gives them, of the main part of a file; the weights in it change (below)."""
     if data[16] not in (8, 16) or not (data[12] or data[13]) or not data[14]:
-        raise ValueError(
-            "%d layers of %d inputs, weights of %d bits: export the model again" % (data[14], u16(data, 12), data[16])
-        )
+        raise ValueError("weights of %d bits, or no layers" % data[16])
     at = 24 + 28 * u16(data, 12) + (6 * u16(data, 20) + 3 & ~3)
     tables = array("i")
     for _ in range(data[15]):
@@ -71,7 +69,7 @@ def parse(data):
         step = data[16] // 8
         end = weights + units * u16(data, at + 2) * step
         if end > len(data):
-            raise ValueError("layer %d ends behind the file: export the model again" % len(layers))
+            raise ValueError("ends too early")
         for k in range(weights + step - 1, end, step):
             data[k] ^= 128  # now unsigned, the weight + 128 or + 32768
         size = data[at + 16] * units

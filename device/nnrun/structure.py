@@ -36,7 +36,8 @@ def check(data, tables, layers, at):
 
 def decision(number, units, labels, values):
     """How the outputs become an answer, against their number and that of their names (6, 7.2)."""
-    if number > 3 or values != (units if number == 2 else 0) or labels != (2 if number == 1 else units):
+    named = labels == (2 if number == 1 else units) or (number == 2 and not labels)
+    if number > 3 or values != (units if number == 2 else 0) or not named:
         raise ValueError("decision %d does not go with %d outputs of %d names" % (number, units, labels))
     if number == 1 and units != 1:
         raise ValueError("%d outputs where one tells two classes apart" % units)

@@ -79,6 +79,8 @@ def test_no_integer_differs_at_the_edges(engine, target, bits):
     named, brief = engine == "compact", target.name in SLOW and not LONG
     known = CASES if named else CASES + STEEP_CASES
     chosen = generated_cases(known) if engine in GENERATED else [case for case in known if case[4] == bits]
+    if target.name == "microbit":
+        chosen += [(*HALVES[:3], scheme, bits, *HALVES[5:]) for scheme in schemes]  # few others are small enough
     lessons = {
         (case, seed): extremes(case, 8 if brief else 16, seed, named) for case in chosen for seed in range(SEEDS)
     }

@@ -14,7 +14,7 @@ from conftest import usable_target
 from nnhw.exporting import vectors
 from nnhw.exporting.compile import compile_native
 from nnhw.running.exported import Exported
-from nnhw.running.verify import verify
+from nnhw.running.verify import verify_module
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision, program, reference
 from nnhw_codegen.network import activations
@@ -53,7 +53,7 @@ MODELS = {
 def test_every_entry_gives_the_reference_s_integers(name):
     model = MODELS[name]()
     module = Exported("m", {**native(model), "m.py": b"raise ImportError"}, model.sizes, bool(model.classes), "thumb")
-    outcome = verify(model, module, "pico", 20)
+    outcome = verify_module(model, module, "pico", 20)
     assert outcome.passed, str(outcome)
 
 

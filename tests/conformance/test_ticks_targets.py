@@ -71,7 +71,7 @@ def gps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     told = CliRunner().invoke(commands.main, arguments).output
     assert re.search(
-        r"'lat'.* in steps of 1e-06.*read in steps of 2\.\de-05; subtract a start.*predict_ticks whole numbers", told
+        r"'lat': is in steps of 1e-06, its ticks in steps of 2\.\de-05.* to predict_ticks, subtract a start", told
     )
     return folder
 

@@ -14,7 +14,6 @@ import nnrun
 from nnhw_codegen.files import nnb
 from nnhw_codegen.files.fields import FileError
 from nnhw_codegen.integers import precision, reference
-from nnhw_codegen.integers.proof import ProofError
 from nnhw_codegen.network import activations
 from nnhw_codegen.quantization import quantize
 from nnrun import selftest
@@ -223,7 +222,7 @@ def test_a_decision_that_does_not_go_with_the_outputs_is_refused(load, decision)
 
 def test_more_answers_than_an_integer_holds_are_refused(load):
     data = forged(nnb.to_bytes(quantized((2, 31), "relu", "w8a8")), 17, 3)
-    with pytest.raises(ProofError, match="at most 30"):
+    with pytest.raises(FileError, match="at most 30"):
         nnb.from_bytes(data)
     with pytest.raises(ValueError, match="31 answers of yes or no, at most 30 fit an integer"):
         load(data, check=True)

@@ -26,12 +26,12 @@ CODES: Mapping[str, str] = {
 """Name -> summary of every emitter."""
 
 PLACES: Mapping[str, Sequence[str]] = {
-    "portable": ("wasm", "unix", "microbit", "pico", "board"),
-    "compact": ("wasm", "unix", "microbit", "pico", "board"),
-    "viper": ("rp2040-core", "unix", "pico", "board"),
-    "thumb": ("rp2040-core", "microbit", "pico", "board"),
-    "c": ("c", "rp2040-core"),
-    "nnrun": ("wasm", "unix", "microbit", "pico", "board"),
+    "portable": ("wasm", "unix", "microbit", "qemu-m4", "qemu-rv32", "pico", "board"),
+    "compact": ("wasm", "unix", "microbit", "qemu-m4", "qemu-rv32", "pico", "board"),
+    "viper": ("rp2040-core", "unix", "cortex-m", "rv32-core", "xtensa-core", "qemu-m4", "qemu-rv32", "pico", "board"),
+    "thumb": ("rp2040-core", "cortex-m", "microbit", "qemu-m4", "pico", "board"),
+    "c": ("c", "rp2040-core", "cortex-m", "rv32-core"),
+    "nnrun": ("wasm", "unix", "microbit", "qemu-m4", "qemu-rv32", "pico", "board"),
 }
 """The targets of every code, the one to try first in front; "nnrun" is the .nnb file under the board package."""
 

@@ -55,7 +55,7 @@ def normal(text: str) -> tuple[str, ...]:
     operands = [{"sb": "r9", "sl": "r10", "fp": "r11", "ip": "r12"}.get(t, t) for t in operands]
     if mnemonic == "muls" and len(operands) == 3:
         operands = operands[:2]
-    if mnemonic in ("ldr", "str", "ldrb", "ldrh", "strh") and operands[-1] == "0":
+    if mnemonic in ("ldr", "str", "ldrb", "strb", "ldrh", "strh") and operands[-1] == "0":
         operands = operands[:-1]
     return ({"ldm": "ldmia", "stm": "stmia"}.get(mnemonic, mnemonic), *operands)
 

@@ -208,5 +208,5 @@ def test_predict_and_label_take_raw_values():
     rows = np.random.default_rng(3).integers(0, 101, (20, 4)) / 10
     script = f"import m\nfor row in {rows.tolist()!r}:\n    print(m.predict(row), m.label(row))\n"
     with get("unix").session({"m.py": source(model, "auto")}) as session:
-        found = session.run(script).split()
-    assert found == [str(k) for k in reference.predict(model, rows) for _ in range(2)]
+        found = session.run(script).splitlines()
+    assert found == [f"{k} {model.classes[k]}" for k in reference.predict(model, rows)]

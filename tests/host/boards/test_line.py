@@ -195,7 +195,7 @@ def test_each_micropython_runs_the_receiver_and_refuses_damaged_calls(port: Dama
         damaged.append(call[:place] + call[place + 1 :])
         damaged.append(call[:place] + call[place] + call[place:])
         damaged.append(call[:place] + call[place + 1] + call[place] + call[place + 2 :])
-    receiver = resources.files("nnhw.targets").joinpath("scripts/receiver.py.in").read_text()
+    receiver = resources.files("nnhw.boards").joinpath("templates/receiver.py.in").read_text()
     script = (
         receiver
         + "def attempt(call):\n    try:\n        exec(call, globals())\n    except Exception:\n        pass\n"
@@ -270,9 +270,9 @@ def test_a_board_that_starts_again_between_two_scripts_is_told(board) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(file.name for file in resources.files("nnhw.targets").joinpath("scripts").iterdir())
+    "name", sorted(file.name for file in resources.files("nnhw.boards").joinpath("templates").iterdir())
 )
 def test_every_script_for_a_board_compiles(name: str) -> None:
-    text = resources.files("nnhw.targets").joinpath(f"scripts/{name}").read_text()
+    text = resources.files("nnhw.boards").joinpath(f"templates/{name}").read_text()
     compile(text, name, "exec")
     assert mpy_cross.compile_mpy(text.encode(), name, None)[:1] == b"M"

@@ -13,7 +13,9 @@ import pytest
 from conftest import usable_target
 
 LOOP = """
-import os, sys, tempfile
+import os, signal, sys, tempfile
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 from pathlib import Path
 import click
 from nnhw.cli import commands
