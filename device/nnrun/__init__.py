@@ -1,7 +1,7 @@
 """Runs quantized nnhw models on a MicroPython board (SPEC 3, 5, 6, 7); works under CPython too."""
 
 from nnrun.core import Core, expect
-from nnrun.reader import FORMAT, read, u16
+from nnrun.reader import FORMAT, checked, parse, u16
 from nnrun.reals import formats
 from nnrun.values import reciprocals, ticks
 
@@ -81,10 +81,12 @@ def load(path, check=False):
     not fit the heap.
     """
     try:
-        from nnrun.structure import check as look
+        from nnrun import structure
 
-        parts = read(path)
-        look(*parts)
+        data = checked(path)
+        structure.header(data)
+        parts = parse(data)
+        structure.check(*parts)
         net = Net(*parts)
         if check:
             from nnrun.check import check as prove

@@ -10,7 +10,8 @@ def u16(data, at):
     return data[at] | data[at + 1] << 8
 
 
-def _checked(path):
+def checked(path):
+    """The main part of a file whose length and checksum hold."""
     part = bytearray(24)
     with open(path, "rb") as file:
         size = found = file.readinto(part)
@@ -46,13 +47,11 @@ def read(path):
     Registers have one value per unit; the constants follow them.
     Raises ValueError for a file that is damaged or of another format; OSError if it cannot be read.
     """
-    return parse(_checked(path))
+    return parse(checked(path))
 
 
 def parse(data):
     """The parts of a net, as read gives them, of the main part of a file; the weights in it change (below)."""
-    if data[16] not in (8, 16) or not (data[12] or data[13]) or not data[14]:
-        raise ValueError("weights of %d bits, or no layers" % data[16])
     at = 24 + 28 * u16(data, 12) + (6 * u16(data, 20) + 3 & ~3)
     tables = array("i")
     for _ in range(data[15]):
@@ -69,7 +68,7 @@ def parse(data):
         step = data[16] // 8
         end = weights + units * u16(data, at + 2) * step
         if end > len(data):
-            raise ValueError("ends too early")
+            raise ValueError("a layer ends behind the file")
         for k in range(weights + step - 1, end, step):
             data[k] ^= 128  # now unsigned, the weight + 128 or + 32768
         size = data[at + 16] * units

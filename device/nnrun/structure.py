@@ -8,6 +8,12 @@ from nnrun.reader import u16
 _LIMIT = 1 << 30
 
 
+def header(data):
+    """What must hold before the rest of the main part is read; ValueError where it does not."""
+    if data[16] not in (8, 16) or not (data[12] or data[13]) or not data[14]:
+        raise ValueError("%d layers of %d inputs, weights of %d bits" % (data[14], u16(data, 12), data[16]))
+
+
 def check(data, tables, layers, at):
     """The parts of a net, as nnrun.reader gives them; ValueError where one does not go with the others."""
     count = u16(data, 12)

@@ -13,7 +13,13 @@ from nnhw_codegen.files.fields import FileError
 
 def check_nnb(data: bytes) -> None:
     """Raises FileError where parts of the main part of a .nnb file do not go with each other."""
-    _refuse(lambda: nnrun.structure.check(*nnrun.reader.parse(bytearray(data))))  # type: ignore[no-untyped-call]
+
+    def look() -> None:
+        main = bytearray(data)
+        nnrun.structure.header(main)  # type: ignore[no-untyped-call]
+        nnrun.structure.check(*nnrun.reader.parse(main))  # type: ignore[no-untyped-call]
+
+    _refuse(look)
 
 
 def check_nnt(data: bytes) -> None:
