@@ -11,7 +11,8 @@ from nnhw_codegen.registry import find
 class Board:
     """A board under its stock MicroPython.
 
-    From the linker scripts and settings of MicroPython 1.25 and the data sheets of the chips; that of the micro:bit V2 from
+    From the linker scripts and settings of MicroPython 1.25 and the data sheets of the chips; the heaps of esp32c6, stm32h7,
+    teensy41, esp8266 and microbit-v2 and the storage of boards with Wi-Fi are estimates. That of the micro:bit V2 is from
     its own firmware, which has neither native code nor .mpy files. The ESP8266 has too little memory for native code to
     be counted on. A Cortex-M7 runs no Thumb code out of a ``bytes`` object: it may still lie in the data cache. The same
     architecture may have DSP instructions or not (Cortex-M4, M3), so no code is picked for them by ``arch`` alone.
