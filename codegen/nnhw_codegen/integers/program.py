@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nnhw_codegen.integers.expr import Register, Step, Table, linearize
 from nnhw_codegen.integers.fixed import IntArray
-from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel
+from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel, Shaped
 from nnhw_codegen.network.network import Decision
 
 
@@ -22,7 +22,7 @@ class Clips:
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
+class Dense(Shaped):
     """One layer: multiply-accumulate, shift, saturate where it can matter, activation steps (SPEC 5.2).
 
     ``weights`` (units, fan_in), ``bias``, ``shift`` (units,) int64. ``clips_low`` and ``clips_high`` say per neuron
@@ -42,16 +42,6 @@ class Dense:
     registers: int
     low: IntArray
     high: IntArray
-
-    @property
-    def units(self) -> int:
-        """Number of neurons."""
-        return int(self.weights.shape[0])
-
-    @property
-    def fan_in(self) -> int:
-        """Number of inputs of each neuron."""
-        return int(self.weights.shape[1])
 
     def clips(self, unit: int) -> Clips:
         """Where the neuron ``unit`` saturates."""

@@ -45,8 +45,24 @@ class QInput:
         return self.offset >> self.shift, (self.span * self.gain + self.offset) >> self.shift
 
 
+class Shaped:
+    """What has ``weights`` of shape (units, fan_in)."""
+
+    weights: IntArray
+
+    @property
+    def units(self) -> int:
+        """Number of neurons."""
+        return int(self.weights.shape[0])
+
+    @property
+    def fan_in(self) -> int:
+        """Number of inputs of each neuron."""
+        return int(self.weights.shape[1])
+
+
 @dataclass(frozen=True, eq=False)
-class QLayer:
+class QLayer(Shaped):
     """One dense layer in integers (SPEC 5).
 
     acc = bias[j] + sum_i weights[j, i] * x[i];  z = acc >> shift[j]
@@ -67,16 +83,6 @@ class QLayer:
     output_frac: IntArray
     low: IntArray
     high: IntArray
-
-    @property
-    def units(self) -> int:
-        """Number of neurons."""
-        return int(self.weights.shape[0])
-
-    @property
-    def fan_in(self) -> int:
-        """Number of inputs of each neuron."""
-        return int(self.weights.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
