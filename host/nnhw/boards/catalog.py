@@ -55,7 +55,7 @@ BOARDS: tuple[Board, ...] = (
     Board("stm32h7", "STM32H743, as the Nucleo: Cortex-M7", 350_000, 450_000, "armv7emdp", 400_000_000, _NATIVE),
     Board("nrf52840", "nRF52840 without Bluetooth: Cortex-M4F", 128_000, 60_000, "armv7emsp", 64_000_000, _CORTEX),
     Board("teensy41", "Teensy 4.1: Cortex-M7", 700_000, 6_900_000, "armv7emdp", 600_000_000, _NATIVE),
-    Board("microbit", "BBC micro:bit: Cortex-M0, MicroPython 1.9, floats of 30 bits", 9_000, 25_000, None, 16_000_000,
+    Board("microbit", "BBC micro:bit: Cortex-M0, MicroPython 1.9, floats of 30 bits", 9_000, 14_000, None, 16_000_000,
           frozenset(("asm_thumb",))),
     Board("microbit-v2", "BBC micro:bit V2: Cortex-M4F", 55_000, 18_000, None, 64_000_000, _BYTECODE),
 )

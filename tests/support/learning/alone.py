@@ -43,7 +43,7 @@ with open("m.nnt", "rb") as f:
 
 
 def modules(data: bytes) -> dict[str, bytes]:
-    """The modules of a model called m, in the order in which a small board imports them."""
+    """The modules of a model called m, in the order in which a small board imports them, the whole interface last."""
     return learn.files(data, "m", "a test")
 
 
@@ -68,7 +68,9 @@ def taught_on(target: ScriptTarget, lesson: Lesson, turns: int = 1) -> bytes:
     changes = (lesson.rates != lesson.rates[0]).any()
     several = model.decision in ("values", "multilabel") and lesson.targets.shape[1] > 1
     parts = modules(lesson.before)
-    *names, _ = (name.removesuffix(".py") for name in parts)
+    # A micro:bit has room for neither the whole interface nor its file: such a board gets the parts alone.
+    interface = parts.pop("m_learn.py")
+    names = [name.removesuffix(".py") for name in parts]
     loader = names.index("m_learn_load") + 1
     script = _TEACH.format(
         loading=names[:loader],
@@ -82,8 +84,6 @@ def taught_on(target: ScriptTarget, lesson: Lesson, turns: int = 1) -> bytes:
     rows = zip(lesson.rates.tolist(), lesson.ticks.tolist(), wanted.tolist(), strict=True)
     text = "".join(" ".join(map(str, [*rate, *ticks, *row])) + "\n" for rate, ticks, row in rows)
     heap = HEAP.get(target.name)
-    # A micro:bit has no room for the whole module that this function is part of.
-    interface = parts["m_learn.py"]
     parts["m_rate.py"] = b"from m_learn_state import S\n" + interface[interface.index(b"def rate(") :]
     files = {**parts, "m.nnt": lesson.before, "m.txt": text.encode()}
     printed = target.run(files, script.replace("gc.collect()", "") if heap else script, heap=heap, timeout=300)
