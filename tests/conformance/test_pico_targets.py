@@ -60,7 +60,8 @@ def test_training_is_the_reference_s(pico, emitter):
 def test_a_call_of_thumb_code_stays_within_its_budget(pico):
     model = quantized(IRIS, activations.get("relu"), "acc16")
     source, native = (whole_calls.measure(model, "thumb", pico, 3, native=native) for native in (False, True))
-    assert source.ticks_cycles <= 900
+    # 768 of them look at the argument, which machine code would else read whatever it is.
+    assert source.ticks_cycles <= 1_650
     assert source.values_cycles <= 3_000
     assert native.ticks_cycles <= 620
     assert native.values_cycles <= 1_150

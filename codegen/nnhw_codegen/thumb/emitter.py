@@ -172,7 +172,7 @@ def _leave(code: Assembler, saved: list[str]) -> None:
 
 
 def source(program: Program, origin: Origin, form: Form = "auto") -> str:
-    """The module's text. Buffers of ticks, codes and outputs are array('i') objects of the right length."""
+    """The module's text. Machine code sees nothing but array('i') objects of the right length (interface.arguments)."""
     blob = machine_code(program, form)
     w = Writer()
     interface.head(w, origin, "import micropython", "from array import array", *interface.row_import(program))
@@ -196,15 +196,18 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     w.line(f"_CODES = _at + {blob.codes + 1}")
     w.line(f"_VALUES = _at + {blob.values + 1}")
     w.line("_work_at = _address(_work)")
-    interface.doorway(w, program, "_run(f, t, 0, _VALUES)")
-    with w.function("logits_from_ticks(t, y)", "Ticks t to outputs y, all integers; both array('i')."):
-        w.line("_run(t, y, _work_at, _TICKS)")
-    with w.function("logits_from_codes(x, y)", "Input codes x to outputs y, all integers; both array('i')."):
-        w.line("_run(x, y, _work_at, _CODES)")
+    interface.arguments(w, program)
+    interface.doorway(w, program, "_run(f, t, 0, _VALUES)", f"if t is not _t: _words(t, {len(program.inputs)}, 1)")
+    outputs = [line.format(program.layers[-1].units) for line in interface.SEEN_OUTPUTS]
+    ticks, codes = (interface.SEEN.format(name, len(program.inputs)) for name in "tx")
+    with w.function("logits_from_ticks(t, y)", "Ticks t, any integers, to outputs y, an array('i')."):
+        w.lines(*outputs, f"_run({ticks}, y, _work_at, _TICKS)")
+    with w.function("logits_from_codes(x, y)", "Input codes x to outputs y, an array('i')."):
+        w.lines(*outputs, f"_run({codes}, y, _work_at, _CODES)")
     interface.decide(w, program)
     if program.decision == "values":
-        with w.function("predict_ticks(t)", f"Ticks t, array('i'), to the {interface.ANSWER['values']}."):
-            w.lines("_run(t, _y, _work_at, _TICKS)", "return decide(_y)")
+        with w.function("predict_ticks(t)", f"Ticks, any integers, to the {interface.ANSWER['values']}."):
+            w.lines(f"_run({ticks}, _y, _work_at, _TICKS)", "return decide(_y)")
         interface.answers(w, program)
     else:
         _shortcuts(w, program, blob)
@@ -213,33 +216,32 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
 
 
 def _shortcuts(w: Writer, program: Program, blob: Blob) -> None:
-    """``predict_ticks`` and ``predict`` with little or no bytecode between the caller and the machine code.
+    """``predict_ticks`` and ``predict`` with as little bytecode as may be between the caller and the machine code.
 
     Addresses are constants of their code, known only once the module is loaded.
     """
-    w.lines("", "", "# ldr r1, r2 and r3 from below; blx r3; b behind the words: outputs, work buffer, machine code")
-    with w.block("try:"):
-        with w.block("exec("):
-            w.line('"@micropython.asm_thumb\\n"')
-            w.line('"def predict_ticks(r0):\\n"')
-            w.line('" align(4)\\n"')
-            w.line('" data(2, 0x4902, 0x4A03, 0x4B03, 0x4798, 0xE006, 0, %d, %d, %d, %d, %d, %d)\\n"')
-            w.line("% tuple([half for at in (_address(_y), _work_at, _TICKS) for half in (at & 0xFFFF, at >> 16)])")
-        w.line(")")
-    w.line("except (SyntaxError, MemoryError, RuntimeError):  # no assembler, or no room for it on heap or stack")
-    with w.block("    def predict_ticks(t):"):
-        w.line("    return _run(t, _y, _work_at, _TICKS)")
+    ticks = interface.SEEN.format("t", len(program.inputs))
     native = Writer()
+    native.line("@micropython.viper")
+    with native.block("def predict_ticks(t):"):
+        native.line(f"return _run({ticks}, @y, @w, @t)")
     native.line("@micropython.viper")
     with native.block("def predict(values):"):
         interface.row(native, len(program.inputs))
-        native.line("k = _run(@)")
+        native.line("k = _run(@f, @y, @w, @p)")
         with native.block("if int(k) < 0:"):
             native.line(interface.NOT_A_NUMBER)
         native.line("return k")
-    text = native.text().replace("%", "%%").replace("@)", "%d, %d, %d, %d)").replace("    ", " ")
+    text = native.text().replace("%", "%%").replace("    ", " ")
+    for place in "ywtfp":
+        text = text.replace(f"@{place}", f"%({place})d")
+    places = f"'y': _address(_y), 'w': _work_at, 't': _TICKS, 'f': _address(_f), 'p': _at + {blob.predict + 1}"
     w.lines("", "")
     with w.block("try:"):
-        w.line(f"exec({text!r} % (_address(_f), _address(_y), _work_at, _at + {blob.predict + 1}))")
-    with w.block("except (SyntaxError, MemoryError, RuntimeError):"), w.block("def predict(values):"):
-        w.lines("ticks_from_values(values, _t)", "return predict_ticks(_t)")
+        w.line(f"exec({text!r} % {{{places}}})")
+    with w.block("except (SyntaxError, MemoryError, RuntimeError):  # no viper, or no room for it on heap or stack"):
+        w.line("def predict_ticks(t):")
+        w.line(f"    return _run({ticks}, _y, _work_at, _TICKS)")
+        w.lines("", "def predict(values):")
+        w.line("    ticks_from_values(values, _t)")
+        w.line("    return _run(_t, _y, _work_at, _TICKS)")
