@@ -100,7 +100,7 @@ def rows_of(models: Sequence[QModel]) -> Iterator[dict[str, Any]]:
     by_name = {model.precision.name: model for model in models}
     forms: dict[tuple[str, str, str], dict[str, board_fit.BoardFit]] = {}
     for told in board_fit.fit(models, BOARDS):
-        forms.setdefault((told.precision, told.code, told.form), {})[told.board] = told
+        forms.setdefault((told.precision, told.code, told.kind), {})[told.board] = told
     for (name, code, form), tellings in forms.items():
         checker = Checker(by_name[name], code, form)
         told = next(iter(tellings.values())).to_import

@@ -22,7 +22,7 @@ import results
 
 from nnhw.running.exported import held
 from nnhw.targets import get_script_target
-from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleOnCore
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import precision, program
 from nnhw_codegen.integers.fixed import IntArray
@@ -139,7 +139,7 @@ def found(module: bytes, target: str, script: str) -> Iterator[int]:
         yield from map(int, get_script_target(target).run({"m.py": module}, script, timeout=7200).split())
         return
     printed: list[int] = []
-    names = {"m": ModuleBoard(module).module, "array": array, "print": printed.append}
+    names = {"m": ModuleOnCore(module).module, "array": array, "print": printed.append}
     lines = [line for line in script.splitlines() if line not in ("import m", "from array import array")]
     exec("\n".join(lines), names)
     yield from printed

@@ -12,7 +12,7 @@ from typing import Any
 
 from rig.results import write
 
-from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleOnCore
 
 IDIOMS = (
     "a = x[5] * 12 + a",
@@ -41,7 +41,7 @@ def idiom(statement: str) -> dict[str, Any]:
         source = (
             f"import micropython\n\n\n@micropython.viper\ndef f({names}) -> int:\n    b = 0\n{body}    return a\n"
         )
-        boards.append(ModuleBoard(source.encode()))
+        boards.append(ModuleOnCore(source.encode()))
         words = array("i", bytes(256))
         first, last = (array("B", bytes(256)), words) if "w[" in statement else (words, array("B", bytes(256)))
         boards[-1].module.f(first, 7, last)

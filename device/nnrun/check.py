@@ -46,7 +46,7 @@ def _doorway(net):
 
 def _layer(net, plan, registers, low, high, stored):
     units, limit = plan[1], plan[3]
-    steps = _Steps(net, plan, registers)
+    instructions = _Instructions(net, plan, registers)
     out_low, out_high = [], []
     for j in range(units):
         shift = plan[9 + units + j]
@@ -62,7 +62,7 @@ def _layer(net, plan, registers, low, high, stored):
             raise ValueError("neuron %d: a pre-activation can reach 2^29" % j)
         if limit:
             bottom, top = max(min(bottom, limit), -limit), max(min(top, limit), -limit)
-        bottom, top = steps.range(bottom, top)
+        bottom, top = instructions.range(bottom, top)
         out_low.append(bottom)
         out_high.append(top)
     return out_low, out_high
@@ -89,7 +89,7 @@ def _bounds(data, plan, unit, low, high):
     return bottom, top
 
 
-class _Steps:
+class _Instructions:
     """An activation over every pre-activation -limit..limit: its output ranges, every intermediate looked at."""
 
     def __init__(self, net, plan, registers):

@@ -16,7 +16,7 @@ from support import c_programs
 from nnhw.boards import mpy_cross
 from nnhw.targets import TARGETS, CoreTarget
 from nnhw.targets.core import arm_c
-from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleOnCore
 from nnhw_codegen import emitters
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import precision, program
@@ -73,7 +73,7 @@ def test_every_vector_is_exact_as_machine_code_on_a_core(name: str, target: Any,
     if mpy_cross.why_unavailable():
         pytest.skip(f"mpy-cross: {mpy_cross.why_unavailable()}")
     for vector in VECTORS[name]:
-        m = ModuleBoard(source(vector, code), core=target.core()).module
+        m = ModuleOnCore(source(vector, code), core=target.core()).module
         t, x, y = (array("i", bytes(4 * n)) for n in (vector.ticks.shape[1],) * 2 + (vector.model.sizes[-1],))
         rows = zip(vector.ticks.tolist(), vector.codes, vector.outputs, vector.answers, strict=True)
         for ticks, codes, outputs, answer in rows:

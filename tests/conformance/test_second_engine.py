@@ -184,6 +184,6 @@ def test_a_lesson_is_what_the_clauses_derive(number, case):
             continue
         function = functions.named(name, left)
         assert same_function(layer.value, model.tables, curves.value(function, 32767, z_frac, z_frac), 32767, number)
-        if layer.slope.steps:
+        if layer.slope.instructions:
             wanted = curves.slope(function, model.twice_relu_at_zero, z_frac)
             assert same_function(layer.slope, model.tables, wanted, 32767, number)

@@ -18,7 +18,7 @@ from nnhw.cli import commands
 from nnhw.exporting.board_package import nnrun
 from nnhw.running.exported import Exported
 from nnhw.targets import get_script_target
-from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleOnCore
 from nnhw_codegen.files import nnb
 from nnhw_codegen.integers import reference
 from nnhw_codegen.integers.qmodel import QModel
@@ -170,7 +170,7 @@ def printed_by(target: str, model: QModel, code: str, script: str) -> list[str]:
         return get_script_target(target).run(dict(module(model, code).files), start(code) + script).split()
     lines: list[str] = []
     names = {
-        "m": ModuleBoard(module(model, code).files["m.py"]).module,
+        "m": ModuleOnCore(module(model, code).files["m.py"]).module,
         "print": lambda *w: lines.extend(map(str, w)),
     }
     exec(script, names)

@@ -119,7 +119,7 @@ ALLOWED = {
     "host/nnhw/data/planted.py": "import nnhw_codegen.integers.planted",
     "host/nnhw/report/planted.py": "import nnhw.exporting.write_build",
     "codegen/nnhw_codegen/integers/planted.py": "import nnrun.planted",
-    "codegen/nnhw_codegen/viper/planted.py": "import nnhw_codegen.micropython.steps",
+    "codegen/nnhw_codegen/viper/planted.py": "import nnhw_codegen.micropython.activation",
 }
 
 

@@ -50,7 +50,7 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
         layers.array(w, f"uint{table.bits}_t", f"{prefix}_table{number}", table.values)
     activations = layers.activations(w, program, prefix)
     _doorway(w, program, prefix, form)
-    names = [activations.get(layer.steps, "") for layer in program.layers]
+    names = [activations.get(layer.instructions, "") for layer in program.layers]
     if form == "baked":
         _unrolled(w, program, prefix, names)
     else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw_codegen.integers.expr import Operand, Register, Step
+from nnhw_codegen.integers.expr import Instruction, Operand, Register
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.program import Clips, Dense, Program
@@ -70,27 +70,27 @@ def _operand(value: Operand) -> str:
     return f"r{value.index}" if isinstance(value, Register) else f"({value})" if value < 0 else str(value)
 
 
-def _step(step: Step, program: Program, prefix: str) -> str:
-    target, a, b = _operand(step.target), _operand(step.a), _operand(step.b)
-    if step.table is not None:
-        return f"{target} = (int32_t){prefix}_table{program.tables.index(step.table)}[{a}];"
-    if step.op in ("min", "max"):
-        return f"{target} = {prefix}_{step.op}({a}, {b});"
-    sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
-    return f"{target} = {a} {sign} {b};"
+def _instruction(instruction: Instruction, program: Program, prefix: str) -> str:
+    into, a, b = _operand(instruction.into), _operand(instruction.a), _operand(instruction.b)
+    if instruction.table is not None:
+        return f"{into} = (int32_t){prefix}_table{program.tables.index(instruction.table)}[{a}];"
+    if instruction.op in ("min", "max"):
+        return f"{into} = {prefix}_{instruction.op}({a}, {b});"
+    sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[instruction.op]
+    return f"{into} = {a} {sign} {b};"
 
 
-def activations(w: Writer, program: Program, prefix: str) -> dict[tuple[Step, ...], str]:
-    """Write one function per distinct activation; returns their names by steps."""
-    names: dict[tuple[Step, ...], str] = {}
+def activations(w: Writer, program: Program, prefix: str) -> dict[tuple[Instruction, ...], str]:
+    """Write one function per distinct activation; returns their names by instructions."""
+    names: dict[tuple[Instruction, ...], str] = {}
     for layer in program.layers:
-        if layer.steps and layer.steps not in names:
-            names[layer.steps] = f"{prefix}_activation{len(names)}"
-            with w.braces(f"static inline int32_t {names[layer.steps]}(int32_t r0)"):
+        if layer.instructions and layer.instructions not in names:
+            names[layer.instructions] = f"{prefix}_activation{len(names)}"
+            with w.braces(f"static inline int32_t {names[layer.instructions]}(int32_t r0)"):
                 if layer.registers > 1:
                     w.line("int32_t " + ", ".join(f"r{n}" for n in range(1, layer.registers)) + ";")
-                for step in layer.steps:
-                    w.line(_step(step, program, prefix))
+                for instruction in layer.instructions:
+                    w.line(_instruction(instruction, program, prefix))
                 w.line(f"return {_operand(layer.result)};")
     return names
 
@@ -124,9 +124,9 @@ def live_units(layers: tuple[Dense, ...]) -> list[NDArray[np.bool_]]:
 
 
 def unrolled(
-    w: Writer, layer: Dense, live: NDArray[np.bool_], source: str, target: str, activation: str, prefix: str
+    w: Writer, layer: Dense, live: NDArray[np.bool_], source: str, into: str, activation: str, prefix: str
 ) -> None:
-    """Statements ``target.format(unit, output)`` for the live units, from the variables ``source.format(input)``."""
+    """Statements ``into.format(unit, output)`` for the live units, from the variables ``source.format(input)``."""
     cols = columns(layer, live)
     width = UNROLLED_COLUMNS[cols.lanes]
     needed = [c for c in range(len(cols)) if live[cols.lanes * c : cols.lanes * (c + 1)].any()]
@@ -145,7 +145,7 @@ def unrolled(
                 for j, z in enumerate(lanes(f"a{k}", cols.lanes, prefix), cols.lanes * c):
                     if j < layer.units and live[j]:
                         shift = str(layer.shift[j])
-                        w.line(target.format(j, _output(z, shift, layer.clips(j), layer.limit, activation, prefix)))
+                        w.line(into.format(j, _output(z, shift, layer.clips(j), layer.limit, activation, prefix)))
 
 
 def _product(x: str, weight: int, prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""Fields of the binary model files: numbers, names, tables, activation steps (SPEC 7)."""
+"""Fields of the binary model files: numbers, names, tables, activation instructions (SPEC 7)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnhw_codegen.errors import InputError
-from nnhw_codegen.integers.expr import Expr, Operand, Register, Step, Table, Z
+from nnhw_codegen.integers.expr import Expr, Instruction, Operand, Register, Table, Z
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QInput
 from nnhw_codegen.network.names import control_in
@@ -51,8 +51,8 @@ def table_bytes(table: Table) -> bytes:
     return struct.pack("<HBx", len(table.values), table.bits) + pad(table.to_bytes())
 
 
-def steps_bytes(steps: Sequence[Step], tables: Sequence[Table]) -> tuple[list[int], bytes]:
-    """(constants, 4 bytes per step) of activation steps that look into ``tables`` (SPEC 7.6)."""
+def instruction_bytes(instructions: Sequence[Instruction], tables: Sequence[Table]) -> tuple[list[int], bytes]:
+    """(constants, 4 bytes per instruction) of activation instructions that look into ``tables`` (SPEC 7.6)."""
     constants: list[int] = []
 
     def operand(value: Operand) -> int:
@@ -65,13 +65,13 @@ def steps_bytes(steps: Sequence[Step], tables: Sequence[Table]) -> tuple[list[in
     code = b"".join(
         bytes(
             [
-                OPS.index(step.op),
-                step.target.index,
-                operand(step.a),
-                operand(step.b) if step.table is None else tables.index(step.table),
+                OPS.index(instruction.op),
+                instruction.into.index,
+                operand(instruction.a),
+                operand(instruction.b) if instruction.table is None else tables.index(instruction.table),
             ]
         )
-        for step in steps
+        for instruction in instructions
     )
     return constants, code
 
@@ -148,20 +148,20 @@ def entries(names: Sequence[tuple[str, float]], rows: list[list[int]], steps: li
 
 
 def expression(code: list[tuple[int, ...]], constants: list[int], tables: list[Table], result: int) -> Expr:
-    """Run the steps on expressions instead of integers: what is left in ``result`` is the activation."""
+    """Run the instructions on expressions instead of integers: what is left in ``result`` is the activation."""
     registers: dict[int, Expr] = {0: Z}
 
     def operand(value: int) -> Expr | int:
         return constants[value - _CONSTANT] if value >= _CONSTANT else registers[value]
 
     try:
-        for op, target, a, b in code:
+        for op, into, a, b in code:
             if OPS[op] == "look":
-                registers[target] = Expr("look", (operand(a),), tables[b])
+                registers[into] = Expr("look", (operand(a),), tables[b])
             else:
-                registers[target] = Expr(OPS[op], (operand(a), operand(b)))
+                registers[into] = Expr(OPS[op], (operand(a), operand(b)))
         return registers[result]
     except (KeyError, IndexError) as error:
         raise FileError(
-            f"activation step names something that is not there ({error}): export the model again"
+            f"activation instruction names something that is not there ({error}): export the model again"
         ) from error

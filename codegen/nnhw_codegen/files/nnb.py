@@ -20,10 +20,10 @@ from nnhw_codegen.files.fields import (
     doorway_bytes,
     entries,
     expression,
+    instruction_bytes,
     int32_bytes,
     outputs_bytes,
     pad,
-    steps_bytes,
     table_bytes,
     text_bytes,
 )
@@ -42,14 +42,14 @@ _CHECKED_FROM = 12  # the checksum covers everything behind itself
 
 
 def _layer_bytes(layer: QLayer, dense: program.Dense, tables: tuple[Table, ...], weight_bits: int) -> bytes:
-    constants, steps = steps_bytes(dense.steps, tables)
+    constants, instructions = instruction_bytes(dense.instructions, tables)
     fracs = (layer.input_frac, int(layer.z_frac[0]), int(layer.output_frac[0]))
-    counts = (len(dense.steps), len(constants), dense.registers, dense.result.index)
+    counts = (len(dense.instructions), len(constants), dense.registers, dense.result.index)
     return b"".join(
         [
             LAYER.pack(layer.units, layer.fan_in, layer.limit, *fracs, *counts),
             int32_bytes(constants),
-            steps,
+            instructions,
             int32_bytes(layer.bias),
             pad(layer.shift.astype("u1").tobytes()),
             pad(layer.weights.astype(f"<i{weight_bits // 8}").tobytes()),
@@ -124,12 +124,12 @@ def from_bytes(data: bytes) -> QModel:
 
 def _read_layer(reader: Reader, tables: list[Table], weight_bits: int) -> dict[str, Any]:
     header = LAYER.unpack(reader.take(LAYER.size))
-    units, fan_in, limit, input_frac, z_frac, output_frac, steps, constants, _, result = header
+    units, fan_in, limit, input_frac, z_frac, output_frac, instructions, constants, _, result = header
     values = reader.array("<i4", constants).tolist()
-    code = [tuple(reader.take(4)) for _ in range(steps)]
+    code = [tuple(reader.take(4)) for _ in range(instructions)]
     return {
         "limit": limit,
-        "activation": expression(code, values, tables, result) if steps else None,
+        "activation": expression(code, values, tables, result) if instructions else None,
         "input_frac": input_frac,
         "z_frac": np.full(units, z_frac),
         "output_frac": np.full(units, output_frac),

@@ -21,16 +21,16 @@ from nnhw_codegen.files.fields import (
     Reader,
     doorway_bytes,
     entries,
+    instruction_bytes,
     int32_bytes,
     outputs_bytes,
     pad,
-    steps_bytes,
     table_bytes,
     text_bytes,
 )
 from nnhw_codegen.files.nnb import DECISIONS
 from nnhw_codegen.files.nnt_fields import HEADER, LAYER, Header, LayerFields, header_of
-from nnhw_codegen.integers.expr import Expr, Step, Table, linearize
+from nnhw_codegen.integers.expr import Expr, Instruction, Table, linearize
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import FORMAT
 from nnhw_codegen.learning import plan as learning_plan
@@ -52,9 +52,9 @@ _CHECKED_FROM = 12
 
 @dataclass(frozen=True)
 class _Form:
-    """The steps of a value or of a slope, none where it has no form."""
+    """The instructions of a value or of a slope, none where it has no form."""
 
-    steps: tuple[Step, ...] = ()
+    instructions: tuple[Instruction, ...] = ()
     registers: int = 1
     result: int = 0
 
@@ -62,8 +62,8 @@ class _Form:
     def of(cls, expr: Expr | None) -> _Form:
         if expr is None:
             return cls()
-        steps, result = linearize(expr)
-        return cls(steps, 1 + max(step.target.index for step in steps), result.index)
+        instructions, result = linearize(expr)
+        return cls(instructions, 1 + max(instruction.into.index for instruction in instructions), result.index)
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class _Layer:
 
     def to_bytes(self, tables: Sequence[Table]) -> bytes:
         plan, value, slope = self.plan, self.value, self.slope
-        value_constants, value_code = steps_bytes(value.steps, tables)
-        slope_constants, slope_code = steps_bytes(slope.steps, tables)
+        value_constants, value_code = instruction_bytes(value.instructions, tables)
+        slope_constants, slope_code = instruction_bytes(slope.instructions, tables)
         fields = LayerFields(
             units=plan.units,
             fan_in=plan.fan_in,
@@ -94,11 +94,11 @@ class _Layer:
             update_base=plan.update_base,
             bias_base=plan.bias_base,
             trains=plan.trains,
-            value_steps=len(value.steps),
+            value_steps=len(value.instructions),
             value_constants=len(value_constants),
             value_registers=value.registers,
             value_result=value.result,
-            slope_steps=len(slope.steps),
+            slope_steps=len(slope.instructions),
             slope_constants=len(slope_constants),
             slope_registers=slope.registers,
             slope_result=slope.result,
@@ -111,8 +111,9 @@ def _fixed_part(model: Trainable, state_size: int) -> bytes:
     """Everything up to the state, which has so many bytes."""
     plan, profile = model.learner.plan, model.learner.plan.profile
     layers = [_Layer(layer, _Form.of(layer.value), _Form.of(layer.slope)) for layer in plan.layers]
-    steps = [step for layer in layers for form in (layer.value, layer.slope) for step in form.steps]
-    tables = list(dict.fromkeys(step.table for step in steps if step.table is not None))
+    forms = [form for layer in layers for form in (layer.value, layer.slope)]
+    instructions = [instruction for form in forms for instruction in form.instructions]
+    tables = list(dict.fromkeys(instruction.table for instruction in instructions if instruction.table is not None))
     labels = model.classes or model.outputs
     strings = list(labels)
     strings += [text for entry in model.inputs for text in (entry.name, repr(float(entry.step)))]
@@ -237,7 +238,7 @@ def _read(data: bytes, header: Header) -> Trainable:
 
 
 def _read_layer(reader: Reader) -> LayerFields:
-    """A layer's fields; its steps follow from its activation."""
+    """A layer's fields; its instructions follow from its activation."""
     fields = LayerFields(*LAYER.unpack(reader.take(LAYER.size)))
     reader.take(4 * (fields.value_steps + fields.value_constants + fields.slope_steps + fields.slope_constants))
     return fields

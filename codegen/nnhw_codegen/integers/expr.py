@@ -1,7 +1,7 @@
 """The seven integer operations that an activation may use, and what they mean (SPEC 4.1).
 
 An activation's integer form is an expression over one input ``Z``. ``evaluate`` is its meaning; ``linearize`` turns
-it into register steps, which is all that an emitter sees.
+it into register instructions, which is all that an emitter sees.
 """
 
 from __future__ import annotations
@@ -104,11 +104,11 @@ Operand = Register | int
 
 
 @dataclass(frozen=True)
-class Step:
-    """``target = a op b``; for "look", ``target = table[a]`` and b is 0."""
+class Instruction:
+    """``into = a op b``; for "look", ``into = table[a]`` and b is 0."""
 
     op: str
-    target: Register
+    into: Register
     a: Operand
     b: Operand
     table: Table | None = None
@@ -156,14 +156,14 @@ def largest(expr: Expr, low: int, high: int) -> int:
     return max(int(np.abs(v).max()) for v in values(expr, np.arange(low, high + 1)).values())
 
 
-def linearize(expr: Expr) -> tuple[tuple[Step, ...], Register]:
-    """``expr`` as steps on registers, and the register of the result. Registers are reused once their value is dead."""
+def linearize(expr: Expr) -> tuple[tuple[Instruction, ...], Register]:
+    """``expr`` as instructions on registers, and the register of the result. Registers of dead values are reused."""
     order = _topological(expr)
     last_use = {arg: n for n, node in enumerate(order) for arg in node.args if isinstance(arg, Expr)}
     place: dict[Expr, Register] = {Z: Register(0)}
     free: list[int] = []
     count = 1
-    steps = []
+    instructions = []
     for n, node in enumerate(order):
         operands: list[Operand] = [place[a] if isinstance(a, Expr) else a for a in node.args]
         free += sorted({place[a].index for a in node.args if isinstance(a, Expr) and last_use[a] == n}, reverse=True)
@@ -173,5 +173,5 @@ def linearize(expr: Expr) -> tuple[tuple[Step, ...], Register]:
             place[node] = Register(count)
             count += 1
         b = operands[1] if len(operands) > 1 else 0
-        steps.append(Step(node.op, place[node], operands[0], b, node.table))
-    return tuple(steps), place[expr]
+        instructions.append(Instruction(node.op, place[node], operands[0], b, node.table))
+    return tuple(instructions), place[expr]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnhw_codegen.integers.expr import Register, Step, Table, linearize
+from nnhw_codegen.integers.expr import Instruction, Register, Table, linearize
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.qmodel import QInput, QLayer, QModel, Shaped
 from nnhw_codegen.network.network import Decision
@@ -23,11 +23,12 @@ class Clips:
 
 @dataclass(frozen=True, eq=False)
 class Dense(Shaped):
-    """One layer: multiply-accumulate, shift, saturate where it can matter, activation steps (SPEC 5.2).
+    """One layer: multiply-accumulate, shift, saturate where it can matter, activation instructions (SPEC 5.2).
 
     ``weights`` (units, fan_in), ``bias``, ``shift`` (units,) int64. ``clips_low`` and ``clips_high`` say per neuron
     whether z can pass -limit or +limit and the result would differ: elsewhere saturation is proved to do nothing.
-    ``steps`` compute the output from z in register 0 and leave it in ``result``; without steps the output is z itself.
+    ``instructions`` compute the output from z in register 0 and leave it in ``result``; without any the
+    output is z itself.
     ``low`` and ``high`` bound every partial sum.
     """
 
@@ -37,7 +38,7 @@ class Dense(Shaped):
     limit: int
     clips_low: NDArray[np.bool_]
     clips_high: NDArray[np.bool_]
-    steps: tuple[Step, ...]
+    instructions: tuple[Instruction, ...]
     result: Register
     registers: int
     low: IntArray
@@ -78,7 +79,8 @@ class Program:
 def build(model: QModel) -> Program:
     """The program of a quantized model."""
     layers = tuple(_dense(layer) for layer in model.layers)
-    tables = dict.fromkeys(step.table for layer in layers for step in layer.steps if step.table is not None)
+    instructions = [instruction for layer in layers for instruction in layer.instructions]
+    tables = dict.fromkeys(instruction.table for instruction in instructions if instruction.table is not None)
     return Program(
         inputs=model.inputs,
         layers=layers,
@@ -92,10 +94,10 @@ def build(model: QModel) -> Program:
 
 
 def _dense(layer: QLayer) -> Dense:
-    steps: tuple[Step, ...] = ()
+    instructions: tuple[Instruction, ...] = ()
     result = Register(0)
     if layer.activation is not None:
-        steps, result = linearize(layer.activation)
+        instructions, result = linearize(layer.activation)
     z_low, z_high = layer.low >> layer.shift, layer.high >> layer.shift
     saturates = layer.limit > 0
     return Dense(
@@ -103,24 +105,24 @@ def _dense(layer: QLayer) -> Dense:
         bias=layer.bias,
         shift=layer.shift,
         limit=layer.limit,
-        clips_low=saturates & (z_low < -layer.limit) & (not _ignores_below(steps, -layer.limit)),
+        clips_low=saturates & (z_low < -layer.limit) & (not _ignores_below(instructions, -layer.limit)),
         clips_high=saturates & (z_high > layer.limit),
-        steps=steps,
+        instructions=instructions,
         result=result,
-        registers=1 + max([step.target.index for step in steps], default=0),
+        registers=1 + max([instruction.into.index for instruction in instructions], default=0),
         low=layer.low,
         high=layer.high,
     )
 
 
-def _ignores_below(steps: tuple[Step, ...], lowest: int) -> bool:
+def _ignores_below(instructions: tuple[Instruction, ...], lowest: int) -> bool:
     """True where the first step is max(z, c) with c >= lowest and z is dead after it: saturating below is idle."""
-    first = steps[0] if steps else None
+    first = instructions[0] if instructions else None
     return (
         first is not None
         and first.op == "max"
         and first.a == Register(0)
         and isinstance(first.b, int)
         and first.b >= lowest
-        and first.target == Register(0)
+        and first.into == Register(0)
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from nnhw_codegen.integers.expr import Register, Step, Table
+from nnhw_codegen.integers.expr import Instruction, Register, Table
 from nnhw_codegen.learning.profile import Scheme
 
 
@@ -73,13 +73,13 @@ class DenseBlock:
 class CurveBlock:
     """An activation, a derivative or the exponential of each value in ``source``.
 
-    The steps find it in register 0 and leave what they make of it in ``register``; ``registers`` is the number of those
-    that they use, ``tables`` says where in the file the entries of their tables begin.
+    The instructions find it in register 0 and leave what they make of it in ``register``; ``registers`` is the number of
+    those that they use, ``tables`` says where in the file the entries of their tables begin.
     """
 
     source: Vector
     result: Vector
-    steps: tuple[Step, ...]
+    instructions: tuple[Instruction, ...]
     register: Register
     registers: int
     tables: Mapping[Table, int]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nnhw_codegen.errors import InputError
-from nnhw_codegen.integers.expr import Operand, Register, Step, Table
+from nnhw_codegen.integers.expr import Instruction, Operand, Register, Table
 from nnhw_codegen.learning.blocks import (
     BackBlock,
     BelowTopBlock,
@@ -84,7 +84,7 @@ _OPERATIONS = ("add", "sub", "mul", "shr", "min", "max")
 
 
 @dataclass(frozen=True)
-class _RawStep:
+class _RawInstruction:
     """Four words of the program: what to do, where the result goes, and the operands or the entries of a table."""
 
     what: int
@@ -190,19 +190,19 @@ class _Reader:
 
     def _curve(self) -> CurveBlock:
         self._take()
-        steps = []
+        instructions = []
         while self._at < self._end:
-            steps.append(_RawStep(self._take(), self._take(), self._take(), self._take()))
-        first = steps[0]
+            instructions.append(_RawInstruction(self._take(), self._take(), self._take(), self._take()))
+        first = instructions[0]
         base, units = (first.a if first.varies_a else first.b), first.units
         tables: dict[Table, int] = {}
-        made = tuple(self._step(step, base, units, tables) for step in steps)
+        made = tuple(self._instruction(instruction, base, units, tables) for instruction in instructions)
         return CurveBlock(
             source=Vector(base, units),
-            result=Vector(steps[-1].target, units),
-            steps=made,
-            register=made[-1].target,
-            registers=1 + max(step.target.index for step in made),
+            result=Vector(instructions[-1].target, units),
+            instructions=made,
+            register=made[-1].into,
+            registers=1 + max(instruction.into.index for instruction in made),
             tables=tables,
         )
 
@@ -253,16 +253,16 @@ class _Reader:
             takes_codes=inputs == self._codes,
         )
 
-    def _step(self, raw: _RawStep, base: int, units: int, tables: dict[Table, int]) -> Step:
+    def _instruction(self, raw: _RawInstruction, base: int, units: int, tables: dict[Table, int]) -> Instruction:
         def operand(place: int, varies: bool) -> Operand:
             return Register((place - base) // units) if varies else int(self._room[place])
 
         target, a = Register((raw.target - base) // units), operand(raw.a, raw.varies_a)
         if not raw.looks:
-            return Step(_OPERATIONS[raw.operation], target, a, operand(raw.b, raw.varies_b))
+            return Instruction(_OPERATIONS[raw.operation], target, a, operand(raw.b, raw.varies_b))
         table = self._table(raw.b)
         tables[table] = raw.b
-        return Step("look", target, a, 0, table)
+        return Instruction("look", target, a, 0, table)
 
     def _table(self, place: int) -> Table:
         """The table whose entries begin at ``place``."""

@@ -10,8 +10,8 @@ from typing import Literal
 
 from nnhw_codegen.integers.program import Dense, Program
 from nnhw_codegen.micropython import interface, loops, values
+from nnhw_codegen.micropython.activation import finish, functions
 from nnhw_codegen.micropython.loops import LOGITS, TICKS
-from nnhw_codegen.micropython.steps import finish, functions
 from nnhw_codegen.writer import Origin, Writer
 
 BAKED_WEIGHTS = 512
@@ -93,11 +93,11 @@ def _baked(w: Writer, program: Program) -> None:
         source = "x"
         for number, layer in enumerate(program.layers):
             last = number + 1 == len(program.layers)
-            target = "g" if number % 2 else "h"
+            into = "g" if number % 2 else "h"
             for j in range(layer.units):
                 w.line(f"r0 = {_sum(layer, j, source)}")
-                finish(w, program, layer, names, layer.clips(j), f"y[{j}]" if last else f"{target}{j}")
-            source = target
+                finish(w, program, layer, names, layer.clips(j), f"y[{j}]" if last else f"{into}{j}")
+            source = into
     with w.function(*TICKS):
         w.line("x = _t")
         for n, entry in enumerate(program.inputs):

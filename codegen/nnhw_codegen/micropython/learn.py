@@ -30,8 +30,8 @@ from nnhw_codegen.learning.blocks import (
 )
 from nnhw_codegen.learning.profile import Scheme
 from nnhw_codegen.micropython import learn_parts
+from nnhw_codegen.micropython.activation import Instructions, operand, print_instructions
 from nnhw_codegen.micropython.interface import ANSWER
-from nnhw_codegen.micropython.steps import Steps, operand, print_steps
 from nnhw_codegen.writer import Writer, fill_template
 
 _PLACE = re.compile(r"^from NAME_", re.MULTILINE)
@@ -48,7 +48,7 @@ class _Modules:
     model: learn_parts.Model
     places: dict[int, int] = field(default_factory=dict)
     size: int = 0
-    curves: dict[tuple[Steps, Register], str] = field(default_factory=dict)
+    curves: dict[tuple[Instructions, Register], str] = field(default_factory=dict)
     tables: dict[Table, int] = field(default_factory=dict)
     imports: dict[str, set[str]] = field(default_factory=dict)
     w: Writer = field(default_factory=Writer)
@@ -176,11 +176,11 @@ def _dense(m: _Modules, block: DenseBlock) -> None:
 
 def _curve(m: _Modules, block: CurveBlock) -> None:
     m.tables.update(block.tables)
-    function = m.curves.setdefault((block.steps, block.register), f"curve{len(m.curves)}")
+    function = m.curves.setdefault((block.instructions, block.register), f"curve{len(m.curves)}")
     m.call(function, function, block.source.count, m.at(block.source), m.at(block.result))
 
 
-def _curve_module(m: _Modules, steps: Steps, result: Register, function: str) -> str:
+def _curve_module(m: _Modules, instructions: Instructions, result: Register, function: str) -> str:
     def look(table: Table, index: str) -> str:
         at = m.tables[table] - m.model.tables_begin
         if table.bits == 8:
@@ -191,14 +191,14 @@ def _curve_module(m: _Modules, steps: Steps, result: Register, function: str) ->
     w.line("from NAME_learn_state import Q, v")
     with w.function(f"{function}(n, x, y)"), w.block("for i in range(n):"):
         w.line("r0 = v[x + i]")
-        print_steps(w, steps, look, _choose)
+        print_instructions(w, instructions, look, _choose)
         w.line(f"v[y + i] = {operand(result)}")
     return w.text()
 
 
-def _choose(w: Writer, op: str, target: str, a: str, b: str) -> None:
+def _choose(w: Writer, op: str, into: str, a: str, b: str) -> None:
     """min or max as a call: the shortest text, and nothing asks a step of training to take the same time for all data."""
-    w.line(f"{target} = {op}({a}, {b})")
+    w.line(f"{into} = {op}({a}, {b})")
 
 
 def _clip(m: _Modules, block: ClipBlock) -> None:

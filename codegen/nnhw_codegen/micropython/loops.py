@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nnhw_codegen.integers.program import Dense, Program
+from nnhw_codegen.micropython.activation import Instructions, finish, functions
 from nnhw_codegen.micropython.rows import Rows, common, number, numbers, width
-from nnhw_codegen.micropython.steps import Steps, finish, functions
 from nnhw_codegen.writer import Writer, bytes_literal
 
 LOGITS = ("logits_from_codes(x, y)", "Input codes x to outputs y, all integers.")
@@ -52,7 +52,13 @@ def _range(start: int, count: int) -> str:
 
 
 def _row(
-    w: Writer, program: Program, layer: Dense, names: Mapping[Steps, str], source: str, inputs: str, target: str
+    w: Writer,
+    program: Program,
+    layer: Dense,
+    names: Mapping[Instructions, str],
+    source: str,
+    inputs: str,
+    into: str,
 ) -> None:
     bias_width, weight_width = width(layer.bias), program.weight_bits // 8
     w.lines(f"r0 = {number(0, bias_width)}", f"k += {bias_width}")
@@ -63,7 +69,7 @@ def _row(
         w.lines("r0 >>= w[k]", "k += 1")
     elif shift:
         w.line(f"r0 >>= {shift}")
-    finish(w, program, layer, names, layer.any_clips, target)
+    finish(w, program, layer, names, layer.any_clips, into)
 
 
 def _layer_bytes(program: Program) -> Iterator[bytes]:

@@ -43,7 +43,7 @@ def _pass(task: Task, units: range) -> None:
                 base += 32
             code(f"ldr r1, [r0, #{4 * (i - base)}]")
             _Products(code, started).add(terms)
-    task.pointer("r0", task.target, 4 * units[0])
+    task.pointer("r0", task.into, 4 * units[0])
     waiting = list(sums)
     while waiting:
         group, waiting = waiting[: len(LOW)], waiting[len(LOW) :]
@@ -53,15 +53,15 @@ def _pass(task: Task, units: range) -> None:
 def _finish(task: Task, group: Sequence[tuple[str, int]], started: set[str], high: Sequence[str]) -> None:
     """Bias where it is still missing, shift, saturation and activation of up to four sums, then store them."""
     values = []
-    for target, (register, unit) in zip(LOW, group, strict=False):
-        if register != target:
-            task.code.constant(target, int(task.layer.bias[unit]))
+    for into, (register, unit) in zip(LOW, group, strict=False):
+        if register != into:
+            task.code.constant(into, int(task.layer.bias[unit]))
             if register in started:
-                task.code(f"add {target}, {register}")
+                task.code(f"add {into}, {register}")
         shift = int(task.layer.shift[unit])
         if shift:
-            task.code(f"asrs {target}, {target}, #{shift}")
-        values.append((target, task.layer.clips(unit)))
+            task.code(f"asrs {into}, {into}, #{shift}")
+        values.append((into, task.layer.clips(unit)))
     task.activate(values, ("r3", "r2", "r1"), high)
     task.code(f"stmia r0!, {register_list(4, len(values))}")
 

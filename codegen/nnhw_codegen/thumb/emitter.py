@@ -86,9 +86,9 @@ def parts(program: Program, form: Form = "auto") -> Parts:
     place = SOURCE
     for number, dense in enumerate(program.layers):
         last = number + 1 == len(program.layers)
-        target = OUTPUT if last else EVEN if number % 2 else ODD
-        _layer(Task(layers, data, dense, place, target, labels, f"layer{number}"), form)
-        place = target
+        into = OUTPUT if last else EVEN if number % 2 else ODD
+        _layer(Task(layers, data, dense, place, into, labels, f"layer{number}"), form)
+        place = into
     doorway_and_decision.decision(layers, program)
     doorway_and_decision.doorway(doorway, data, program, loop=form == "loops")
     even, odd = _buffers(program)

@@ -1,11 +1,11 @@
-"""Thumb code of a training step: the blocks that go once through vectors, unit by unit."""
+"""Thumb code of a training instruction: the blocks that go once through vectors, unit by unit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnhw_codegen.integers.expr import Register, Step, Table
+from nnhw_codegen.integers.expr import Instruction, Register, Table
 from nnhw_codegen.integers.program import Clips
 from nnhw_codegen.learning.blocks import (
     BelowTopBlock,
@@ -17,8 +17,8 @@ from nnhw_codegen.learning.blocks import (
     SlopeBlock,
     Vector,
 )
+from nnhw_codegen.thumb.activation import ActivationPrinter
 from nnhw_codegen.thumb.learn_frame import DATA, SATURATED, StepCode
-from nnhw_codegen.thumb.steps import Steps
 
 
 def doorway(code: StepCode, block: DoorwayBlock) -> None:
@@ -45,14 +45,14 @@ def doorway(code: StepCode, block: DoorwayBlock) -> None:
 
 @dataclass(frozen=True)
 class _Form:
-    steps: tuple[Step, ...]
+    instructions: tuple[Instruction, ...]
     result: Register
     registers: int
     limit: int = SATURATED
 
 
-class _FileSteps(Steps):
-    """Steps on r1 whose tables lie in the file."""
+class _FileActivationPrinter(ActivationPrinter):
+    """Instructions on r1 whose tables lie in the file."""
 
     def __init__(self, code: StepCode, form: _Form, places: Mapping[Table, int], low: tuple[str, ...]) -> None:
         super().__init__(code, form, low, ("r12", "lr"))
@@ -66,14 +66,14 @@ class _FileSteps(Steps):
 def curve(code: StepCode, block: CurveBlock) -> None:
     """An activation, a derivative or the exponential.
 
-    r0 (where the steps need it, r11) walks along the values, which end at r10; r1 is the value and the result, r2 scratch,
-    r3 to r7, and r0, other registers of the steps, r12 and lr tables or constants.
+    r0 (where the instructions need it, r11) walks along the values, which end at r10; r1 is the value and the result,
+    r2 scratch, r3 to r7, and r0, other registers of the instructions, r12 and lr tables or constants.
     """
-    form = _Form(block.steps, block.register, block.registers)
+    form = _Form(block.instructions, block.register, block.registers)
     low = ("r2", "r3", "r4", "r5", "r6", "r7")
-    # The value that a unit starts from is at r0, unless the steps need that register too.
+    # The value that a unit starts from is at r0, unless the instructions need that register too.
     crowded = form.registers > len(low)
-    printer = _FileSteps(code, form, block.tables, (*low, "r0") if crowded else low)
+    printer = _FileActivationPrinter(code, form, block.tables, (*low, "r0") if crowded else low)
     again = code.new_label()
     code.room_high("r10", block.source.end, "r0")
     code.room_high("r11", block.source.place, "r0")

@@ -26,13 +26,13 @@ def layer(task: Task, weight_bits: int) -> None:
     """Emit one layer with weights of at most ``weight_bits`` (8 or 16) bits."""
     code, units = task.code, task.layer.units
     # A whole group is stored at the end: beyond the caller's buffer unless it goes through one of the own.
-    detour = task.target == OUTPUT and units % GROUP != 0
-    target = (EVEN if task.source == ODD else ODD) if detour else task.target
+    detour = task.into == OUTPUT and units % GROUP != 0
+    into = (EVEN if task.source == ODD else ODD) if detour else task.into
     groups = -(-units // GROUP)
     shifts = task.layer.shift
     shift = int(shifts[0]) if (shifts == shifts[0]).all() else None
     code.address("r1", f"{task.name}.words")
-    code(f"ldr r0, [sp, #{target}]", "mov lr, r0")
+    code(f"ldr r0, [sp, #{into}]", "mov lr, r0")
     again = code.new_label()
     if groups > 1:
         code.constant("r2", 4 * GROUP * groups)
@@ -51,7 +51,7 @@ def layer(task: Task, weight_bits: int) -> None:
         code(f"ldr r2, [sp, #{END}]", "cmp r0, r2")
         code(f"bne {again}")
     if detour:
-        code(f"ldr r0, [sp, #{target}]", f"ldr r1, [sp, #{OUTPUT}]")
+        code(f"ldr r0, [sp, #{into}]", f"ldr r1, [sp, #{OUTPUT}]")
         for start in range(0, units, GROUP):
             some = register_list(4, min(GROUP, units - start))
             code(f"ldmia r0!, {some}", f"stmia r1!, {some}")

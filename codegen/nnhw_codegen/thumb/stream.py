@@ -85,7 +85,7 @@ class _Pass:
                 self._code(f"ldr r1, [r0, #{4 * (i - base)}]")
                 self._multiply(words, "r1", 2)
                 self._stream += self._weights[words, i].tolist()
-        self._task.pointer("r0", self._task.target, 4 * self._units.start)
+        self._task.pointer("r0", self._task.into, 4 * self._units.start)
         self._finish()
 
     def _loop(self, looped: int) -> None:

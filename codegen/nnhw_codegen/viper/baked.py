@@ -12,8 +12,8 @@ from nnhw_codegen.writer import Writer
 PART_WEIGHTS = 2560
 """A function with more weights than this is split: its machine code (30 KB) needs one free block of heap."""
 
-INLINE_STEPS = 4
-"""Activations with more steps than this run in a loop behind the layer's sums instead of once per neuron."""
+INLINE_INSTRUCTIONS = 4
+"""Activations with more instructions than this run in a loop behind the layer's sums instead of once per neuron."""
 
 _LANE_BITS = 16
 
@@ -73,9 +73,9 @@ def emit(w: Writer, program: Program) -> None:
                 source = (
                     "x, a" if first.number == 0 else f"h{statements.plus(4 * start(program, first.number - 1))}, 0"
                 )
-                target = f"h{statements.plus(4 * start(program, first.number))}"
+                into = f"h{statements.plus(4 * start(program, first.number))}"
                 result = "return " if name == names[-1] else ""
-                w.line(f"{result}{name}({source}, t, {target}, y{tables})")
+                w.line(f"{result}{name}({source}, t, {into}, y{tables})")
 
 
 def start(program: Program, number: int) -> int:
@@ -90,7 +90,7 @@ def _split(program: Program) -> Iterator[list[_Part]]:
     for number, layer in enumerate(program.layers):
         weights = (layer.weights != 0).sum(axis=1).tolist()
         first = 0
-        divisible = number + 1 < len(program.layers) and len(layer.steps) <= INLINE_STEPS
+        divisible = number + 1 < len(program.layers) and len(layer.instructions) <= INLINE_INSTRUCTIONS
         for unit, size in enumerate(weights if divisible else [sum(weights)]):
             if used and used + size > PART_WEIGHTS:
                 if unit > first:
@@ -122,13 +122,13 @@ def _function(w: Writer, program: Program, function: list[_Part]) -> None:
         if sign is not None and sign.mask != mask:
             statements.assign(w, "m", sign.mask)
             mask = sign.mask
-        target, offset = (_Pointer(w, "y"), 0) if last else (h, start(program, part.number) - origin)
-        looped = len(layer.steps) > INLINE_STEPS
+        into, offset = (_Pointer(w, "y"), 0) if last else (h, start(program, part.number) - origin)
+        looped = len(layer.instructions) > INLINE_INSTRUCTIONS
         for unit, total, lowered in _neurons(w, layer, part, x, sign):
             statements.finish(w, total, lowered, layer.clips(unit), layer.limit, layer.limit if looped else 0)
             if not looped:
                 statements.activation(w, layer, program.tables)
-            w.line(f"{target.at(offset + unit)} = a")
+            w.line(f"{into.at(offset + unit)} = a")
             if last and program.decision == "argmax" and unit == 0:
                 w.lines("b = a", "k = 0")
             elif last:
@@ -136,8 +136,8 @@ def _function(w: Writer, program: Program, function: list[_Part]) -> None:
                     statements.decision_start(w, program)
                 statements.decision_step(w, program, str(unit), last=unit + 1 == layer.units)
         if looped:
-            target.move(offset)
-            _activation_loop(w, program, layer, target.name)
+            into.move(offset)
+            _activation_loop(w, program, layer, into.name)
     if function[-1].number + 1 == len(program.layers):
         statements.decision_end(w, program)
     else:
@@ -250,10 +250,10 @@ def _walk(row: list[int], x: _Pointer, negative: bool | None = None) -> list[int
     return [i for block in blocks for i in found if i // _REACH == block]
 
 
-def _activation_loop(w: Writer, program: Program, layer: Dense, target: str) -> None:
-    """z + limit is in the target, so that its load needs no sign."""
+def _activation_loop(w: Writer, program: Program, layer: Dense, into: str) -> None:
+    """z + limit is there, so that its load needs no sign."""
     w.line("j = 0")
     with w.block(f"while j < {layer.units}:"):
-        w.line(f"a = {target}[j] - {layer.limit}")
+        w.line(f"a = {into}[j] - {layer.limit}")
         statements.activation(w, layer, program.tables)
-        w.lines(f"{target}[j] = a", "j += 1")
+        w.lines(f"{into}[j] = a", "j += 1")

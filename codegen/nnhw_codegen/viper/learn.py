@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from nnhw_codegen.integers.expr import Step
+from nnhw_codegen.integers.expr import Instruction
 from nnhw_codegen.learning import board_program
 from nnhw_codegen.learning.blocks import (
     BackBlock,
@@ -101,25 +101,27 @@ def _curve(w: Writer, block: CurveBlock) -> None:
     w.line(f"j = {block.source.count}")
     with w.block("while j:"):
         w.line("r = x[0]")
-        statements.print_steps(w, map(_constant_first, block.steps), tables, _NAMES, _branch)
+        statements.print_instructions(w, map(_constant_first, block.instructions), tables, _NAMES, _branch)
         w.line(f"x[{block.result.place - block.source.place}] = {_NAMES.operand(block.register)}")
         advance(w, "x", 4)
         w.line("j -= 1")
 
 
-def _constant_first(step: Step) -> Step:
-    """The step with a constant factor on the left, where it takes a cycle less."""
-    return replace(step, a=step.b, b=step.a) if step.op == "mul" and isinstance(step.b, int) else step
+def _constant_first(instruction: Instruction) -> Instruction:
+    """The instruction with a constant factor on the left, where it takes a cycle less."""
+    if instruction.op != "mul" or not isinstance(instruction.b, int):
+        return instruction
+    return replace(instruction, a=instruction.b, b=instruction.a)
 
 
-def _branch(w: Writer, op: str, target: str, a: str, b: str) -> None:
-    """min or max with a branch, which is faster; nothing asks a step of training to take the same time for all data."""
-    if target == b:
+def _branch(w: Writer, op: str, into: str, a: str, b: str) -> None:
+    """min or max with a branch, which is faster; nothing asks that training take as long for all data."""
+    if into == b:
         a, b = b, a
-    if target != a:
-        w.line(f"{target} = {a}")
-    with w.block(f"if {target} {'>' if op == 'min' else '<'} {b}:"):
-        w.line(f"{target} = {b}")
+    if into != a:
+        w.line(f"{into} = {a}")
+    with w.block(f"if {into} {'>' if op == 'min' else '<'} {b}:"):
+        w.line(f"{into} = {b}")
 
 
 def _saturated(w: Writer, block: ClipBlock) -> None:

@@ -76,7 +76,7 @@ def _doorway(w: Writer, program: Program) -> None:
         w.line("i += 1")
 
 
-def _row(w: Writer, program: Program, layer: Dense, target: str) -> None:
+def _row(w: Writer, program: Program, layer: Dense, into: str) -> None:
     """One neuron: w and p walk along its weights and inputs."""
     w.lines("a = v[0]", "p = x")
     turns, rest = divmod(layer.fan_in, _UNROLL)
@@ -89,7 +89,7 @@ def _row(w: Writer, program: Program, layer: Dense, target: str) -> None:
         _terms(w, program, rest)
     statements.finish(w, "((a & m) - c >> v[1])", 0, layer.any_clips, layer.limit)
     statements.activation(w, layer, program.tables)
-    w.line(f"{target}[j] = a")
+    w.line(f"{into}[j] = a")
 
 
 def _terms(w: Writer, program: Program, count: int) -> None:

@@ -1,4 +1,4 @@
-"""What both viper forms share: constants, activation steps, saturation and the decision, without a branch on the data.
+"""What both viper forms share: constants, activations, saturation and the decision, without a branch on the data.
 
 Three facts shape every expression here (measured on armv6-M, benchmarks/viper_idioms.py):
 the first two locals of a function from mpy-cross live in registers, so ``a`` is always the second parameter; an
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnhw_codegen.integers.expr import MEANING, Operand, Register, Step, Table
+from nnhw_codegen.integers.expr import MEANING, Instruction, Operand, Register, Table
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.integers.program import Clips, Dense, Program
 from nnhw_codegen.writer import Writer
@@ -52,18 +52,18 @@ def sign_of(layer: Dense) -> Sign:
 
 def outputs_are_nonnegative(layer: Dense) -> bool:
     """True where no output of a hidden layer can be negative, so that loading one needs no sign."""
-    return bool(layer.steps) and int(step_values(layer).min()) >= 0
+    return bool(layer.instructions) and int(instruction_values(layer).min()) >= 0
 
 
-def step_values(layer: Dense) -> IntArray:
+def instruction_values(layer: Dense) -> IntArray:
     """The layer's activation for every z in -limit..limit."""
     registers: dict[Operand, IntArray] = {Register(0): np.arange(-layer.limit, layer.limit + 1)}
-    for step in layer.steps:
-        a, b = (np.asarray(registers.get(v, v), dtype=np.int64) for v in (step.a, step.b))
-        if step.table is not None:
-            registers[step.target] = np.array(step.table.values, dtype=np.int64)[a]
+    for instruction in layer.instructions:
+        a, b = (np.asarray(registers.get(v, v), dtype=np.int64) for v in (instruction.a, instruction.b))
+        if instruction.table is not None:
+            registers[instruction.into] = np.array(instruction.table.values, dtype=np.int64)[a]
         else:
-            registers[step.target] = MEANING[step.op](a, b)
+            registers[instruction.into] = MEANING[instruction.op](a, b)
     return np.asarray(registers[layer.result])
 
 
@@ -146,41 +146,41 @@ Choose = Callable[[Writer, str, str, str, str], None]
 """Prints min or max, as ``select`` does."""
 
 
-def select(w: Writer, op: str, target: str, a: str, b: str) -> None:
+def select(w: Writer, op: str, into: str, a: str, b: str) -> None:
     """min or max of a and b, without a branch."""
-    if b == target:
-        a, b = b, a  # the difference overwrites the target, and b is needed after it
+    if b == into:
+        a, b = b, a  # the difference overwrites it, and b is needed after it
     if b == "0":
         d = a
     else:
-        w.line(f"{target} = {a} - {b}")
-        d = target
+        w.line(f"{into} = {a} - {b}")
+        d = into
     end = "" if b == "0" else f" + {b}"
     chosen = f"({d} >> 31 & {d})" if op == "min" else f"(({d} >> 31) + 1) * {d}"
-    w.line(f"{target} = {chosen}{end}")
+    w.line(f"{into} = {chosen}{end}")
 
 
 def activation(w: Writer, layer: Dense, tables: tuple[Table, ...]) -> None:
     """The layer's activation from a to a."""
     names = Names()
-    print_steps(w, layer.steps, tables, names)
+    print_instructions(w, layer.instructions, tables, names)
     if layer.result != Register(0):
         w.line(f"a = {names.operand(layer.result)}")
 
 
-def print_steps(
-    w: Writer, steps: Iterable[Step], tables: Sequence[Table], names: Names, choose: Choose = select
+def print_instructions(
+    w: Writer, instructions: Iterable[Instruction], tables: Sequence[Table], names: Names, choose: Choose = select
 ) -> None:
-    """An activation's steps, one line or two each."""
-    for step in steps:
-        target, a, b = names.operand(step.target), names.operand(step.a), names.operand(step.b)
-        if step.table is not None:
-            w.line(f"{target} = {names.entry.format(tables.index(step.table), a)}")
-        elif step.op in ("min", "max"):
-            choose(w, step.op, target, a, b)
+    """An activation's instructions, one line or two each."""
+    for instruction in instructions:
+        into, a, b = names.operand(instruction.into), names.operand(instruction.a), names.operand(instruction.b)
+        if instruction.table is not None:
+            w.line(f"{into} = {names.entry.format(tables.index(instruction.table), a)}")
+        elif instruction.op in ("min", "max"):
+            choose(w, instruction.op, into, a, b)
         else:
-            sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[step.op]
-            w.line(f"{target} = {a} {sign} {b}")
+            sign = {"add": "+", "sub": "-", "mul": "*", "shr": ">>"}[instruction.op]
+            w.line(f"{into} = {a} {sign} {b}")
 
 
 def decision_start(w: Writer, program: Program) -> None:

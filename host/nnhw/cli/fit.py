@@ -97,7 +97,7 @@ def table_of_boards(found: Sequence[board_fit.BoardFit], title: str, boards: Seq
 
 
 def _form(f: board_fit.BoardFit) -> tuple[str, str]:
-    return f.precision, f"{f.code} .{f.form}"
+    return f.precision, f"{f.code} .{f.kind}"
 
 
 def _heap(f: board_fit.BoardFit) -> tuple[str, str]:

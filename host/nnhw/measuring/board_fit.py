@@ -40,7 +40,7 @@ _MEASURED_ON = "armv6m"
 
 @dataclass(frozen=True)
 class BoardFit:
-    """One form of one code of a model on a board. Bytes; ``microseconds`` from ticks to the answer.
+    """One kind of file of one code of a model on a board. Bytes; ``microseconds`` from ticks to the answer.
 
     ``flash`` is the module's file. ``to_import`` and ``to_run`` are what HeapNeed tells; ``heap_measured`` and
     ``time_measured`` tell a measurement from an estimate. ``verdict`` is "no" where the import fails, "tight" where
@@ -50,7 +50,7 @@ class BoardFit:
     board: str
     precision: str
     code: str
-    form: str
+    kind: str
     flash: int
     to_import: int
     to_run: int
@@ -112,17 +112,17 @@ def _fits(measured: _Measured, code: str, boards: Sequence[Board]) -> Iterator[B
     native = bool(emitters.get(code).requires)
     source, cycles = measured.source(code), measured.cycles(code)
     for board in boards:
-        for form in ("mpy", "py"):
-            if form == "mpy" and board.arch is None:
+        for kind in ("mpy", "py"):
+            if kind == "mpy" and board.arch is None:
                 continue
             arch = board.arch if native else None
-            flash = len(mpy_cross.compile_mpy(source, f"{NAME}.py", arch)) if form == "mpy" else len(source)
-            need = measured.heap_need(source, form == "mpy")
+            flash = len(mpy_cross.compile_mpy(source, f"{NAME}.py", arch)) if kind == "mpy" else len(source)
+            need = measured.heap_need(source, kind == "mpy")
             yield BoardFit(
                 board=board.name,
                 precision=measured.model.precision.name,
                 code=code,
-                form=form,
+                kind=kind,
                 flash=flash,
                 to_import=need.to_import,
                 to_run=need.to_run,
@@ -167,10 +167,10 @@ def advice(found: Sequence[BoardFit], board: Board) -> str:
     good = [f for f in here if f.verdict == "fits"] or [f for f in here if f.verdict == "tight"]
     if not good:
         least = min(f.to_import for f in here)
-        short = f"the smallest form needs {least:,} bytes of heap, {board.heap:,} are free"
+        short = f"the smallest needs {least:,} bytes of heap, {board.heap:,} are free"
         return f"does not fit: {short}; train fewer units or fewer inputs"
     best = min(good, key=lambda f: (f.microseconds, f.to_run))
     if all(f.verdict == "fits" for f in here):
-        return f"every form fits, fastest: --code {best.code} --precision {best.precision} as .{best.form}"
+        return f"every kind of file fits, fastest: --code {best.code} --precision {best.precision} as .{best.kind}"
     why = "" if best.verdict == "fits" else ", which leaves less than a fifth of the heap"
-    return f"fastest that fits: --code {best.code} --precision {best.precision} as .{best.form}{why}"
+    return f"fastest that fits: --code {best.code} --precision {best.precision} as .{best.kind}{why}"

@@ -16,7 +16,7 @@ from nnhw.targets import CoreTarget
 from nnhw.targets.core import arm_c
 from nnhw.targets.core.bare_core import BareCore, CallResult
 from nnhw.targets.core.core import Rp2040CoreTarget
-from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleOnCore
 from nnhw_codegen import emitters
 from nnhw_codegen.integers import program
 from nnhw_codegen.integers.program import Program
@@ -106,7 +106,7 @@ class _Module(_Machine):
     """Viper or Thumb code, with the trampoline that the latter is called through."""
 
     def __init__(self, target: CoreTarget, source: bytes, inputs: int, outputs: int) -> None:
-        self._board = ModuleBoard(source, core=target.core())
+        self._board = ModuleOnCore(source, core=target.core())
         self._row, self._outputs = array("i", bytes(4 * inputs)), array("i", bytes(4 * outputs))
         held = vars(self._board.module).values()
         self.ram_bytes = sum(len(value) * value.itemsize for value in held if isinstance(value, array))
@@ -241,7 +241,7 @@ def _load(target: CoreTarget, whole: Program, code: str, form: str, level: str) 
 def _cut(whole: Program, count: int) -> Program:
     """The first ``count`` layers, whose outputs are the result."""
     layers = whole.layers[:count]
-    used = {step.table for layer in layers for step in layer.steps}
+    used = {step.table for layer in layers for step in layer.instructions}
     tables = tuple(table for table in whole.tables if table in used)
     units = layers[-1].units
     return dataclasses.replace(

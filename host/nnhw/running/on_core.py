@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnhw.targets import CoreTarget
-from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleOnCore
 
 
 def run(
@@ -20,7 +20,7 @@ def run(
     ``rows`` (n, inputs) are raw values, ticks or codes, as ``entry`` says. The answer is the class index, 0 for a model
     of values, -1 from codes, for which these modules have no answer. Raises TargetError.
     """
-    m = ModuleBoard(module, core=target.core()).module
+    m = ModuleOnCore(module, core=target.core()).module
     y = array("i", bytes(4 * outputs))
     given = array("i", bytes(4 * rows.shape[1]))
     found = []

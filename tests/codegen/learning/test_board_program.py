@@ -52,9 +52,9 @@ def test_curves_are_the_steps_of_the_plan_and_their_tables_lie_in_the_file(case)
     program = board_program.read(data)
     forms = {linearize(expr) for layer in plan.layers for expr in (layer.value, layer.slope) if expr is not None}
     curves = blocks_of(program, CurveBlock)
-    assert {(block.steps, block.register) for block in curves} <= forms
+    assert {(block.instructions, block.register) for block in curves} <= forms
     for block in curves:
-        assert set(block.tables) == {step.table for step in block.steps} - {None}
+        assert set(block.tables) == {step.table for step in block.instructions} - {None}
         for table, place in block.tables.items():
             content = table.to_bytes()
             assert data[place : place + len(content)] == content

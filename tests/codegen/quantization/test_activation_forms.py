@@ -80,25 +80,27 @@ def test_a_reach_of_sixteen_takes_one_bit_of_z():
     assert formats(wider, 20, WIDE) == (12, 12)
 
 
-def test_steps_reuse_registers_and_give_the_same_value():
+def test_instructions_reuse_registers_and_give_the_same_value():
     expr = integer_form(activations.get("softplus"), 10, 10, WIDE)
-    steps, result = linearize(expr)
+    instructions, result = linearize(expr)
     z = np.arange(-WIDE, WIDE + 1, 97)
     registers = {0: z}
 
     def operand(value):
         return value if isinstance(value, int) else registers[value.index]
 
-    for step in steps:
-        a, b = operand(step.a), operand(step.b)
-        registers[step.target.index] = {
+    for instruction in instructions:
+        a, b = operand(instruction.a), operand(instruction.b)
+        registers[instruction.into.index] = {
             "add": lambda a, b: a + b,
             "sub": lambda a, b: a - b,
             "mul": lambda a, b: a * b,
             "shr": lambda a, b: a >> b,
             "min": np.minimum,
             "max": np.maximum,
-            "look": lambda a, b, step=step: np.array(step.table.values)[a] if step.table else None,
-        }[step.op](a, b)
+            "look": lambda a, b, instruction=instruction: (
+                np.array(instruction.table.values)[a] if instruction.table else None
+            ),
+        }[instruction.op](a, b)
     assert (registers[result.index] == evaluate(expr, z)).all()
     assert len(registers) <= 6

@@ -23,9 +23,9 @@ pytest.importorskip("rp2040py", reason="rp2040-core: rp2040py is not installed")
 def lane_layer(weights, bias, shift, low=-32767, high=32767):
     count = len(weights)
     no = np.zeros(count, dtype=np.bool_)
-    steps, result = (), linearize(Z)[1]
+    instructions, result = (), linearize(Z)[1]
     bounds = np.full(count, low), np.full(count, high)
-    return Dense(np.array(weights), np.array(bias), np.array(shift), 0, no, no, steps, result, 1, *bounds)
+    return Dense(np.array(weights), np.array(bias), np.array(shift), 0, no, no, instructions, result, 1, *bounds)
 
 
 def run_layer(emit, layer, row):
@@ -82,9 +82,9 @@ def grown(inner):
 @given(
     expr=st.recursive(leaf_expressions(), grown, max_leaves=6), clips=st.builds(Clips, st.booleans(), st.booleans())
 )
-def test_any_activation_steps_are_exact(expr, clips):
-    steps, result = linearize(expr)
-    registers = 1 + max([step.target.index for step in steps], default=0)
+def test_any_activation_instructions_are_exact(expr, clips):
+    instructions, result = linearize(expr)
+    registers = 1 + max([instruction.into.index for instruction in instructions], default=0)
     if registers > 6:
         return
     z = np.array([-500, -100, -99, -1, 0, 1, 37, 100, 101, 500])
@@ -93,24 +93,24 @@ def test_any_activation_steps_are_exact(expr, clips):
     units = len(z)
     flags = [np.full(units, clip) for clip in (clips.below, clips.above)]
     zeros = np.zeros(units, dtype=np.int64)
-    layer = Dense(zeros[:, None], z, zeros, 100, *flags, steps, result, registers, z, z)
+    layer = Dense(zeros[:, None], z, zeros, 100, *flags, instructions, result, registers, z, z)
 
     def emit(task):
-        tables = dict.fromkeys(step.table for step in steps if step.table is not None)
+        tables = dict.fromkeys(instruction.table for instruction in instructions if instruction.table is not None)
         labels = {table: f"table{n}" for n, table in enumerate(tables)}
         for table, name in labels.items():
             task.data.data(name, table.to_bytes())
-        thumb_baked.layer(Task(task.code, task.data, layer, task.source, task.target, labels, task.name))
+        thumb_baked.layer(Task(task.code, task.data, layer, task.source, task.into, labels, task.name))
 
     assert run_layer(emit, layer, [0])[0] == want.tolist()
 
 
 def test_relu_costs_two_cycles_and_leaky_relu_five():
     def cycles(expr):
-        steps, result = linearize(expr)
-        registers = 1 + max([step.target.index for step in steps], default=0)
+        instructions, result = linearize(expr)
+        registers = 1 + max([instruction.into.index for instruction in instructions], default=0)
         layer = lane_layer([[3, -5], [7, 2]], [1, 1], [0, 0])
-        layer = dataclasses.replace(layer, steps=steps, result=result, registers=registers)
+        layer = dataclasses.replace(layer, instructions=instructions, result=result, registers=registers)
         (_, baked), (_, lanes) = (run_layer(emit, layer, [4, 9]) for emit in (thumb_baked.layer, straight_lanes))
         return np.array([baked, lanes])
 
@@ -124,8 +124,8 @@ def straight_lanes(task):
 
 
 def test_an_activation_with_too_many_registers_is_refused_with_the_number():
-    steps, result = linearize(Z)
+    instructions, result = linearize(Z)
     layer = lane_layer([[1]], [0], [0])
-    layer = dataclasses.replace(layer, steps=steps, result=result, registers=7)
+    layer = dataclasses.replace(layer, instructions=instructions, result=result, registers=7)
     with pytest.raises(ValueError, match="7 registers"):
         run_layer(thumb_baked.layer, layer, [0])

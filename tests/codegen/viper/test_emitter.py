@@ -14,7 +14,7 @@ from support.networks import plain_network
 
 from nnhw.boards.mpy_cross import compile_mpy
 from nnhw.targets import get
-from nnhw.targets.core.module_on_core import ModuleBoard
+from nnhw.targets.core.module_on_core import ModuleOnCore
 from nnhw_codegen.integers import precision, program, reference
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.network import Input, Layer, Network
@@ -78,7 +78,7 @@ def check_on_core(model, form, count):
     rows = tick_rows(model, count)
     codes = reference.codes(model, rows)
     outputs = reference.logits(model, codes)
-    board = ModuleBoard(source(model, form))
+    board = ModuleOnCore(source(model, form))
     t, x, y = (array("i", bytes(4 * n)) for n in (model.sizes[0], model.sizes[0], model.sizes[-1]))
     cycles = set()
     for row, code, expected, answer in zip(rows, codes, outputs, answers(model, outputs), strict=True):
@@ -178,7 +178,7 @@ def test_the_time_does_not_depend_on_the_input(name, form):
 )
 def test_cycles_stay_within_the_budget(sizes, wanted, budget):
     model = quantize.quantize(classifier(sizes), precision.get(wanted))
-    board = ModuleBoard(source(model, "auto"))
+    board = ModuleOnCore(source(model, "auto"))
     board.module.logits_from_codes(array("i", bytes(4 * sizes[0])), array("i", bytes(4 * sizes[-1])))
     assert board.calls == 1
     assert board.cycles <= budget

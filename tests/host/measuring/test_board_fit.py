@@ -42,7 +42,7 @@ def files(model, code: str, form: str) -> dict[str, bytes]:
 @pytest.mark.parametrize("form", ["mpy", "py"])
 def test_the_heap_to_import_is_what_is_needed_within_a_tenth(code: str, form: str) -> None:
     model = quantized(SIZES, "relu", "w8a8")
-    (told,) = (f for f in board_fit.fit([model], [catalog.get("rp2040")], [code]) if f.form == form)
+    (told,) = (f for f in board_fit.fit([model], [catalog.get("rp2040")], [code]) if f.kind == form)
     assert told.heap_measured
     assert told.to_run >= told.to_import
     module = files(model, code, form)
@@ -67,7 +67,7 @@ def test_a_model_that_does_not_fit_has_too_little_memory_and_one_that_fits_runs(
 def test_source_of_machine_code_that_a_board_cannot_compile_has_too_little_memory(wasm) -> None:
     """This emulator knows no machine code: it compiles the same text as bytecode."""
     model, board = quantized((4, 8, 3), "relu", "w8a8"), replace(catalog.get("esp32"), heap=11_000)
-    told = {f.form: f.verdict for f in board_fit.fit([model], [board], ["viper"])}
+    told = {f.kind: f.verdict for f in board_fit.fit([model], [board], ["viper"])}
     assert told == {"mpy": "fits", "py": "no"}
     source = emitters.get("viper").emit(program.build(model), Origin("model", "a model", "0" * 16))["model.py"]
     for form, verdict in told.items():
@@ -92,7 +92,7 @@ def test_native_code_has_measured_time_on_the_core_and_estimated_heap() -> None:
         ("rp2040", True, False),
         ("esp32", False, False),
     }
-    by_form = {f.form: f.to_import for f in found}
+    by_form = {f.kind: f.to_import for f in found}
     assert by_form["mpy"] < by_form["py"]
 
 
@@ -115,7 +115,7 @@ def test_the_command_tells_what_to_do_and_fails_where_nothing_fits(tmp_path: Pat
         return json.loads(done.output)
 
     small, large = told((4, 8, 3), 0), told((64, 64, 10), 1)
-    assert small["advice"]["rp2040"] == "every form fits, fastest: --code compact --precision w8a8 as .mpy"
+    assert small["advice"]["rp2040"] == "every kind of file fits, fastest: --code compact --precision w8a8 as .mpy"
     assert large["advice"]["microbit"].startswith("does not fit: ")
     assert {f["code"] for f in small["forms"]} == {"compact"}
 
@@ -152,5 +152,5 @@ def test_a_table_module_as_mpy_takes_little_more_heap_than_its_weights(name: str
     inputs = [Input(f"x{i}", 5, 0.5 + i / 16, 1, 0, 4 + i % 17) for i in range(64)]
     model = quantize(replace(plain, inputs=tuple(inputs)), precision.get(name))
     assert len({(i.span, i.gain) for i in model.inputs}) > 12
-    (told,) = (f for f in board_fit.fit([model], [catalog.get("rp2040")], ["compact"]) if f.form == "mpy")
+    (told,) = (f for f in board_fit.fit([model], [catalog.get("rp2040")], ["compact"]) if f.kind == "mpy")
     assert told.to_import <= 1.15 * (64 * 32 + 32 * 10) * weight_bytes + 2048 + 672

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nnhw_codegen.integers.program import Program
 from nnhw_codegen.micropython import interface, values
-from nnhw_codegen.micropython.steps import finish, functions
+from nnhw_codegen.micropython.activation import finish, functions
 from nnhw_codegen.writer import Origin, Writer
 
 

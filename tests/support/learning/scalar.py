@@ -66,16 +66,16 @@ class ScalarLearner:
             known[z] = self.run(*program, z)
         return known[z]
 
-    def run(self, steps, result, z):
+    def run(self, instructions, result, z):
         registers = {0: z}
-        for step in steps:
-            a, b = (registers[o.index] if isinstance(o, Register) else o for o in (step.a, step.b))
-            if step.op == "look":
+        for instruction in instructions:
+            a, b = (registers[o.index] if isinstance(o, Register) else o for o in (instruction.a, instruction.b))
+            if instruction.op == "look":
                 assert a >= 0
-                value = step.table.values[a]
+                value = instruction.table.values[a]
             else:
-                value = OPERATIONS[step.op](a, b)
-            registers[step.target.index] = self.v(value)
+                value = OPERATIONS[instruction.op](a, b)
+            registers[instruction.into.index] = self.v(value)
         return registers[result.index]
 
     def seen(self, layer, weight):

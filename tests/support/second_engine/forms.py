@@ -12,7 +12,7 @@ def run(form: Form, tables: tuple[Table, ...], z: int) -> int:
     def operand(byte: int) -> int:
         return registers[byte] if byte < 128 else form.constants[byte - 128]
 
-    for step in form.steps:
+    for step in form.instructions:
         a = operand(step.a)
         if step.operation == 6:
             entries = tables[step.b].entries

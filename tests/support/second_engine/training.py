@@ -79,7 +79,7 @@ class Trainer:
             total = small(sum(e))
             y = [((small(each << self.model.fd)) + (total >> 1)) // total for each in e]
             return [sat(a - t, M16) for a, t in zip(y, targets, strict=True)]
-        if not layer.value.steps:
+        if not layer.value.instructions:
             return [sat(each - t, M16) for each, t in zip(z, targets, strict=True)]
         held = [sat(each, M16) for each in z]
         d = [sat(forms.run(layer.value, tables, each) - t, M16) for each, t in zip(held, targets, strict=True)]
@@ -96,7 +96,7 @@ class Trainer:
     def through_slope(self, index: int, e: int, z: int) -> int:
         """SPEC 9.7: times the derivative at z; a form without steps is 1."""
         layer = self.model.layers[index]
-        if not layer.slope.steps:
+        if not layer.slope.instructions:
             return e
         s = layer.shifts.slope_frac
         return sat(small(e * forms.run(layer.slope, self.model.tables, z) + half(s)) >> s, M16)
@@ -169,7 +169,7 @@ class Trainer:
 def answer(trainer: Trainer, codes: list[int]) -> Answer:
     """SPEC 9.5, 9.10: the answer to a row."""
     model, z = trainer.model, trainer.logits(codes)
-    if model.decision == "values" and model.layers[-1].value.steps:
+    if model.decision == "values" and model.layers[-1].value.instructions:
         z = [forms.run(model.layers[-1].value, model.tables, sat(each, M16)) for each in z]
     return decide(model.decision, z, model.outputs)
 

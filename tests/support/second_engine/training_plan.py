@@ -42,7 +42,7 @@ def outputs(model: LearningModel, weights: list[list[float]], biases: list[float
     """SPEC 9.10: F and offset of each output of a regression that starts from these reals; only linear ones differ."""
     if model.decision != "values":
         return ()
-    if model.layers[-1].value.steps:
+    if model.layers[-1].value.instructions:
         return tuple(Output(0.0, model.fd) for _ in biases)
     fracs = [output_frac(model.fd, max(map(abs, row))) for row in weights]
     return tuple(Output(output_offset(model.fd, frac, b), frac) for frac, b in zip(fracs, biases, strict=True))

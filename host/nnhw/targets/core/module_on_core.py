@@ -17,7 +17,7 @@ from nnhw.targets.core.mpy_functions import ViperModule
 Buffer = bytes | bytearray | array  # type: ignore[type-arg]
 
 
-class ModuleBoard:
+class ModuleOnCore:
     """An emitted module, imported: ``module`` is its namespace.
 
     ``cycles``, ``calls`` and ``stack`` (bytes at the deepest point) add up what machine code costs; set them to 0 to
