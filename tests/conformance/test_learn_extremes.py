@@ -26,8 +26,8 @@ SLOW = ("microbit", "pico", *QEMU)
 SEEDS = 4 if LONG else 1
 MICROBIT_BYTES = 8_400
 """Of a model and its modules: what a micro:bit has room for."""
-PORTION = 64
-"""Lessons at once: with code of its own for each, a Pico's file system holds no more than about 100."""
+PORTION = 16
+"""Lessons at once: a Pico has room for no more with code of its own for each."""
 Teacher = Callable[[ScriptTarget, list[Lesson]], list[bytes]]
 """Gives the state, weights, biases, remainders and noise, that each lesson leaves."""
 
