@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import results
+from rig import results
 
 from nnhw.running.exported import held
 from nnhw.targets import get_script_target

@@ -101,19 +101,18 @@ def arguments(w: Writer, program: Program) -> None:
     w.line("_seen, _out = _t, _y")
     with w.function("_words(a, n, out)"):
         w.line("global _seen")
-        with w.block("if len(a) != n:"):
-            w.line('raise ValueError("expected %d integers, found %d" % (n, len(a)))')
-        with w.block("try:"), w.block("if type(a) is array and repr(a[:0]) == \"array('i')\":"):
+        with w.block("if len(a) == n:"):
+            with w.block("try:"), w.block("if type(a) is array and repr(a[:0]) == \"array('i')\":"):
+                with w.block("if not out:"):
+                    w.line("_seen = a")
+                w.line("return a")
+            with w.block("except MemoryError:  # in an interrupt: it is copied each time"):
+                w.line("pass")
             with w.block("if not out:"):
-                w.line("_seen = a")
-            w.line("return a")
-        with w.block("except MemoryError:  # in an interrupt: it is copied each time"):
-            w.line("pass")
-        with w.block("if out:"):
-            w.line("raise TypeError(\"expected an array('i')\")")
-        with w.block("for i in range(n):"):
-            w.line(f"_t[i] = min(max(a[i], {-TICK_LIMIT}), {TICK_LIMIT})")
-        w.line("return _t")
+                with w.block("for i in range(n):"):
+                    w.line(f"_t[i] = min(max(a[i], {-TICK_LIMIT}), {TICK_LIMIT})")
+                w.line("return _t")
+        w.line('raise ValueError("expected %d integers%s" % (n, " in an array(\'i\')" * out))')
 
 
 def tables(w: Writer, program: Program) -> None:

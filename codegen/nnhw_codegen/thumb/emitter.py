@@ -177,8 +177,30 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     w = Writer()
     interface.head(w, origin, "import micropython", "from array import array", *interface.row_import(program))
     interface.constants(w, program, origin)
-    interface.buffers(w, program)
-    w.line(f"_work = array('i', bytes({4 * blob.work_words}))")
+    _memory(w, program, blob)
+    interface.arguments(w, program)
+    interface.doorway(w, program, "_run(f, t, 0, _VALUES)", f"if t is not _t: _words(t, {len(program.inputs)}, 1)")
+    given = interface.SEEN.format("a", len(program.inputs))
+    with w.function("_forward(a, y, entry)"):
+        w.lines(*[line.format(program.layers[-1].units) for line in interface.SEEN_OUTPUTS])
+        w.line(f"return _run({given}, y, _work_at, entry)")
+    with w.function("logits_from_ticks(t, y)", "Ticks t, any integers, to outputs y, an array('i')."):
+        w.line("_forward(t, y, _TICKS)")
+    with w.function("logits_from_codes(x, y)", "Input codes x to outputs y, an array('i')."):
+        w.line("_forward(x, y, _CODES)")
+    interface.decide(w, program)
+    if program.decision == "values":
+        with w.function("predict_ticks(t)", f"Ticks, any integers, to the {interface.ANSWER['values']}."):
+            w.lines("_forward(t, _y, _TICKS)", "return decide(_y)")
+        interface.answers(w, program)
+    else:
+        _shortcuts(w, program, blob)
+        interface.label(w, program)
+    return w.text()
+
+
+def _memory(w: Writer, program: Program, blob: Blob) -> None:
+    """The machine code, buffers, and what calls the one with the addresses of the others."""
     w.line(f"_code = {bytes_literal(blob.code)}")
     w.lines("", "", "@micropython.asm_thumb")
     with w.block("def _run(r0, r1, r2, r3):"):
@@ -186,33 +208,22 @@ def source(program: Program, origin: Origin, form: Form = "auto") -> str:
     w.lines("", "", "@micropython.asm_thumb")
     with w.block("def _address(r0):"):
         w.line("mov(r0, r0)")
+    w.lines("", "", "@micropython.asm_thumb")
+    with w.block("def _address_in(r0):"):
+        w.line("ldr(r0, [r0, 12])")
     w.lines("", "", "_at = _address(_code)")
-    w.line(
-        "# An old MicroPython passes bytes as an object; and frozen bytes may lie at any address, blocks of the heap not."
-    )
-    with w.block("if _at == id(_code) or _at & 3:"):
+    w.line("# MicroPython 1.9 passes the object, whose fourth word is the address of the bytes.")
+    with w.block("if _at == id(_code):"):
+        w.line("_at = _address_in(_code)")
+    w.line("# Frozen bytes may lie at any address, blocks of the heap do not.")
+    with w.block("if _at & 3:"):
         w.lines("_code = bytearray(_code)", "_at = _address(_code)")
-    w.line(f"_TICKS = _at + {blob.ticks + 1}")
-    w.line(f"_CODES = _at + {blob.codes + 1}")
-    w.line(f"_VALUES = _at + {blob.values + 1}")
+    for name, entry in (("_TICKS", blob.ticks), ("_CODES", blob.codes), ("_VALUES", blob.values)):
+        w.line(f"{name} = _at + {entry + 1}")
+    interface.buffers(w, program)
+    w.line(f"_work = array('i', bytes({4 * blob.work_words}))")
     w.line("_work_at = _address(_work)")
-    interface.arguments(w, program)
-    interface.doorway(w, program, "_run(f, t, 0, _VALUES)", f"if t is not _t: _words(t, {len(program.inputs)}, 1)")
-    outputs = [line.format(program.layers[-1].units) for line in interface.SEEN_OUTPUTS]
-    ticks, codes = (interface.SEEN.format(name, len(program.inputs)) for name in "tx")
-    with w.function("logits_from_ticks(t, y)", "Ticks t, any integers, to outputs y, an array('i')."):
-        w.lines(*outputs, f"_run({ticks}, y, _work_at, _TICKS)")
-    with w.function("logits_from_codes(x, y)", "Input codes x to outputs y, an array('i')."):
-        w.lines(*outputs, f"_run({codes}, y, _work_at, _CODES)")
-    interface.decide(w, program)
-    if program.decision == "values":
-        with w.function("predict_ticks(t)", f"Ticks, any integers, to the {interface.ANSWER['values']}."):
-            w.lines(f"_run({ticks}, _y, _work_at, _TICKS)", "return decide(_y)")
-        interface.answers(w, program)
-    else:
-        _shortcuts(w, program, blob)
-        interface.label(w, program)
-    return w.text()
+    w.lines("", "")
 
 
 def _shortcuts(w: Writer, program: Program, blob: Blob) -> None:
@@ -241,7 +252,7 @@ def _shortcuts(w: Writer, program: Program, blob: Blob) -> None:
         w.line(f"exec({text!r} % {{{places}}})")
     with w.block("except (SyntaxError, MemoryError, RuntimeError):  # no viper, or no room for it on heap or stack"):
         w.line("def predict_ticks(t):")
-        w.line(f"    return _run({ticks}, _y, _work_at, _TICKS)")
+        w.line(f"    return _run({ticks}, _y, _work_at, _TICKS)  # the stack of a micro:bit takes no call more")
         w.lines("", "def predict(values):")
         w.line("    ticks_from_values(values, _t)")
         w.line("    return _run(_t, _y, _work_at, _TICKS)")

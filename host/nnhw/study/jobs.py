@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from nnhw_codegen.errors import InputError
@@ -23,8 +24,7 @@ class StudyError(InputError):
 
 
 def _start_worker(parent: int) -> None:
-    """In a process of its own: Ctrl-C is its parent's affair, and it does not outlive that."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a process of its own: it does not outlive its parent."""
     threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
 
 
@@ -32,6 +32,54 @@ def _end_without(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK)
     os._exit(1)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that start here never hear Ctrl-C, not even while they start; this one hears it at the end."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _in_processes(job: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
+    """As ``outcomes`` on this machine. Workers are killed when it is broken off, without a word of loky's."""
+    from multiprocessing import resource_tracker as standard_tracker
+
+    import joblib
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.backend import resource_tracker
+
+    for tracker in (resource_tracker, standard_tracker):  # which unblock signals when they start
+        tracker.ensure_running()
+    faults: list[threading.ExceptHookArgs] = []
+    tell, threading.excepthook = threading.excepthook, faults.append
+    try:
+        with _deaf_to_interrupts():
+            results = joblib.Parallel(
+                n_jobs=jobs,
+                batch_size=1,
+                pre_dispatch="all",
+                return_as="generator_unordered",
+                backend="loky",
+                initializer=_start_worker,
+                initargs=(os.getpid(),),
+            )(joblib.delayed(job)(item) for item in items)
+        yield from results
+    except BaseException as error:
+        get_reusable_executor().shutdown(kill_workers=True)
+        if not isinstance(error, Exception):  # loky's thread does not find its workers any more
+            faults.clear()
+        raise
+    finally:
+        threading.excepthook = tell
+        for fault in faults:
+            tell(fault)
 
 
 def outcomes(
@@ -50,23 +98,7 @@ def outcomes(
     except ImportError:
         raise StudyError("several jobs need joblib: pip install 'nnhw[study]', or use one job") from None
     if scheduler is None:
-        tasks = (joblib.delayed(job)(item) for item in items)
-        options = {"initializer": _start_worker, "initargs": (os.getpid(),)}
-        try:
-            yield from joblib.Parallel(
-                n_jobs=jobs,
-                batch_size=1,
-                pre_dispatch="all",
-                return_as="generator_unordered",
-                backend="loky",
-                **options,
-            )(tasks)
-        except BaseException:
-            from joblib.externals.loky import get_reusable_executor
-
-            threading.excepthook = lambda _: None  # loky's thread finds no workers, and would tell it as a traceback
-            get_reusable_executor().shutdown(kill_workers=True)
-            raise
+        yield from _in_processes(job, items, jobs)
         return
     try:
         from distributed import Client

@@ -162,7 +162,7 @@ def test_a_wrong_integer_of_native_code_is_found(code: str, tmp_path: Path) -> N
     text = path.read_text()
     right, changed = {
         "c": ("m_within(ticks[0]", "m_within(3 + ticks[0]"),
-        "thumb": (", y, _work_at, _TICKS)\n", ", y, _work_at, _TICKS)\n    y[0] += 1\n"),
+        "thumb": ("    _forward(t, y, _TICKS)\n", "    _forward(t, y, _TICKS)\n    y[0] += 1\n"),
     }[code]
     wrong = text.replace(right, changed, 1)
     assert wrong != text
