@@ -18,19 +18,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from rig.nets import SMALL
 from rig.results import write
 
-from nnhw.data import datasets
 from nnhw.measuring import machine_code
 from nnhw.training.train import Options, train
 from nnhw_codegen.integers import precision
 from nnhw_codegen.quantization.quantize import quantize
-
-NETS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
-    "Iris 4-8-3": ("iris", (8,), {}),
-    "Iris 4-16-16-3": ("iris", (16, 16), {}),
-    "digits 64-32-10": ("digits", (32,), {"epochs": 15, "batch": 16, "rate": 0.005}),
-}
 
 PEERS: dict[str, tuple[tuple[str, int, int], ...]] = {
     "Iris 4-8-3": (
@@ -79,8 +73,8 @@ BUDGETS: dict[tuple[str, str], dict[str, int]] = {
 
 def rows_of(net: str, inputs: int) -> Iterator[dict[str, Any]]:
     """The libraries, then our own code."""
-    name, hidden, options = NETS[net]
-    network, _ = train(datasets.load(name), hidden, options=Options(seed=0, **options))
+    chosen = SMALL[net]
+    network, _ = train(chosen.rows(), chosen.hidden, options=Options(seed=0, **chosen.options))
     macs = sum(layer.weights.size for layer in network.layers)
     best = PEERS[net][0][1]
     for peer, cycles, flash in PEERS[net]:
@@ -128,7 +122,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--inputs", type=int, default=1000, help="inputs for the spread; a tenth of them for digits")
     inputs = parser.parse_args().inputs
-    rows = [row for net in NETS for row in rows_of(net, inputs if net.startswith("Iris") else max(1, inputs // 10))]
+    rows = [row for net in SMALL for row in rows_of(net, inputs if net.startswith("Iris") else max(1, inputs // 10))]
     write("budgets", "Cycles and bytes on the Cortex-M0+ core, beside the C libraries", rows)
     return int(any(row["spread"] or row["verdict"] == "MISSED" for row in rows))
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from rig.nets import ALL
 from rig.results import write
 
 from nnhw.data import datasets
@@ -28,13 +29,6 @@ from nnhw_codegen.integers.precision import PROOF_LIMIT
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.quantization.quantize import quantize
 
-NETS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
-    "Iris 4-8-3": ("iris", (8,), {}),
-    "Iris 4-16-16-3": ("iris", (16, 16), {}),
-    "Wine 13-16-3": ("wine", (16,), {}),
-    "breast cancer 30-16-2": ("breast_cancer", (16,), {"epochs": 40}),
-    "digits 64-32-10": ("digits", (32,), {"epochs": 15, "batch": 16, "rate": 0.005}),
-}
 HIDDEN = ("relu", "leaky_relu", "logsig", "softplus")
 CALIBRATION_ROWS = 256
 UNPROVED = dataclasses.replace(precision.get("w16a16"), accumulator_limit=1 << 60)
@@ -61,9 +55,9 @@ def corners(model: QModel) -> IntArray:
 
 def measure(net: str, hidden: str, seed: int) -> dict[str, Any]:
     """Train one network and quantize it to every precision."""
-    name, layers, options = NETS[net]
-    kept, held = datasets.split(datasets.load(name), 0.2, seed)
-    network, _ = train(kept, layers, hidden=hidden, options=Options(seed=seed, **options))
+    chosen = ALL[net]
+    kept, held = datasets.split(chosen.rows(), 0.2, seed)
+    network, _ = train(kept, chosen.hidden, hidden=hidden, options=Options(seed=seed, **chosen.options))
     rows = kept.rows[np.random.default_rng(seed).permutation(len(kept.rows))[:CALIBRATION_ROWS]]
     wanted = network.predict(held.rows)
     result: dict[str, Any] = {"net": net, "float": float((wanted == held.targets).mean()), "rows": len(held.rows)}
@@ -93,11 +87,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
-    cells = [(net, hidden, seed) for net in NETS for hidden in HIDDEN for seed in range(arguments.seeds)]
+    cells = [(net, hidden, seed) for net in ALL for hidden in HIDDEN for seed in range(arguments.seeds)]
     found: list[dict[str, Any]] = Parallel(n_jobs=arguments.jobs)(delayed(measure)(*cell) for cell in cells)
     rows, missed = [], []
     for name in REQUIRED:
-        for net in (*NETS, "all"):
+        for net in (*ALL, "all"):
             chosen = [r for r in found if net in ("all", r["net"])]
             total = sum(r["rows"] for r in chosen)
             differing = sum(r[name]["differing"] for r in chosen)
@@ -131,7 +125,7 @@ def main() -> int:
             "past 2^30 on their test rows": sum(r["unproved"] >= PROOF_LIMIT for r in chosen),
             "past 2^31": sum(r["unproved"] >= 2 * PROOF_LIMIT for r in chosen),
         }
-        for net in (*NETS, "all")
+        for net in (*ALL, "all")
         for chosen in [[r for r in found if net in ("all", r["net"])]]
     ]
     write("precision_without_proof", "Calibrated w16a16 models without the proof", broken, "precision")

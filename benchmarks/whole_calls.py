@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from budgets import NETS
+from rig.nets import SMALL
 from rig.results import write
 
 from nnhw.data import datasets
@@ -117,8 +117,8 @@ def row(net: str, call: str, code: str, precision_name: str, cycles: int) -> dic
 
 def predictions(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
     """Every form, from ticks and from values."""
-    name, hidden, options = NETS[net]
-    network, _ = train(datasets.load(name), hidden, options=Options(seed=0, **options))
+    chosen = SMALL[net]
+    network, _ = train(chosen.rows(), chosen.hidden, options=Options(seed=0, **chosen.options))
     for code, precision_name in FORMS:
         model = quantize(network, precision.get(precision_name), network.calibration)
         cost = whole_calls.measure(model, code, target, 5)
@@ -135,9 +135,8 @@ def predictions(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
 
 def steps(net: str, target: ScriptTarget) -> Iterator[dict[str, Any]]:
     """Steps at the start of training."""
-    name, hidden, _ = NETS[net]
-    dataset = datasets.load(name)
-    start = create(datasets.inputs_from(dataset), hidden, hidden="relu", classes=dataset.classes, seed=1)
+    dataset = SMALL[net].rows()
+    start = create(datasets.inputs_from(dataset), SMALL[net].hidden, hidden="relu", classes=dataset.classes, seed=1)
     chosen = [n * len(dataset.rows) // 9 for n in range(9)]
     rows = [(dataset.rows[n].tolist(), int(dataset.targets[n])) for n in chosen]
     for code in ("nnrun", "viper", "thumb"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conformance.networks import ORIGIN
 from conftest import usable_target
-from support.output_cases import explained, several_scales, yes_or_no
+from support.cases.outputs import explained, several_scales, yes_or_no
 
 import nnrun
 from nnhw.exporting.board_package import nnrun as runtime

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import second_engine_cases as cases
 from second_engine import (
     curves,
     decision,
@@ -22,6 +21,7 @@ from second_engine import (
 )
 from second_engine.codes import code_of, half
 from second_engine.file_bytes import Form, Input, Table
+from support.cases import second_engine as cases
 
 from nnhw_codegen.files import nnb, nnt
 from nnhw_codegen.integers import precision, reference

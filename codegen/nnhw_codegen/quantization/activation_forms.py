@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from nnhw_codegen.integers.expr import Expr, Table, Z, evaluate, look, maximum, minimum
+from nnhw_codegen.integers.expr import Expr, Table, Z, look, maximum, minimum
 from nnhw_codegen.integers.fixed import IntArray
 from nnhw_codegen.network.activations import Activation, Curve
 
@@ -165,15 +165,6 @@ def _nodes(curve: Curve, cell_bits: int, output_frac: int) -> tuple[tuple[int, .
     frac = TABLE_FRAC - max(0, int(np.ceil(np.log2(span))))
     nodes: IntArray = np.floor((exact - base / 2.0**output_frac) * 2.0**frac + 0.5).astype(np.int64)
     return tuple(int(v) for v in np.minimum(nodes, (1 << TABLE_FRAC) - 1)), base, frac
-
-
-def largest_error(activation: Activation, z_frac: int, output_frac: int, limit: int) -> float:
-    """The largest error of the integer form against the real function over all codes, in output units (SPEC 4.4)."""
-    expr = integer_form(activation, z_frac, output_frac, limit)
-    z = np.arange(-limit, limit + 1)
-    code = z if expr is None else evaluate(expr, z)
-    exact = np.clip(activation.value(z / 2.0**z_frac) * 2.0**output_frac, -limit, limit)
-    return float(np.abs(code - exact).max())
 
 
 def table_bytes(expr: Expr | None) -> int:

@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.activation_errors import largest_error
 from support.networks import ACTIVATIONS
 
 from nnhw_codegen.integers.expr import evaluate, largest, linearize
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, Curve
-from nnhw_codegen.quantization.activation_forms import formats, integer_form, largest_error, table_bytes
+from nnhw_codegen.quantization.activation_forms import formats, integer_form, table_bytes
 
 WIDE = 32767
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
-from support.output_cases import explained, large_offset, several_scales, yes_or_no
+from support.cases.outputs import explained, large_offset, several_scales, yes_or_no
 
 from nnhw.cli import build_text, commands
 from nnhw.data.datasets import DataError, load

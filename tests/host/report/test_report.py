@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
+from support.activation_errors import largest_error
 from support.networks import network as random_network
 from support.pages import find_browser, look
 
@@ -26,7 +27,6 @@ from nnhw.report.facts import Report
 from nnhw.report.integers import activations, weights
 from nnhw.report.words import training_command
 from nnhw_codegen.integers import reference
-from nnhw_codegen.quantization import activation_forms
 
 VOID = {"meta", "link"}
 
@@ -178,9 +178,7 @@ def test_the_error_of_an_activation_is_that_of_its_table(home: Path, iris: Repor
     (curve,) = facts.collect(build, iris.source, iris.network, None, ()).curves
     activation = iris.network.layers[0].activation
     limit = int(curve.z[-1])
-    assert abs(curve.error).max() == activation_forms.largest_error(
-        activation, curve.z_frac, curve.output_frac, limit
-    )
+    assert abs(curve.error).max() == largest_error(activation, curve.z_frac, curve.output_frac, limit)
     assert curve.table_bytes == 258
     drawn = activations(replace(iris, curves=(curve,)))
     assert f"{2 * limit + 1:,} codes, table of 258 bytes" in drawn

@@ -1,8 +1,8 @@
 """The pages in a real browser, light and dark: nothing fails to load or run, and every plot is drawn."""
 
 import pytest
+from support.cases.study import arms, made_up_rows, small_plan
 from support.pages import find_browser, look
-from support.study_cases import arms, made_up_rows, small_plan
 
 from nnhw.data import datasets
 from nnhw.study import compare, compare_page, page, relu_at_zero

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from support.study_cases import SMALL, arms, made_up_rows, small_plan
+from support.cases.study import SMALL, arms, made_up_rows, small_plan
 
 from nnhw.cli.commands import main
 from nnhw.study import page, relu_at_zero
@@ -66,7 +66,7 @@ def test_an_interrupted_study_goes_on_and_gives_the_same(serial, tmp_path):
 RUNNER = """
 import sys
 from pathlib import Path
-from study_cases import small_plan
+from support.cases.study import small_plan
 from nnhw.study import relu_at_zero
 relu_at_zero.run(small_plan(), Path(sys.argv[1]))
 """

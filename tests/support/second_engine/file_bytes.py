@@ -37,7 +37,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Step:
+class Instruction:
     """SPEC 7.6: ``target = a op b``."""
 
     operation: int
@@ -48,9 +48,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Form:
-    """SPEC 7.5, 7.6: the steps of one function of z, with their constants and the register of the result."""
+    """SPEC 7.5, 7.6: the instructions of one function of z, with their constants and the register of the result."""
 
-    steps: tuple[Step, ...]
+    instructions: tuple[Instruction, ...]
     constants: tuple[int, ...]
     registers: int
     result: int
@@ -122,7 +122,7 @@ def read_tables(reader: Reader, count: int) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def read_form(reader: Reader, steps: int, constants: int, registers: int, result: int) -> Form:
-    """SPEC 7.5, 7.6: constants, then steps of four bytes."""
+def read_form(reader: Reader, instructions: int, constants: int, registers: int, result: int) -> Form:
+    """SPEC 7.5, 7.6: constants, then instructions of four bytes."""
     values = reader.take("i", constants)
-    return Form(tuple(Step(*reader.take("B", 4)) for _ in range(steps)), values, registers, result)
+    return Form(tuple(Instruction(*reader.take("B", 4)) for _ in range(instructions)), values, registers, result)

@@ -1,4 +1,4 @@
-"""SPEC 4.1, 7.6: functions of z as steps."""
+"""SPEC 4.1, 7.6: functions of z as instructions."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from second_engine.file_bytes import Form, Table
 
 
 def run(form: Form, tables: tuple[Table, ...], z: int) -> int:
-    """SPEC 4.1, 7.6: the value of a form at z; a form without steps is z itself."""
+    """SPEC 4.1, 7.6: the value of a form at z; a form without instructions is z itself."""
     registers = [z] + [0] * max(0, form.registers - 1)
 
     def operand(byte: int) -> int:
         return registers[byte] if byte < 128 else form.constants[byte - 128]
 
-    for step in form.instructions:
-        a = operand(step.a)
-        if step.operation == 6:
-            entries = tables[step.b].entries
+    for instruction in form.instructions:
+        a = operand(instruction.a)
+        if instruction.operation == 6:
+            entries = tables[instruction.b].entries
             assert 0 <= a < len(entries), "index outside the table"
             value = entries[a]
         else:
-            value = calculate(step.operation, a, operand(step.b))
+            value = calculate(instruction.operation, a, operand(instruction.b))
         assert abs(value) < 2**30, "2.5"
-        registers[step.target] = value
+        registers[instruction.target] = value
     return registers[form.result]
 
 

@@ -46,7 +46,7 @@ class Shifts:
 
 @dataclass(frozen=True)
 class LearningLayer:
-    """SPEC 10.3: the fixed part of one layer; ``slope`` without steps is 1."""
+    """SPEC 10.3: the fixed part of one layer; ``slope`` without instructions is 1."""
 
     units: int
     fan_in: int

@@ -94,7 +94,7 @@ class Trainer:
         return self.model.loss == "squared_error" or (self.model.loss == "auto" and not entropy)
 
     def through_slope(self, index: int, e: int, z: int) -> int:
-        """SPEC 9.7: times the derivative at z; a form without steps is 1."""
+        """SPEC 9.7: times the derivative at z; a form without instructions is 1."""
         layer = self.model.layers[index]
         if not layer.slope.instructions:
             return e
