@@ -53,7 +53,30 @@ def _farthest(*tasks: str) -> Figure:
     return figure
 
 
+CALLS = (
+    ("portable", "w8a8"), ("viper", "w8a8"), ("thumb", "w8a8"), ("thumb", "acc16"), ("thumb .mpy", "acc16"),
+)  # fmt: skip
+LEARNERS = ("nnrun", "viper", "thumb")
+
+
+def _call(net: str, call: str, code: str, precision: str) -> Figure:
+    if code == "thumb .mpy" and call == "predict":
+        call = "predict of a list"
+    return cell("whole_calls", "cycles", "{:,}", net=net, call=call, code=code, precision=precision)
+
+
 CLAIMS = (
+    *(
+        Claim(README, f"| {net}, `{call}` |" + " {} |" * len(CALLS), tuple(_call(net, call, *code) for code in CALLS))
+        for net in ("Iris 4-8-3", "digits 64-32-10")
+        for call in ("predict_ticks", "predict")
+    ),
+    *(
+        Claim(README, f"| {net}, `learn` |" + " {} |" * len(LEARNERS), tuple(
+            _call(net, "learn", code, "16 bits") for code in LEARNERS
+        ))
+        for net in ("Iris 4-8-3", "digits 64-32-10")
+    ),
     *(
         Claim(README, f"| `{name}` | {bits} | {{}} % |", (cell("precision", "agreement %", precision=name, net="all"),))
         for name, bits in BITS.items()
