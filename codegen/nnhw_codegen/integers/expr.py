@@ -146,8 +146,8 @@ def values(expr: Expr, z: IntArray) -> dict[Expr, IntArray]:
 
 
 def evaluate(expr: Expr, z: IntArray) -> IntArray:
-    """The value of ``expr`` for each element of z (int64, any shape)."""
-    return values(expr, z)[expr]
+    """The value of ``expr`` for each element of z (int64, any shape), also where it does not depend on z."""
+    return np.broadcast_to(values(expr, z)[expr], z.shape)
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ import pytest
 from support.activation_errors import largest_error
 from support.networks import ACTIVATIONS
 
-from nnhw_codegen.integers.expr import evaluate, largest, linearize
+from nnhw_codegen.integers.expr import Expr, evaluate, largest, linearize
 from nnhw_codegen.network import activations
 from nnhw_codegen.network.activations import Activation, Curve
 from nnhw_codegen.quantization.activation_forms import formats, integer_form, table_bytes
@@ -105,3 +105,7 @@ def test_instructions_reuse_registers_and_give_the_same_value():
         }[instruction.op](a, b)
     assert (registers[result.index] == evaluate(expr, z)).all()
     assert len(registers) <= 6
+
+
+def test_a_form_that_does_not_depend_on_z_has_a_value_for_each() -> None:
+    assert evaluate(Expr("add", (3, 4)), np.arange(6).reshape(2, 3)).tolist() == [[7] * 3] * 2
