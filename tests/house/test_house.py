@@ -71,7 +71,7 @@ def test_wheel_holds_every_file_of_the_three_packages(wheel: zipfile.ZipFile) ->
 
 def test_wheel_starts_the_command_from_its_module(wheel: zipfile.ZipFile) -> None:
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert "nnhw = nnhw.cli.commands:main" in wheel.read(entry_points).decode()
+    assert "nnhw = nnhw.__main__:main" in wheel.read(entry_points).decode()
 
 
 def test_version_is_the_same_everywhere(wheel: zipfile.ZipFile) -> None:
