@@ -32,19 +32,18 @@ GRACE = 60.0
 
 @dataclass(frozen=True)
 class Command:
-    """``words`` of nnhw in a folder that ``prepared`` holds a copy of; ``made`` is what it writes there."""
+    """``words`` of nnhw, in a folder that holds a copy of what ``prepare`` makes."""
 
     words: tuple[str, ...]
-    made: str
     needs_board: bool = False
 
 
 COMMANDS = {
-    "train": Command(("train", "iris", "--layers", "8", "-o", "model.json"), "model.json"),
-    "export": Command(("export", "iris.json", "-o", "build"), "build"),
-    "verify": Command(("verify", "done", "--on", "wasm,unix,microbit"), ""),
-    "study": Command(("study", "relu-at-zero", "--quick", "--jobs", "2", "-o", "study"), "study"),
-    "flash": Command(("flash", "done"), "", needs_board=True),
+    "train": Command(("train", "iris", "--layers", "8", "-o", "model.json")),
+    "export": Command(("export", "iris.json", "-o", "build")),
+    "verify": Command(("verify", "done", "--on", "wasm,unix,microbit")),
+    "study": Command(("study", "relu-at-zero", "--quick", "--jobs", "2", "-o", "study")),
+    "flash": Command(("flash", "done"), needs_board=True),
 }
 
 
@@ -112,7 +111,9 @@ def ended(command: Command, prepared: Path, after: float | None, number: signal.
                     seen |= descendants(process.pid)
                     time.sleep(0.01)
                 seen |= descendants(process.pid)
-                if number == signal.SIGINT:
+                if process.poll() is not None:
+                    pass
+                elif number == signal.SIGINT:
                     os.killpg(process.pid, number)  # as a terminal does
                 else:
                     process.send_signal(number)

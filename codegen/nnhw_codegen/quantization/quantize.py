@@ -19,7 +19,7 @@ from nnhw_codegen.network.network import Layer, Network
 from nnhw_codegen.quantization import doorway, output_layer
 from nnhw_codegen.quantization.activation_forms import formats, integer_form
 from nnhw_codegen.quantization.doorway import MAX_SHIFT
-from nnhw_codegen.quantization.round_weights import Compensation, compensation, round_weights
+from nnhw_codegen.quantization.round_weights import Compensation, check_sizes, compensation, round_weights
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -48,8 +48,8 @@ def quantize(network: Network, precision: Precision | str, rows: FloatArray | No
     ``precision`` is one of ``PRECISIONS`` or its name, as "acc16". ``rows`` (n, inputs), in raw units, calibrate formats
     and widths; without them the network's own calibration rows do, else rows spread evenly over the declared input ranges.
     Weights that were fine-tuned for ``precision``, as ``network.training`` tells, are taken as they are; else the last
-    layer of a regression makes up for what the layers before it lose. Raises ValueError for an unknown precision and where
-    an input's declared range cannot be represented.
+    layer of a regression makes up for what the layers before it lose. Raises ValueError for an unknown precision, where
+    an input's declared range cannot be represented, and for a layer too wide for this machine's memory.
     """
     if isinstance(precision, str):
         precision = precisions.get(precision)
@@ -60,6 +60,7 @@ def quantize(network: Network, precision: Precision | str, rows: FloatArray | No
 
 def quantize_report(network: Network, precision: Precision, rows: FloatArray | None = None) -> QuantizeReport:
     """``quantize``, with what it decided; raises the same."""
+    check_sizes(layer.weights.shape for layer in network.layers)
     rows = spread_rows(network) if rows is None else rows
     calibrated = _Calibrated(network, precision, rows)
     widths = (precision.activation_bits[0],) * len(network.layers)

@@ -6,12 +6,15 @@ quadratic in the weights, with the same matrix X'X for every neuron.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers.fixed import IntArray
 
 FloatArray = NDArray[np.floating[Any]]
@@ -19,6 +22,10 @@ FloatArray = NDArray[np.floating[Any]]
 DAMPING = 0.01
 """Share of the mean diagonal that is added to X'X: weights of inputs that never moved stay where they are."""
 
+_SQUARES, _WEIGHTS = 5, 6
+"""Arrays of 8 bytes that live at once: with a cell for each pair of inputs, and with one for each weight."""
+
+_USUAL_MEMORY = 4 << 30
 
 BLOCK = 32
 """So many inputs are rounded before what their errors do to the inputs behind them is summed in one product."""
@@ -30,6 +37,26 @@ class Compensation:
 
     order: IntArray
     factor: NDArray[np.float64]
+
+
+def check_sizes(sizes: Iterable[tuple[int, int]]) -> None:
+    """Refuse, by InputError, layers (units, fan_in) for which this machine has too little memory, before any work."""
+    memory = _memory()
+    for number, (units, fan_in) in enumerate(sizes, 1):
+        needed = 8 * (_SQUARES * (fan_in + 1) ** 2 + _WEIGHTS * units * fan_in)
+        if needed > memory // 2:
+            raise InputError(
+                f"layer {number}: rounding its {units:,} x {fan_in:,} weights takes about {needed / 2**30:.1f} GB of "
+                f"memory, and half of this machine's is {memory / 2**31:.1f} GB: use fewer inputs or units"
+            )
+
+
+def _memory() -> int:
+    """Bytes of this machine's memory; where it does not tell, a usual size."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return _USUAL_MEMORY
 
 
 def compensation(codes: IntArray) -> Compensation:

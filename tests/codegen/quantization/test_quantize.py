@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support.networks import ACTIVATIONS, network, of_several_scales, tick_rows
 
+from nnhw_codegen.errors import InputError
 from nnhw_codegen.integers import precision, reference
 from nnhw_codegen.integers.expr import evaluate
 from nnhw_codegen.network import activations
@@ -180,3 +181,10 @@ def test_a_left_slope_is_exact_in_floats_and_rounded_in_integers_which_the_repor
 def test_a_slope_that_the_integers_have_is_not_told():
     net = network((2, 3, 2), activations.get("leaky_relu", 0.125))
     assert quantize_report(net, W16).notes == ()
+
+
+def test_a_layer_too_wide_for_the_memory_is_refused_before_any_work() -> None:
+    inputs = tuple(Input(f"x{n}") for n in range(65535))
+    wide = Network([Layer(np.zeros((1, 65535)), np.zeros(1), activations.get("identity"))], inputs, outputs=("y",))
+    with pytest.raises(InputError, match=r"layer 1: rounding its 1 x 65,535 weights takes about 160\.0 GB of memory"):
+        quantize(wide, "w8a8")
