@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import usable_target
+from support.hostile_names import VISIBLE
 from support.networks import plain_network as network
 
 from nnhw.boards import line, mpy_cross
 from nnhw.boards.link import Link
 from nnhw.cli import commands
 from nnhw.errors import TargetError
-from nnhw.exporting import write_build
+from nnhw.exporting import build_folder, write_build
+from nnhw_codegen.integers import reference
 
 pty_board = pytest.importorskip("pty_board", reason="this system has no pseudo terminals")
 RELU = "relu"
@@ -72,6 +76,25 @@ def test_a_model_is_copied_once_and_tested(tmp_path: Path, boards, code: str) ->
     second = flashed(folder, board)
     assert (second["copied"], set(second["unchanged"]), second["passed"]) == ({}, COPIED, True)
     assert names_on(board) == COPIED
+
+
+def test_hostile_names_are_data_on_the_way_to_a_board(
+    tmp_path: Path, boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = network((3, 4, len(VISIBLE)), RELU)
+    inputs = tuple(replace(entry, name=name) for entry, name in zip(made.inputs, VISIBLE, strict=False))
+    made = replace(made, inputs=inputs, classes=VISIBLE)
+    directory = tmp_path / "tiny"
+    write_build.export(made, directory, "w8a8", source="tiny.json")
+    board = boards()
+    assert "self-test passed" in nnhw("flash", directory, "--port", board.port)
+    assert names_on(board) == COPIED
+    with Link(board.port) as link:
+        told = link.execute("import tiny\nprint(tiny.label((1, 2, 3)))", 10)
+    row = np.array([[1.0, 2.0, 3.0]])
+    assert told.rstrip("\r\n") == VISIBLE[int(reference.predict(build_folder.read(directory).model, row)[0])]
+    assert not list(tmp_path.rglob("pwned"))
 
 
 def test_the_summary_tells_what_was_done(tmp_path: Path, boards) -> None:
