@@ -193,6 +193,22 @@ def test_two_exports_into_one_folder_at_once_leave_one_of_the_two_whole(tmp_path
     assert not faults
 
 
+def test_two_export_commands_at_once_leave_one_of_the_two_builds_whole(tmp_path: Path) -> None:
+    model_json.save(network((2, 3, 2), "relu"), tmp_path / "m.json")
+    export = [sys.executable, "-m", "nnhw", "export", "m.json", "--precision", "w8a8", "--code"]
+    alone = {}
+    for code in ("compact", "c"):
+        subprocess.run([*export, code, "-o", code], cwd=tmp_path, check=True, capture_output=True)
+        alone[code] = set(contents(tmp_path / code))
+    for _ in range(3):
+        both = [
+            subprocess.Popen([*export, code, "-o", "both"], cwd=tmp_path, stdout=subprocess.DEVNULL) for code in alone
+        ]
+        assert [one.wait(60) for one in both] == [0, 0]
+        assert set(contents(tmp_path / "both")) in alone.values()
+        build_folder.read(tmp_path / "both")
+
+
 def test_a_folder_that_is_none_of_nnhw_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(BuildError, match="holds other files"):
