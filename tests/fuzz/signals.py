@@ -86,13 +86,19 @@ def wait(what: Callable[[], bool]) -> bool:
     return True
 
 
+def _hear() -> None:
+    """In a child: hear every signal, also where this one was started to hear none of the terminal's."""
+    for number in SIGNALS[:-1]:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(command: Command, folder: Path, port: str | None) -> subprocess.Popen[str]:
     """The command in ``folder``, whose temporary files go into its ``tmp``, in a process group of its own."""
     (folder / "tmp").mkdir()
     words = [sys.executable, "-m", "nnhw", *command.words, *(["--port", port] if port else [])]
     return subprocess.Popen(
         words, cwd=folder, env={**os.environ, "TMPDIR": str(folder / "tmp")}, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_hear,
     )  # fmt: skip
 
 
