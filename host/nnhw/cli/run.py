@@ -13,18 +13,20 @@ from nnhw.cli.deferred import deferred
 from nnhw.cli.target_options import firmware_option, fitting, on_option, runtime_option
 from nnhw.cli.terminal import print_json
 from nnhw.data.data_options import DataOptions
+from nnhw_codegen.whole_file import write_whole
 
 with deferred():
     from nnhw.data import dataset as data_rows
     from nnhw.data import encode, matching
     from nnhw.exporting import build_folder
-    from nnhw.running import compare, exported
+    from nnhw.model_files import model_json
+    from nnhw.running import answers, compare, exported
 
 _DIRECTORY = click.Path(path_type=Path)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("build", type=_DIRECTORY)
+@click.argument("build", metavar="BUILD|MODEL", type=_DIRECTORY)
 @click.argument("values", nargs=-1)
 @on_option
 @firmware_option
@@ -32,6 +34,10 @@ _DIRECTORY = click.Path(path_type=Path)
 @click.option("--data", help="Run all rows of a data set or file instead of VALUES.")
 @target_option
 @data_options
+@click.option(
+    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the answers to the rows of a file, named in place of VALUES, as CSV; they need no answer column.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def run(
     build: Path,
@@ -41,12 +47,21 @@ def run(
     data: str | None,
     answer_column: str | None,
     reading: DataOptions,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Run the exported model in the folder BUILD on a target, on raw VALUES or on the rows of --data.
 
     Where the model was trained on words or with missing values, VALUES may be the cells of a row, ? where one is missing.
+    A MODEL, as model.json, answers in floats, with probabilities: nnhw run model.json rows.csv -o answers.csv.
     """
+    if out is not None:
+        _write_answers(build, values, names, runtime, out)
+        return
+    if build.is_file():
+        raise click.UsageError(
+            f"{build} is a file: a model answers to the rows of a file, as: rows.csv -o answers.csv"
+        )
     made = build_folder.read(build)
     module, names = fitting(made, names, runtime)
     if data is not None:
@@ -70,6 +85,22 @@ def run(
         return
     for name, result in results.items():
         click.echo(f"{name}: {result['answer']}   logits {' '.join(map(str, result['logits']))}")
+
+
+def _write_answers(place: Path, values: tuple[str, ...], names: tuple[str, ...], runtime: str, out: Path) -> None:
+    if len(values) != 1:
+        raise click.UsageError(f"-o takes one file of rows in place of VALUES; found {len(values)}")
+    if place.is_file():
+        network = model_json.load(place)
+        found, where = answers.of_network(network, matching.rows_of(network, values[0], network.columns)), "in floats"
+    else:
+        made = build_folder.read(place)
+        module, names = fitting(made, names, runtime)
+        rows = matching.rows_of(made.model, values[0], made.manifest.columns)
+        found = answers.of_integers(made.model, module.run(names[0], "values", rows).logits)
+        where = f"on {names[0]}"
+    write_whole(out, found.to_csv())
+    click.echo(f"wrote     {out}: {len(found.cells):,} answers {where}")
 
 
 def _row(build: build_folder.Build, values: tuple[str, ...]) -> list[float]:

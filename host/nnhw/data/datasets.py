@@ -143,11 +143,14 @@ def _load_sklearn(name: str) -> Dataset:
     )
 
 
-def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = None) -> tuple[tuple[str, ...], Array]:
+def load_rows(
+    source: str, inputs: Sequence[str] = (), leave_out: str | None = None, columns: Sequence[Column] = ()
+) -> tuple[tuple[str, ...], Array]:
     """Names and raw values (n, columns) of the inputs alone: of a data set by name, or of a file.
 
     Of a table, the columns that are called ``inputs`` are taken if it has them all, else all but ``leave_out``; arrays
-    name none. Raises DataError as ``load`` does.
+    name none. ``columns`` are those of a network: its cells are encoded as it was trained. Raises DataError as ``load``
+    does.
     """
     if source in names():
         dataset = load(source)
@@ -155,9 +158,11 @@ def load_rows(source: str, inputs: Sequence[str] = (), leave_out: str | None = N
     found = read_table(source, DataOptions())
     targets = () if leave_out is None else names_in((leave_out,), found.names)
     unnamed = Path(source).suffix.lower() in frames.ARRAYS
-    wanted = found.names if unnamed else inputs if set(inputs) <= set(found.names) else ()
+    asked = tuple(column.name for column in columns) or tuple(inputs)
+    wanted = found.names if unnamed else asked if set(asked) <= set(found.names) else ()
     options = DataOptions(columns=tuple(name for name in wanted if name not in targets))
-    features, rows, _ = prepare.inputs(prepare.prepare(found, targets, options=options), options)
+    prepared = prepare.prepare(found, targets, options=options, columns=columns)
+    features, rows, _ = prepare.inputs(prepared, options)
     return () if unnamed else features, rows
 
 

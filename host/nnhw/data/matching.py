@@ -10,7 +10,7 @@ import numpy as np
 
 from nnhw.data import datasets
 from nnhw.data.data_options import from_record
-from nnhw.data.datasets import DataError, DataOptions, Dataset
+from nnhw.data.datasets import Array, DataError, DataOptions, Dataset
 from nnhw_codegen.integers.qmodel import QModel
 from nnhw_codegen.network.network import Column, Network
 
@@ -79,6 +79,16 @@ def load_matching(
     if len(dataset.features) != len(inputs):
         raise DataError(f"{data}: has {len(dataset.features)} inputs, the model takes {len(inputs)}")
     return renumbered(dataset, network.classes)
+
+
+def rows_of(network: Network | QModel, source: str, columns: Sequence[Column] = ()) -> Array:
+    """The rows (n, inputs) of a data set or file, whose answers need not be known. Raises DataError where they differ."""
+    inputs = tuple(entry.name for entry in network.inputs)
+    _, rows = datasets.load_rows(source, inputs, columns=columns)
+    if rows.shape[1] != len(inputs):
+        names = ", ".join(inputs)
+        raise DataError(f"{source}: has {rows.shape[1]} columns of numbers, the model takes {len(inputs)}: {names}")
+    return rows
 
 
 def renumbered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:

@@ -85,9 +85,7 @@ def prepare(
                 faults.append(
                     Fault(f"column {column.name!r}: no row that is left holds a word", f"--drop {column.name}")
                 )
-    if rows.sum() < 2 and not columns:
-        below = " below the header" if table.header else ""
-        faults.append(Fault(f"found {int(rows.sum())} rows{below}", "expected at least 2"))
+    faults += _too_few(table, int(rows.sum()), 2 if targets and not columns else 1)
     notes += _left_out_columns(choice)
     notes += _suspicions(usable, options)
     if not targets:
@@ -159,6 +157,13 @@ def _columns(
     if given and all(column.name in known for column in usable):
         return [known[column.name] for column in usable]
     return [encode.column_of(column, options.missing, rows) for column in usable]
+
+
+def _too_few(table: Table, found: int, least: int) -> list[Fault]:
+    if found >= least:
+        return []
+    below = " below the header" if table.header else ""
+    return [Fault(f"found {found} rows{below}", f"expected at least {least}")]
 
 
 def _left_out_rows(table: Table, rows: NDArray[np.bool_]) -> str:
