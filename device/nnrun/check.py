@@ -16,12 +16,12 @@ def check(net, path):
     low, high = _doorway(net)
     with open(path, "rb") as file:
         file.seek(len(net.data))
-        for number, (plan, registers) in enumerate(net._layers):
-            stored = file.read(8 * plan[1])
-            if len(stored) != 8 * plan[1]:
+        for number, (shape, registers) in enumerate(net._layers):
+            stored = file.read(8 * shape[1])
+            if len(stored) != 8 * shape[1]:
                 raise ValueError("the bounds of layer %d are missing: copy the file again" % number)
             try:
-                low, high = _layer(net, plan, registers, low, high, array("i", stored))
+                low, high = _layer(net, shape, registers, low, high, array("i", stored))
             except ValueError as error:
                 raise ValueError("layer %d: %s" % (number, error)) from error
 
@@ -44,13 +44,13 @@ def _doorway(net):
     return low, high
 
 
-def _layer(net, plan, registers, low, high, stored):
-    units, limit = plan[1], plan[3]
-    instructions = _Instructions(net, plan, registers)
+def _layer(net, shape, registers, low, high, stored):
+    units, limit = shape[1], shape[3]
+    instructions = _Instructions(net, shape, registers)
     out_low, out_high = [], []
     for j in range(units):
-        shift = plan[9 + units + j]
-        bottom, top = _bounds(net.data, plan, j, low, high)
+        shift = shape[9 + units + j]
+        bottom, top = _bounds(net.data, shape, j, low, high)
         if bottom != stored[j] or top != stored[units + j]:
             raise ValueError(
                 "neuron %d: stored bound %d..%d, recomputed %d..%d; export the model again"
@@ -68,13 +68,13 @@ def _layer(net, plan, registers, low, high, stored):
     return out_low, out_high
 
 
-def _bounds(data, plan, unit, low, high):
+def _bounds(data, shape, unit, low, high):
     """Bounds of every partial sum in any order: the bias and only the terms that push outward."""
     wide = data[16] == 16
-    k = plan[0] + unit * plan[2] * (2 if wide else 1)
-    top = max(plan[9 + unit], 0)
-    bottom = min(plan[9 + unit], 0)
-    for i in range(plan[2]):
+    k = shape[0] + unit * shape[2] * (2 if wide else 1)
+    top = max(shape[9 + unit], 0)
+    bottom = min(shape[9 + unit], 0)
+    for i in range(shape[2]):
         if wide:
             weight = (data[k] | data[k + 1] << 8) - 32768
             k += 2
@@ -92,16 +92,16 @@ def _bounds(data, plan, unit, low, high):
 class _Instructions:
     """An activation over every pre-activation -limit..limit: its output ranges, every intermediate looked at."""
 
-    def __init__(self, net, plan, registers):
+    def __init__(self, net, shape, registers):
         self.net = net
-        self.limit = plan[3]
-        self.first, self.last, self.result = plan[4], plan[5], plan[8]
-        count = plan[6] // plan[1]
-        self.constants = list(registers[plan[6] :])
-        self.result = plan[8] // plan[1]
-        self.plan = array("i", plan[:9])
-        self.plan[1] = _BLOCK
-        self.plan[6] = count * _BLOCK
+        self.limit = shape[3]
+        self.first, self.last, self.result = shape[4], shape[5], shape[8]
+        count = shape[6] // shape[1]
+        self.constants = list(registers[shape[6] :])
+        self.result = shape[8] // shape[1]
+        self.shape = array("i", shape[:9])
+        self.shape[1] = _BLOCK
+        self.shape[6] = count * _BLOCK
         if self.first != self.last:
             self.lows, self.highs = [], []
             for block in range(0, 2 * self.limit + 1, _BLOCK):
@@ -111,9 +111,9 @@ class _Instructions:
 
     def _outputs(self, block):
         """The outputs for z = block - limit and what follows it; beyond the limit, those of the limit."""
-        net, plan = self.net, self.plan
+        net, shape = self.net, self.shape
         values = [min(block + i, 2 * self.limit) - self.limit for i in range(_BLOCK)]
-        values += [0] * (plan[6] - _BLOCK) + self.constants
+        values += [0] * (shape[6] - _BLOCK) + self.constants
         for k in range(self.first, self.last, 4):
             if net.data[k] == 6:
                 a = net.data[k + 2] * _BLOCK
@@ -123,8 +123,8 @@ class _Instructions:
                     or max(values[a : a + _BLOCK]) >= net.data[at] | net.data[at + 1] << 8
                 ):
                     raise ValueError("the activation looks outside its table")
-            plan[4], plan[5] = k, k + 4
-            activate(net.data, plan, net._tables, values)
+            shape[4], shape[5] = k, k + 4
+            activate(net.data, shape, net._tables, values)
             target = net.data[k + 1] * _BLOCK
             result = values[target : target + _BLOCK]
             if max(max(result), -min(result)) >= _LIMIT:

@@ -44,23 +44,23 @@ class Core:
 
     def _forward(self):
         x = self._x
-        for plan, registers in self._layers:
-            dense(self.data, x, 0, plan, registers)  # pyright: ignore[reportArgumentType] - viper takes buffers
-            activate(self.data, plan, self._tables, registers)
+        for shape, registers in self._layers:
+            dense(self.data, x, 0, shape, registers)  # pyright: ignore[reportArgumentType] - viper takes buffers
+            activate(self.data, shape, self._tables, registers)
             x = registers
 
     def _leave(self, out):
-        plan, y = self._layers[-1]
-        expect(plan[1], len(out))
-        for j in range(plan[1]):
-            out[j] = y[plan[8] + j]
+        shape, y = self._layers[-1]
+        expect(shape[1], len(out))
+        for j in range(shape[1]):
+            out[j] = y[shape[8] + j]
 
     def predict_ticks(self, ticks):
         """Ticks -> class index, the first of equals; answers of yes or no as bits, the first lowest; value, or a tuple."""
         self._enter(ticks)
         self._forward()
-        plan, y = self._layers[-1]
-        best = first = plan[8]
+        shape, y = self._layers[-1]
+        best = first = shape[8]
         decision = self.data[17]
         if decision:
             if decision == 2:
@@ -69,9 +69,9 @@ class Core:
                 return reals(self.data, y, first)
             answer = int(y[first] > 0)
             if decision == 3:
-                for j in range(1, plan[1]):
+                for j in range(1, shape[1]):
                     answer |= (y[first + j] > 0) << j
             return answer
-        for j in range(first, first + plan[1]):
+        for j in range(first, first + shape[1]):
             best += (y[j] > y[best]) * (j - best)
         return best - first

@@ -1,6 +1,6 @@
 """The integers of a forward pass, for every MicroPython (SPEC 3.3, 4, 5.2). Nothing here lands on the heap.
 
-data is the file, plan and registers are a layer's, as nnrun.reader prepares them.
+data is the file, shape and registers are a layer's, as nnrun.reader prepares them.
 """
 
 
@@ -14,15 +14,15 @@ def doorway(door, t, x, count):
         k += 5
 
 
-def dense(data, x, r, plan, z):
+def dense(data, x, r, shape, z):
     """The layer's inputs, in x, to its saturated pre-activations z; r is 0."""
-    k = plan[0]
-    units = plan[1]
-    limit = plan[3]
-    start = plan[7]
-    stop = start + plan[2]
+    k = shape[0]
+    units = shape[1]
+    limit = shape[3]
+    start = shape[7]
+    stop = start + shape[2]
     for j in range(units):
-        r = plan[9 + j]
+        r = shape[9 + j]
         if data[16] == 8:
             for i in range(start, stop):
                 r += (data[k] - 128) * x[i]
@@ -31,7 +31,7 @@ def dense(data, x, r, plan, z):
             for i in range(start, stop):
                 r += ((data[k] | data[k + 1] << 8) - 32768) * x[i]
                 k += 2
-        r >>= plan[9 + units + j]
+        r >>= shape[9 + units + j]
         if limit:
             d = r - limit
             d = limit + limit + (d & (d >> 31))
@@ -39,10 +39,10 @@ def dense(data, x, r, plan, z):
         z[j] = r
 
 
-def activate(data, plan, tables, r):
+def activate(data, shape, tables, r):
     """Run the activation's steps on the registers r, each step for all units before the next."""
-    units = plan[1]
-    for k in range(plan[4], plan[5], 4):
+    units = shape[1]
+    for k in range(shape[4], shape[5], 4):
         op = data[k]
         first = data[k + 1] * units
         last = first + units
@@ -50,7 +50,7 @@ def activate(data, plan, tables, r):
         b = data[k + 3]
         da = 1 - (a >> 7)
         db = 1 - (b >> 7)
-        a = a * units if da else a - 128 + plan[6]
+        a = a * units if da else a - 128 + shape[6]
         if op == 6:
             at = tables[b] + 4
             wide = data[at - 2] >> 4
@@ -59,7 +59,7 @@ def activate(data, plan, tables, r):
                 r[t] = data[i] | (data[i + wide] << 8) * wide
                 a += da
             continue
-        b = b * units if db else b - 128 + plan[6]
+        b = b * units if db else b - 128 + shape[6]
         if op == 0:
             for t in range(first, last):
                 r[t] = r[a] + r[b]

@@ -28,7 +28,7 @@ def doorway(door: ptr32, t: ptr32, x: ptr32, count: int):
 
 
 @micropython.viper
-def dense(data: ptr8, x: ptr32, r: int, plan: ptr32, z: ptr32):
+def dense(data: ptr8, x: ptr32, r: int, shape: ptr32, z: ptr32):
     """The layer's inputs, in x, to its saturated pre-activations z; r is 0.
 
     The compiler keeps only the first two parameters in registers (mpy-cross on armv6m).
@@ -39,11 +39,11 @@ def dense(data: ptr8, x: ptr32, r: int, plan: ptr32, z: ptr32):
     if w != 0:
         w = 32
     bits = int(data[16])
-    units = plan[1]
-    fan_in = plan[2]
-    limit = plan[3]
-    x = ptr32(int(x) + 4 * plan[7])
-    data = ptr8(int(data) + plan[0])
+    units = shape[1]
+    fan_in = shape[2]
+    limit = shape[3]
+    x = ptr32(int(x) + 4 * shape[7])
+    data = ptr8(int(data) + shape[0])
     words = ptr16(data)
     # The weights are stored plus 2^(bits - 1), which adds that many times the sum of x to every neuron's sum.
     n = 0
@@ -53,7 +53,7 @@ def dense(data: ptr8, x: ptr32, r: int, plan: ptr32, z: ptr32):
     excess = r << (bits - 1)
     j = 0
     while j < units:
-        r = plan[9 + j] - excess
+        r = shape[9 + j] - excess
         n = fan_in
         if bits == 8:
             while n >= 4:
@@ -84,7 +84,7 @@ def dense(data: ptr8, x: ptr32, r: int, plan: ptr32, z: ptr32):
                 x = ptr32(int(x) + 4)
                 n -= 1
         x = ptr32(int(x) - 4 * fan_in)
-        r = r << w >> w >> plan[9 + units + j]
+        r = r << w >> w >> shape[9 + units + j]
         if limit != 0:
             r -= limit
             r = limit + limit + (r & (r >> 31))
@@ -94,16 +94,16 @@ def dense(data: ptr8, x: ptr32, r: int, plan: ptr32, z: ptr32):
 
 
 @micropython.viper
-def activate(data: ptr8, plan: ptr32, tables: ptr32, r: ptr32):
+def activate(data: ptr8, shape: ptr32, tables: ptr32, r: ptr32):
     """Run the activation's steps on the registers r, each step for all units before the next."""
     w = 1
     w <<= 31
     w <<= 1
     if w != 0:
         w = 32
-    units = plan[1]
-    k = plan[4]
-    stop = plan[5]
+    units = shape[1]
+    k = shape[4]
+    stop = shape[5]
     while k < stop:
         op = int(data[k])
         t = int(data[k + 1]) * units
@@ -116,7 +116,7 @@ def activate(data: ptr8, plan: ptr32, tables: ptr32, r: ptr32):
         if da != 0:
             a *= units
         else:
-            a += plan[6] - 128
+            a += shape[6] - 128
         if op == 6:
             b = tables[b] + 4
             wide = int(data[b - 2]) >> 4
@@ -129,7 +129,7 @@ def activate(data: ptr8, plan: ptr32, tables: ptr32, r: ptr32):
         if db != 0:
             b *= units
         else:
-            b += plan[6] - 128
+            b += shape[6] - 128
         if op == 0:
             while t < last:
                 r[t] = r[a] + r[b]

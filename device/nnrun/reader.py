@@ -40,9 +40,9 @@ def checked(path):
 
 
 def read(path):
-    """The parts of a net: (file as a bytearray, places of the tables, (plan, registers) per layer, place of the texts).
+    """The parts of a net: (file as a bytearray, places of the tables, (shape, registers) per layer, place of the texts).
 
-    A plan holds where the weights are, units, inputs, limit, where the steps begin and end, and where in registers
+    A shape holds where the weights are, units, inputs, limit, where the steps begin and end, and where in registers
     the constants, the inputs (in those of the layer before) and the outputs begin; then biases and shifts.
     Registers have one value per unit; the constants follow them.
     Raises ValueError for a file that is damaged or of another format; OSError if it cannot be read.
@@ -73,13 +73,13 @@ def parse(data):
             data[k] ^= 128  # now unsigned, the weight + 128 or + 32768
         size = data[at + 16] * units
         place = data[at + 17] * units
-        plan = array("i", (weights, units, u16(data, at + 2), u16(data, at + 4), steps, bias, size, source, place))
-        plan.extend(array("i", data[bias:shift]))
+        shape = array("i", (weights, units, u16(data, at + 2), u16(data, at + 4), steps, bias, size, source, place))
+        shape.extend(array("i", data[bias:shift]))
         for k in range(shift, shift + units):
-            plan.append(data[k])
+            shape.append(data[k])
         registers = array("i", bytes(4 * size))
         registers.extend(array("i", data[at + 20 : steps]))
-        layers.append((plan, registers))
+        layers.append((shape, registers))
         source = place
         at = end + 3 & ~3
     return data, tables, layers, at

@@ -23,19 +23,19 @@ def check(data, tables, layers, at):
     outputs(data, 24 + 28 * count, u16(data, 20))
     sizes = table_sizes(data, tables)
     number = 0
-    for plan, registers in layers:
-        limit = plan[3]
-        begin = plan[4] - 20 - 4 * (len(registers) - plan[6])
-        if plan[2] != count or not plan[1]:
-            raise ValueError("layer %d: %d units of %d inputs, where %d arrive" % (number, plan[1], plan[2], count))
+    for shape, registers in layers:
+        limit = shape[3]
+        begin = shape[4] - 20 - 4 * (len(registers) - shape[6])
+        if shape[2] != count or not shape[1]:
+            raise ValueError("layer %d: %d units of %d inputs, where %d arrive" % (number, shape[1], shape[2], count))
         if data[begin + 6] or data[begin + 7] or limit > 32767:
             raise ValueError("layer %d: a limit above 32767" % number)
-        if max(plan[9 + plan[1] :]) > 30:
-            raise ValueError("layer %d: a shift of %d, at most 30" % (number, max(plan[9 + plan[1] :])))
+        if max(shape[9 + shape[1] :]) > 30:
+            raise ValueError("layer %d: a shift of %d, at most 30" % (number, max(shape[9 + shape[1] :])))
         if data[begin + 14] and not limit:
             raise ValueError("layer %d: an activation without a limit" % number)
         steps(data, begin + 14, begin + 20, sizes, (-limit, limit))
-        count = plan[1]
+        count = shape[1]
         number += 1
     names(data, at, 1 + u16(data, 18) + 2 * u16(data, 12), len(data))
 

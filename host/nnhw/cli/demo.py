@@ -22,7 +22,7 @@ with deferred():
     from nnhw.measuring import accuracy
     from nnhw.model_files import model_json
     from nnhw.report import facts, page
-    from nnhw.running import compare
+    from nnhw.running import agreement
     from nnhw.training import train as training
 
 _EMULATORS = ("wasm", "unix")
@@ -55,10 +55,10 @@ def demo(seed: int) -> None:
         click.echo(line)
     failed = False
     for name in names:
-        identical, logits = compare.compare(build, name, dataset)
+        identical, logits = agreement.agreement_on(build, name, dataset)
         failed |= identical < len(dataset.rows)
         click.echo(f"{name:<9} {identical}/{len(dataset.rows)} rows: logits identical")
-    for line in compare.quality_lines(build, dataset, logits):
+    for line in agreement.quality_lines(build, dataset, logits):
         click.echo(line)
     files, module = build.manifest.files, f"{build.name}.py"
     flash = files.get(f"{build.name}.mpy")

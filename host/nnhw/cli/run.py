@@ -20,7 +20,7 @@ with deferred():
     from nnhw.data import encode, matching
     from nnhw.exporting import build_folder
     from nnhw.model_files import model_json
-    from nnhw.running import answers, compare, exported
+    from nnhw.running import agreement, answers, exported
 
 _DIRECTORY = click.Path(path_type=Path)
 
@@ -79,7 +79,7 @@ def run(
     results = {}
     for name in names:
         logits = module.run(name, "values", [row]).logits
-        results[name] = {"answer": compare.answer(made, logits), "logits": logits[0].tolist()}
+        results[name] = {"answer": agreement.answer(made, logits), "logits": logits[0].tolist()}
     if as_json:
         print_json(results)
         return
@@ -138,13 +138,13 @@ def _run_data(
     names: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    runs = {name: compare.compare(build, name, dataset, module) for name in names}
+    runs = {name: agreement.agreement_on(build, name, dataset, module) for name in names}
     if as_json:
         print_json({name: {"rows": len(dataset.rows), "identical": n} for name, (n, _) in runs.items()})
     else:
         for name, (identical, _) in runs.items():
             click.echo(f"{name}: {identical}/{len(dataset.rows)} rows: logits identical")
-        for line in compare.quality_lines(build, dataset, runs[names[0]][1]):
+        for line in agreement.quality_lines(build, dataset, runs[names[0]][1]):
             click.echo(line)
     if any(identical < len(dataset.rows) for identical, _ in runs.values()):
         sys.exit(1)

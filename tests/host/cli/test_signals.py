@@ -100,6 +100,7 @@ def test_a_signal_ends_the_workers_of_a_study(number: signal.Signals, tmp_path: 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also where the tests run in the background
     )
     wait_for(lambda: len(children(process.pid)) >= 2)
     workers = children(process.pid)

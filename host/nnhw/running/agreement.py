@@ -15,7 +15,7 @@ from nnhw.running.exported import Exported, held
 from nnhw_codegen.integers import reference
 
 
-def compare(
+def agreement_on(
     build: Build, target: str, dataset: Dataset, module: Exported | None = None
 ) -> tuple[int, NDArray[np.int64]]:
     """How many rows give the reference's logits on ``target``, and the logits that it gave.
