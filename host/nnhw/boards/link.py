@@ -11,7 +11,9 @@ import binascii
 import contextlib
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nnhw.boards import firmware
@@ -27,6 +29,7 @@ STAGED = ".new"
 
 CHUNK_BYTES = 512
 POLL_SECONDS = 0.1
+BUSY_SECONDS = 3.0
 WRITE_SECONDS = 2.5
 SCRIPT_SECONDS = 10.0
 READ_SECONDS = 120.0
@@ -60,6 +63,20 @@ def find_port(port: str = AUTO) -> str:
     return found[0][0]
 
 
+def _opened(open_port: Callable[[], Any], port: str) -> Any:
+    """What ``open_port`` gives. A port that is there is tried again for a while: who held it may be about to let it go,
+    as a process that was forked beside the one that closed it.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return open_port()
+        except Exception:
+            if time.monotonic() > end or not os.path.exists(port):
+                raise
+        time.sleep(POLL_SECONDS)
+
+
 class Link:
     """A board under remote control, as a context manager. A soft reset has given it a clean heap.
 
@@ -77,7 +94,7 @@ class Link:
 
         self._errors = (TransportError, OSError)
         try:
-            self._transport = SerialTransport(self.port, timeout=POLL_SECONDS)
+            self._transport = _opened(lambda: SerialTransport(self.port, timeout=POLL_SECONDS), self.port)
             self._transport.serial.write_timeout = WRITE_SECONDS
         except (*self._errors, ValueError) as error:
             raise TargetError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,15 @@ def test_hostile_names_are_data_on_the_way_to_a_board(
     row = np.array([[1.0, 2.0, 3.0]])
     assert told.rstrip("\r\n") == VISIBLE[int(reference.predict(build_folder.read(directory).model, row)[0])]
     assert not list(tmp_path.rglob("pwned"))
+
+
+def test_a_port_that_is_about_to_be_let_go_is_waited_for(boards) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    board = boards()
+    held = os.open(board.port, os.O_RDWR | os.O_NOCTTY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    threading.Timer(0.3, os.close, (held,)).start()
+    assert names_on(board) == set()
 
 
 def test_the_summary_tells_what_was_done(tmp_path: Path, boards) -> None:

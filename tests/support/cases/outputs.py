@@ -13,7 +13,7 @@ from nnhw.training.options import Options
 from nnhw.training.train import train
 from nnhw_codegen.network.network import Network
 
-LARGE_OFFSET = Path(__file__).parents[1] / "cases/large_offset.csv"
+LARGE_OFFSET = Path(__file__).parents[2] / "cases/large_offset.csv"
 """Two inputs and a target near 1,013,250 whose deviation is 2."""
 
 BASE = Options(epochs=100)
