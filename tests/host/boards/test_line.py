@@ -6,6 +6,7 @@ for some (with NNHW_LONG=1, all) in front of MicroPython, its unix port and a mi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -232,8 +233,10 @@ def test_a_silent_port_and_a_babbling_one_end_in_a_message(monkeypatch: pytest.M
                 Link(os.ttyname(inner))
     finally:
         stop.set()
+        os.set_blocking(inner, False)
         while noise.is_alive():
-            os.read(inner, 4096)  # so that the thread can write once more
+            with contextlib.suppress(BlockingIOError):
+                os.read(inner, 4096)  # so that the thread can write once more
         os.close(outer)
         os.close(inner)
 
